@@ -14,3 +14,6 @@
 extern crate alloc;
 
 mod ranges;
+mod wire;
+
+pub use wire::{Code, Direction, Order, Side, StreamId};

@@ -1,0 +1,1 @@
+//! One connection: the shared state of two endpoints after a handshake.

@@ -1,0 +1,1 @@
+//! Keys, suites, the handshake, and the protection of packets.
