@@ -1,1 +1,85 @@
-//! (under construction)
+//! Virtual time and a virtual network for the machines of tripline.
+//!
+//! A [`World`] holds *hosts*, each a machine (`DatagramMachine` of `tripline-sansio`) with an
+//! address, and a one-way [`Link`] for each ordered pair of them. There is one clock, which jumps
+//! from one thing that happens to the next, so that hours pass in milliseconds; there are no
+//! threads and no waiting. What goes in is a number: all loss, jitter and copying follow from the
+//! world's seed, each link and each knob with a generator of its own. What comes out are the
+//! machines' events with their times, counters, and a [hash](World::trace_hash) of every datagram
+//! sent and delivered: two runs of one seed have the same, or something is not deterministic.
+//!
+//! Around every machine the world runs the loop described on the page of `tripline-sansio`, and
+//! checks at each turn what can be checked from outside: that a drained machine has nothing left
+//! and asks for a time in the future, that a timeout gets it somewhere, that its work ends, that
+//! its transmits are what they say. A machine that breaks a rule panics the test, with the rule,
+//! the host, the time and the seed. A [`Discipline`] makes the loops take the liberties that the
+//! contract grants.
+//!
+//! ```
+//! use std::{collections::VecDeque, net::SocketAddr};
+//! use tripline_sim::{Chance, DatagramMachine, Duration, Ecn, Instant, LinkConfig, Path};
+//! use tripline_sim::{Transmit, World};
+//!
+//! /// Sends back what it gets, one smaller, down to zero.
+//! #[derive(Default)]
+//! struct Countdown(VecDeque<(Path, u8)>, VecDeque<u8>);
+//!
+//! impl DatagramMachine for Countdown {
+//!     type Event = u8;
+//!     fn handle_datagram(&mut self, _: Instant, path: Path, _: Ecn, datagram: &mut [u8]) {
+//!         self.1.push_back(datagram[0]);
+//!         self.0.extend(datagram[0].checked_sub(1).map(|next| (path, next)));
+//!     }
+//!     fn handle_timeout(&mut self, _: Instant) {}
+//!     fn poll_transmit(&mut self, _: Instant, out: &mut Vec<u8>) -> Option<Transmit> {
+//!         let (path, number) = self.0.pop_front()?;
+//!         out.push(number);
+//!         Some(Transmit { path, ecn: Ecn::NotEct, len: 1, segment_size: 1 })
+//!     }
+//!     fn poll_timeout(&self) -> Option<Instant> { None }
+//!     fn poll_event(&mut self) -> Option<u8> { self.1.pop_front() }
+//! }
+//!
+//! let mut world = World::new(7);
+//! world.set_default_link(LinkConfig::perfect().delay(Duration::from_millis(20)));
+//! let addresses = ["10.0.0.1:1", "10.0.0.2:1"].map(|text| text.parse::<SocketAddr>().unwrap());
+//! let [one, two] = addresses.map(|address| world.add_host(address, Countdown::default()));
+//! world.with(one, |machine, _| machine.0.push_back((Path::to(addresses[1]), 9)));
+//! let end = world.run_until_idle(Duration::from_secs(60)).unwrap();
+//! assert_eq!(end, Instant::ZERO + Duration::from_millis(200));
+//! assert_eq!(world.totals().delivered, 10);
+//! assert_eq!(world.take_events(two)[0], (Instant::from_nanos(20_000_000), 9));
+//!
+//! world.set_link(two, one, LinkConfig::lossy(Chance::ALWAYS));
+//! world.with(one, |machine, _| machine.0.push_back((Path::to(addresses[1]), 9)));
+//! world.run_for(Duration::from_secs(3_600));
+//! assert_eq!(world.totals().lost, 1);
+//! ```
+#![forbid(unsafe_code)]
+
+mod chance;
+mod contract;
+mod deadlines;
+mod discipline;
+mod host;
+mod link;
+mod network;
+mod pool;
+mod queue;
+mod rule;
+#[cfg(test)]
+mod toy;
+mod trace;
+mod world;
+
+pub use chance::Chance;
+pub use discipline::Discipline;
+pub use host::HostId;
+pub use link::{Arrivals, DropCause, Fate, Link, LinkConfig, LinkCounters, MAX_ARRIVALS};
+pub use queue::EventQueue;
+pub use rule::{Corruption, PacketView, RuleId, Stage, Verdict, drop_list};
+pub use trace::{Totals, digest};
+pub use world::{NotIdle, World};
+
+// So that a test of a machine needs this crate alone.
+pub use tripline_sansio::{DatagramMachine, Duration, Ecn, Instant, Path, Random, Seed, Transmit};

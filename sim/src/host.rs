@@ -1,0 +1,343 @@
+//! One host: a machine, and the well-known loop around it, with an eye on the contract.
+//!
+//! A *turn* is what the page of `tripline_sansio` prescribes: some calls (datagrams, a due timeout,
+//! a command), then a drain of transmits, then of events, then a look at the deadline. Every turn
+//! ends with the checks of [`Rule`]; the host never decides what the network does with a transmit.
+
+use crate::chance::up_to;
+use crate::contract::Rule;
+use crate::discipline::Discipline;
+use crate::link::MAX_DATAGRAM;
+use crate::network::Network;
+use crate::pool::Slot;
+use std::collections::VecDeque;
+use std::fmt;
+use std::net::SocketAddr;
+use tripline_sansio::{DatagramMachine, Duration, Instant, Path, Random, Transmit};
+
+/// Names a host of a world.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostId(pub(crate) u32);
+
+impl HostId {
+    /// The host's number, from 0 in the order in which hosts were added.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl fmt::Display for HostId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "host {}", self.0)
+    }
+}
+
+/// The most datagrams in one train (Linux's `UDP_MAX_SEGMENTS`).
+const MAX_SEGMENTS: usize = 64;
+/// More transmits than this in one drain are an endless loop.
+const MAX_TRANSMITS: u32 = 100_000;
+/// More events than this in one drain are an endless loop; more that nobody fetches are a leak.
+const MAX_EVENTS: usize = 1 << 20;
+/// More turns than this of one host at one instant are an endless loop.
+const MAX_TURNS: u32 = 100_000;
+/// More timeouts than this within [`SPIN_TIME`] that bring nothing but a later deadline are one
+/// too.
+const MAX_SILENT: u32 = 1_000;
+/// See [`MAX_SILENT`].
+const SPIN_TIME: Duration = Duration::from_secs(1);
+/// The transmit buffer is emptied when it holds more than this: so machines have to append, and the
+/// buffer stays small.
+const FLUSH_BYTES: usize = 128 * 1024;
+
+/// A machine in its place.
+pub(crate) struct Host<M: DatagramMachine> {
+    pub(crate) machine: M,
+    /// The host's address; a second one (a move, two paths) would make this a list.
+    pub(crate) address: SocketAddr,
+    pub(crate) events: VecDeque<(Instant, M::Event)>,
+    /// Datagrams of this instant, not yet handed in.
+    pub(crate) inbox: Vec<Slot>,
+    id: HostId,
+    /// Draws of the host's [`Discipline`].
+    random: Random,
+    /// What the machine said at the end of its last turn.
+    deadline: Option<Instant>,
+    /// Until when nothing can be sent: a drain was cut short.
+    blocked_until: Option<Instant>,
+    /// When to wake without being asked to.
+    early_at: Option<Instant>,
+    /// How many turns there were at `turns_at`.
+    turns: u32,
+    turns_at: Instant,
+    /// How many timeouts since `silent_since` brought nothing.
+    silent: u32,
+    silent_since: Instant,
+}
+
+/// What surrounds a turn.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) now: Instant,
+    pub(crate) network: &'a mut Network,
+    pub(crate) discipline: &'a Discipline,
+    /// The transmit buffer, empty between turns; shared by all hosts.
+    pub(crate) buffer: &'a mut Vec<u8>,
+}
+
+/// What a drain brought.
+#[derive(Clone, Copy)]
+struct Drained {
+    transmits: u32,
+    events: usize,
+    /// Whether the machine had no more.
+    is_full: bool,
+}
+
+impl<M: DatagramMachine> Host<M> {
+    /// A host at `address`; `random` is for its liberties.
+    pub(crate) fn new(id: HostId, address: SocketAddr, machine: M, random: Random) -> Self {
+        Self {
+            machine,
+            address,
+            events: VecDeque::new(),
+            inbox: Vec::new(),
+            id,
+            random,
+            deadline: None,
+            blocked_until: None,
+            early_at: None,
+            turns: 0,
+            turns_at: Instant::ZERO,
+            silent: 0,
+            silent_since: Instant::ZERO,
+        }
+    }
+
+    /// When the host wants to be called, datagrams apart.
+    pub(crate) fn attention(&self, now: Instant) -> Option<Instant> {
+        // A deadline that has passed while nothing can be sent waits for the socket; it has been
+        // told.
+        let deadline = self.deadline.filter(|at| self.blocked_until.is_none() || *at > now);
+        [deadline, self.blocked_until, self.early_at].into_iter().flatten().min()
+    }
+
+    /// Whether a drain was cut short and is to go on.
+    pub(crate) const fn is_blocked(&self) -> bool {
+        self.blocked_until.is_some()
+    }
+
+    /// Hands in what is in the inbox, a batch at a time, with a turn after each.
+    pub(crate) fn receive(&mut self, around: &mut Surroundings<'_>) {
+        let batch = around.discipline.batch.max(1);
+        let mut inbox = std::mem::take(&mut self.inbox);
+        for slots in inbox.chunks(batch) {
+            for slot in slots {
+                let now = self.perhaps_stale(around);
+                let machine = &mut self.machine;
+                around.network.deliver(around.now, *slot, |datagram| {
+                    let path =
+                        Path { remote: datagram.source, local: Some(datagram.destination.ip()) };
+                    machine.handle_datagram(now, path, datagram.ecn, &mut datagram.bytes);
+                });
+            }
+            self.silent = 0;
+            self.turn(around);
+        }
+        inbox.clear();
+        // The vector goes back for its memory's sake.
+        self.inbox = inbox;
+    }
+
+    /// Wakes the host because [`Self::attention`] said so.
+    pub(crate) fn wake(&mut self, around: &mut Surroundings<'_>) {
+        if self.blocked_until.is_some_and(|at| at <= around.now) {
+            self.blocked_until = None;
+        }
+        if self.early_at.is_some_and(|at| at <= around.now) {
+            self.early_at = None;
+            let now = self.perhaps_stale(around);
+            self.machine.handle_timeout(now);
+        }
+        self.turn(around);
+    }
+
+    /// The rest of a turn, after its calls: a due timeout, the drain, the checks, the next
+    /// deadline.
+    pub(crate) fn turn(&mut self, around: &mut Surroundings<'_>) {
+        self.count_turn(around);
+        let due = self.deadline.filter(|at| *at <= around.now);
+        if due.is_some() {
+            self.machine.handle_timeout(around.now);
+            if around.discipline.repeat.draw(&mut self.random) {
+                self.machine.handle_timeout(around.now);
+            }
+        }
+        let drained = self.drain(around);
+        let deadline = self.machine.poll_timeout();
+        let again = self.machine.poll_timeout();
+        if again != deadline {
+            self.violated(around, Rule::Repeatable, format_args!("{deadline:?}, then {again:?}"));
+        }
+        if drained.is_full {
+            self.check_deadline(around, due, deadline, drained);
+        } else {
+            let wait = up_to(&mut self.random, around.discipline.resume_after);
+            let at = around.now + wait.max(Duration::from_nanos(1));
+            self.blocked_until = Some(self.blocked_until.unwrap_or(at));
+        }
+        self.deadline = deadline;
+        if self.early_at.is_none() && around.discipline.early.draw(&mut self.random) {
+            self.early_at = deadline.filter(|at| *at > around.now).map(|at| {
+                // Later than now, or it would be this instant's turn again.
+                let room = (at - around.now).saturating_sub(Duration::from_nanos(1));
+                around.now + Duration::from_nanos(1) + up_to(&mut self.random, room)
+            });
+        }
+    }
+
+    /// Rules 3 and 5, after a full drain.
+    fn check_deadline(
+        &mut self,
+        around: &mut Surroundings<'_>,
+        due: Option<Instant>,
+        deadline: Option<Instant>,
+        drained: Drained,
+    ) {
+        let is_silent = drained.transmits == 0 && drained.events == 0;
+        if let (Some(due), Some(next)) = (due, deadline)
+            && is_silent
+            && next <= due
+        {
+            let what =
+                format_args!("handle_timeout at {due:?} brought nothing and asks for {next:?}");
+            self.violated(around, Rule::Progress, what);
+        }
+        if let Some(at) = deadline
+            && at <= around.now
+        {
+            self.violated(around, Rule::Deadline, format_args!("the deadline is {at:?}"));
+        }
+        if due.is_none() || !is_silent {
+            self.silent = 0;
+            return;
+        }
+        if self.silent == 0 {
+            self.silent_since = around.now;
+        }
+        self.silent += 1;
+        if self.silent > MAX_SILENT {
+            if around.now - self.silent_since < SPIN_TIME {
+                let what = format_args!("{MAX_SILENT} timeouts in a row only moved the deadline");
+                self.violated(around, Rule::Progress, what);
+            }
+            self.silent = 0;
+        }
+    }
+
+    /// Sees to it that this instant ends.
+    fn count_turn(&mut self, around: &mut Surroundings<'_>) {
+        if self.turns_at != around.now {
+            self.turns_at = around.now;
+            self.turns = 0;
+        }
+        self.turns += 1;
+        if self.turns > MAX_TURNS {
+            let what = format_args!("more than {MAX_TURNS} turns at one instant");
+            self.violated(around, Rule::Bounded, what);
+        }
+    }
+
+    /// Takes transmits, as many as the socket has room for, then all events.
+    fn drain(&mut self, around: &mut Surroundings<'_>) -> Drained {
+        let allowance = if self.is_blocked() {
+            Some(0)
+        } else if around.discipline.interrupt.draw(&mut self.random) {
+            let most = u64::from(around.discipline.interrupt_after);
+            Some(self.random.below(most.saturating_add(1)) as u32)
+        } else {
+            None
+        };
+        let mut transmits = 0;
+        let mut is_full = false;
+        while allowance != Some(transmits) {
+            let Some(transmit) = self.poll_transmit(around) else {
+                is_full = true;
+                break;
+            };
+            let start = around.buffer.len() - transmit.len;
+            let (buffer, sender) = (&around.buffer[start..], (self.id, self.address));
+            around.network.send(around.now, sender, &transmit, buffer);
+            if around.buffer.len() > FLUSH_BYTES {
+                around.buffer.clear();
+            }
+            transmits += 1;
+            if transmits > MAX_TRANSMITS {
+                let what = format_args!("more than {MAX_TRANSMITS} transmits in one drain");
+                self.violated(around, Rule::Bounded, what);
+            }
+        }
+        let events = self.drain_events(around);
+        // Events must not hold back output: a loop that has drained transmits goes to sleep.
+        if is_full && events > 0 && self.poll_transmit(around).is_some() {
+            self.violated(around, Rule::Drained, format_args!("poll_event made something to send"));
+        }
+        around.buffer.clear();
+        Drained { transmits, events, is_full }
+    }
+
+    /// Takes one transmit and checks that it is as it says.
+    fn poll_transmit(&mut self, around: &mut Surroundings<'_>) -> Option<Transmit> {
+        let before = around.buffer.len();
+        let transmit = self.machine.poll_transmit(around.now, around.buffer);
+        let after = around.buffer.len();
+        let Some(transmit) = transmit else {
+            if after != before {
+                let what =
+                    format_args!("no Transmit, but the buffer went from {before} to {after} bytes");
+                self.violated(around, Rule::Drained, what);
+            }
+            return None;
+        };
+        let Transmit { len, segment_size, .. } = transmit;
+        let is_right = before.checked_add(len) == Some(after)
+            && (1..=MAX_DATAGRAM).contains(&len)
+            && (1..=len).contains(&segment_size)
+            && transmit.segments() <= MAX_SEGMENTS;
+        if !is_right {
+            let what = format_args!(
+                "len {len}, segment_size {segment_size}, buffer from {before} to {after} bytes (at \
+                 most {MAX_SEGMENTS} segments and {MAX_DATAGRAM} bytes, at least one)"
+            );
+            self.violated(around, Rule::Transmit, what);
+        }
+        Some(transmit)
+    }
+
+    /// Takes all events; how many there were.
+    fn drain_events(&mut self, around: &mut Surroundings<'_>) -> usize {
+        let before = self.events.len();
+        while let Some(event) = self.machine.poll_event() {
+            self.events.push_back((around.now, event));
+            if self.events.len() > MAX_EVENTS {
+                let what = format_args!("more than {MAX_EVENTS} events, or nobody fetches them");
+                self.violated(around, Rule::Bounded, what);
+            }
+        }
+        self.events.len() - before
+    }
+
+    /// The time to tell the machine: now, or at times one that is past (rule 2).
+    fn perhaps_stale(&mut self, around: &Surroundings<'_>) -> Instant {
+        if around.discipline.stale.draw(&mut self.random) {
+            around.now - up_to(&mut self.random, around.discipline.stale_by)
+        } else {
+            around.now
+        }
+    }
+
+    /// Panics: this host's machine has broken `rule`.
+    #[cold]
+    fn violated(&self, around: &Surroundings<'_>, rule: Rule, what: fmt::Arguments<'_>) -> ! {
+        let host = (self.id, self.address);
+        around.network.report.violated(rule, host, around.now, what)
+    }
+}

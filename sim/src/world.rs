@@ -1,0 +1,407 @@
+//! The world: hosts, the network between them, and the one clock.
+//!
+//! Time stands still while anything is done and then jumps to whatever comes next: the next
+//! arrival, or the first host that wants attention. At one instant all arrivals come first, in the
+//! order in which they were sent, grouped by host; then the hosts whose time has come, by number.
+//! What is sent with no delay arrives in the next round of the same instant.
+//!
+//! A world holds machines of one type; several kinds (an engine and its attacker) make an enum.
+
+use crate::contract::Report;
+use crate::deadlines::Deadlines;
+use crate::discipline::Discipline;
+use crate::host::{Host, HostId, Surroundings};
+use crate::link::{LinkConfig, LinkCounters};
+use crate::network::Network;
+use crate::rule::{PacketView, RuleId, Verdict};
+use crate::trace::Totals;
+use std::fmt;
+use std::net::SocketAddr;
+use tripline_sansio::{DatagramMachine, Duration, Ecn, Instant, Random, Seed};
+
+#[cfg(test)]
+mod tests;
+
+/// Hosts, links and a clock, all of which follow from one seed.
+///
+/// Should a test panic while it holds a world, the world says its seed, its time and how to run it
+/// again, and the newest lines of its trace if some are kept.
+pub struct World<M: DatagramMachine> {
+    seed: Seed,
+    now: Instant,
+    hosts: Vec<Host<M>>,
+    /// When each host wants to be called, by its number.
+    attention: Deadlines,
+    network: Network,
+    discipline: Discipline,
+    /// The transmit buffer, shared by all hosts and empty between turns.
+    buffer: Vec<u8>,
+    /// Hosts with arrivals in this round.
+    ready: Vec<HostId>,
+}
+
+/// Why a world is not idle, although the time for it is up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotIdle {
+    /// When it was looked at.
+    pub now: Instant,
+    /// Datagrams still on their way.
+    pub in_flight: usize,
+    /// Hosts whose drain was cut short and has not gone on.
+    pub blocked: usize,
+    /// The host that wants attention first, and when.
+    pub next: Option<(HostId, Instant)>,
+}
+
+impl fmt::Display for NotIdle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { now, in_flight, blocked, next } = self;
+        write!(f, "not idle at {now:?}: {in_flight} datagrams in flight, {blocked} hosts blocked")?;
+        match next {
+            Some((host, at)) => write!(f, ", {host} waits for {at:?}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for NotIdle {}
+
+impl<M: DatagramMachine> World<M> {
+    /// An empty world at [`Instant::ZERO`] whose links are perfect with a delay of 10 ms.
+    pub fn new(seed: u64) -> Self {
+        Self::starting_at(seed, Instant::ZERO)
+    }
+
+    /// The same at another time: nothing may depend on where a clock has its zero.
+    pub fn starting_at(seed: u64, now: Instant) -> Self {
+        let report = Report { seed, rerun: None };
+        let seed = Seed::from_number(seed).child("world");
+        let default_link = LinkConfig::perfect().delay(Duration::from_millis(10));
+        Self {
+            network: Network::new(seed.child("network"), default_link, report),
+            seed,
+            now,
+            hosts: Vec::new(),
+            attention: Deadlines::default(),
+            discipline: Discipline::default(),
+            buffer: Vec::new(),
+            ready: Vec::new(),
+        }
+    }
+
+    /// The number that everything follows from.
+    pub const fn seed(&self) -> u64 {
+        self.network.report.seed
+    }
+
+    /// A seed for the machine called `label`, so that it follows from the world's number.
+    pub fn seed_for(&self, label: &str) -> Seed {
+        self.seed.child("machines").child(label)
+    }
+
+    /// A generator for the test itself: scripted applications, random operations.
+    pub fn random(&self, label: &str) -> Random {
+        self.seed.child("test").random(label)
+    }
+
+    /// Says which command runs this again; it is printed when something fails.
+    pub fn set_rerun(&mut self, command: impl Into<String>) {
+        self.network.report.rerun = Some(command.into());
+    }
+
+    /// The time.
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+
+    // ---- hosts ----
+
+    /// Adds a host, which at once drains what the machine has to send.
+    ///
+    /// # Panics
+    /// If another host has the address.
+    pub fn add_host(&mut self, address: SocketAddr, machine: M) -> HostId {
+        // No run has 2^32 hosts.
+        let id = HostId(self.hosts.len() as u32);
+        self.network.claim(address, id);
+        let random = self.seed.child("discipline").random(&address.to_string());
+        self.hosts.push(Host::new(id, address, machine, random));
+        self.attention.grow(self.hosts.len());
+        self.attend(id, Host::turn);
+        id
+    }
+
+    /// The hosts, in the order in which they were added.
+    pub fn hosts(&self) -> impl ExactSizeIterator<Item = HostId> + use<M> {
+        (0..self.hosts.len() as u32).map(HostId)
+    }
+
+    /// The host's address.
+    pub fn address(&self, host: HostId) -> SocketAddr {
+        self.hosts[host.index()].address
+    }
+
+    /// The host's machine, to look at.
+    pub fn machine(&self, host: HostId) -> &M {
+        &self.hosts[host.index()].machine
+    }
+
+    /// Calls the host's machine (a command of its user, say); afterwards the host is drained.
+    pub fn with<R>(&mut self, host: HostId, call: impl FnOnce(&mut M, Instant) -> R) -> R {
+        let result = call(&mut self.hosts[host.index()].machine, self.now);
+        self.attend(host, Host::turn);
+        result
+    }
+
+    /// Takes the host's events so far, each with its time.
+    pub fn take_events(&mut self, host: HostId) -> Vec<(Instant, M::Event)> {
+        self.hosts[host.index()].events.drain(..).collect()
+    }
+
+    /// Takes the host's oldest event.
+    pub fn next_event(&mut self, host: HostId) -> Option<(Instant, M::Event)> {
+        self.hosts[host.index()].events.pop_front()
+    }
+
+    /// Sets the liberties that all hosts take from now on.
+    pub const fn set_discipline(&mut self, discipline: Discipline) {
+        self.discipline = discipline;
+    }
+
+    // ---- network ----
+
+    /// Changes all links that have no configuration of their own.
+    pub fn set_default_link(&mut self, config: LinkConfig) {
+        self.network.set_default_link(config);
+    }
+
+    /// Gives the link from one host to another a configuration of its own.
+    pub fn set_link(&mut self, from: HostId, to: HostId, config: LinkConfig) {
+        let ends = [from, to].map(|host| (host, self.address(host)));
+        self.network.set_link(ends[0], ends[1], config);
+    }
+
+    /// The same for both directions.
+    pub fn set_links(&mut self, one: HostId, other: HostId, config: LinkConfig) {
+        self.set_link(one, other, config);
+        self.set_link(other, one, config);
+    }
+
+    /// What has become of the datagrams that reached the link from one host to another.
+    pub fn link_counters(&self, from: HostId, to: HostId) -> LinkCounters {
+        self.network.link_counters(from, to)
+    }
+
+    /// Adds a scripted rule, to be asked after the earlier ones.
+    pub fn add_rule(&mut self, rule: impl FnMut(&PacketView<'_>) -> Verdict + 'static) -> RuleId {
+        self.network.rules.add(Box::new(rule))
+    }
+
+    /// Takes a rule away; whether it was there.
+    pub fn remove_rule(&mut self, rule: RuleId) -> bool {
+        self.network.rules.remove(rule)
+    }
+
+    /// Takes all rules away.
+    pub fn clear_rules(&mut self) {
+        self.network.rules.clear();
+    }
+
+    /// Adds a function that is shown every datagram, when it is sent and when it is delivered.
+    pub fn add_tap(&mut self, tap: impl FnMut(&PacketView<'_>) + 'static) {
+        self.network.taps.push(Box::new(tap));
+    }
+
+    /// Puts in a datagram that nobody sent, to be delivered after `delay`, past rules and links.
+    /// Its source may be any address.
+    pub fn inject(
+        &mut self,
+        delay: Duration,
+        source: SocketAddr,
+        to: HostId,
+        ecn: Ecn,
+        bytes: &[u8],
+    ) {
+        let destination = (to, self.address(to));
+        self.network.inject(self.now + delay, source, destination, ecn, bytes);
+    }
+
+    /// How many datagrams are on their way.
+    pub fn in_flight(&self) -> usize {
+        self.network.in_flight()
+    }
+
+    // ---- what happened ----
+
+    /// The hash of all that was sent and delivered so far: equal for equal runs.
+    pub const fn trace_hash(&self) -> u64 {
+        self.network.trace.hash()
+    }
+
+    /// What has become of all datagrams so far.
+    pub const fn totals(&self) -> Totals {
+        self.network.trace.totals()
+    }
+
+    /// Keeps the newest `lines` of the trace as text from now on; 0 for none, as at the start.
+    pub fn keep_trace(&mut self, lines: usize) {
+        self.network.trace.keep_lines(lines);
+    }
+
+    /// The lines kept, oldest first.
+    pub fn trace_lines(&self) -> impl Iterator<Item = &str> {
+        self.network.trace.lines()
+    }
+
+    // ---- time ----
+
+    /// When something happens next, if ever.
+    pub fn next_time(&self) -> Option<Instant> {
+        let attention = self.attention.first().map(|(at, _)| at);
+        [attention, self.network.next_time()].into_iter().flatten().min()
+    }
+
+    /// Goes on to whatever is next and does all of one round; the time then.
+    pub fn step(&mut self) -> Option<Instant> {
+        self.step_until(Instant::MAX)
+    }
+
+    /// Does everything up to `deadline`, itself included; then it is that time.
+    pub fn run_until(&mut self, deadline: Instant) {
+        while self.step_until(deadline).is_some() {}
+        self.now = self.now.max(deadline);
+    }
+
+    /// Does everything in the next `duration`.
+    pub fn run_for(&mut self, duration: Duration) {
+        self.run_until(self.now + duration);
+    }
+
+    /// Runs while `condition` holds, at most for `limit`. Whether the condition came to an end; the
+    /// time is then that of the round which ended it, and otherwise `limit` has passed.
+    #[must_use = "false says that the limit came first"]
+    pub fn run_while(&mut self, limit: Duration, mut condition: impl FnMut(&Self) -> bool) -> bool {
+        let deadline = self.now + limit;
+        while condition(self) {
+            if self.step_until(deadline).is_none() {
+                self.now = deadline;
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Runs until the host has an event, at most for `limit`, and takes it.
+    pub fn wait_event(&mut self, host: HostId, limit: Duration) -> Option<(Instant, M::Event)> {
+        let _found = self.run_while(limit, |world| world.hosts[host.index()].events.is_empty());
+        self.next_event(host)
+    }
+
+    /// Runs until the world is idle: nothing in flight, nothing held back, and no host has a
+    /// deadline. The time is then that of the last thing that happened, which is returned. For
+    /// machines that always have some far deadline see [`Self::run_until_quiet`].
+    ///
+    /// # Errors
+    /// [`NotIdle`] if `limit` came first; it has passed then.
+    pub fn run_until_idle(&mut self, limit: Duration) -> Result<Instant, NotIdle> {
+        self.run_until_quiet(Duration::MAX, limit)
+    }
+
+    /// Runs until nothing is in flight, nothing held back, and no deadline within `quiet` of the
+    /// present, as with keep-alive and idle limit.
+    ///
+    /// # Errors
+    /// [`NotIdle`] if `limit` came first; it has passed then.
+    pub fn run_until_quiet(
+        &mut self,
+        quiet: Duration,
+        limit: Duration,
+    ) -> Result<Instant, NotIdle> {
+        let deadline = self.now + limit;
+        loop {
+            if self.is_idle_until(self.now + quiet) {
+                return Ok(self.now);
+            }
+            if self.step_until(deadline).is_none() {
+                self.now = deadline;
+                return Err(self.not_idle());
+            }
+        }
+    }
+
+    /// Whether nothing is in flight or held back and no host wants attention up to `horizon`.
+    fn is_idle_until(&self, horizon: Instant) -> bool {
+        self.in_flight() == 0
+            && self.attention.first().is_none_or(|(at, _)| at > horizon)
+            && !self.hosts.iter().any(Host::is_blocked)
+    }
+
+    /// What there is still to do.
+    fn not_idle(&self) -> NotIdle {
+        NotIdle {
+            now: self.now,
+            in_flight: self.in_flight(),
+            blocked: self.hosts.iter().filter(|host| host.is_blocked()).count(),
+            next: self.attention.first().map(|(at, host)| (HostId(host as u32), at)),
+        }
+    }
+
+    /// One round, if something happens up to `deadline`: all arrivals of the next instant, then the
+    /// hosts whose time has come.
+    fn step_until(&mut self, deadline: Instant) -> Option<Instant> {
+        let now = self.next_time().filter(|at| *at <= deadline)?;
+        // Nothing is ever due in the past: links add to the present, deadlines are checked.
+        debug_assert!(now >= self.now);
+        self.now = now;
+        while let Some((host, slot)) = self.network.next_arrival(now) {
+            let inbox = &mut self.hosts[host.index()].inbox;
+            if inbox.is_empty() {
+                self.ready.push(host);
+            }
+            inbox.push(slot);
+        }
+        let mut ready = std::mem::take(&mut self.ready);
+        for host in ready.drain(..) {
+            self.attend(host, Host::receive);
+        }
+        self.ready = ready;
+        while let Some((at, host)) = self.attention.first()
+            && at <= now
+        {
+            self.attend(HostId(host as u32), Host::wake);
+        }
+        Some(now)
+    }
+
+    /// Does something with a host and notes when it wants attention next.
+    fn attend(&mut self, id: HostId, what: impl FnOnce(&mut Host<M>, &mut Surroundings<'_>)) {
+        let Self { now, hosts, network, discipline, buffer, .. } = self;
+        let host = &mut hosts[id.index()];
+        what(host, &mut Surroundings { now: *now, network, discipline, buffer });
+        self.attention.set(id.index(), host.attention(*now));
+    }
+}
+
+impl<M: DatagramMachine> Drop for World<M> {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for line in self.network.trace.lines() {
+            eprintln!("{line}");
+        }
+        let (seed, rerun) = (self.seed(), self.network.report.rerun());
+        eprintln!("world of seed {seed} at {:?}; rerun: {rerun}", self.now);
+    }
+}
+
+impl<M: DatagramMachine> fmt::Debug for World<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World")
+            .field("seed", &self.seed())
+            .field("now", &self.now)
+            .field("hosts", &self.hosts.len())
+            .field("in_flight", &self.in_flight())
+            .finish_non_exhaustive()
+    }
+}
