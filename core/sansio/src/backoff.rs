@@ -45,11 +45,17 @@ impl Backoff {
         Self { jitter_permille: permille.min(1_000), ..self }
     }
 
-    /// The next wait; the one after will be longer. Without jitter nothing is drawn.
-    pub fn next_wait(&mut self, random: &mut Random) -> Duration {
+    /// The next wait without jitter; the one after will be longer.
+    pub fn advance(&mut self) -> Duration {
         let wait = self.next;
         let grown = wait.saturating_mul(self.factor.0) / self.factor.1;
         self.next = grown.min(self.ceiling);
+        wait
+    }
+
+    /// The next wait; the one after will be longer. Without jitter nothing is drawn.
+    pub fn next_wait(&mut self, random: &mut Random) -> Duration {
+        let wait = self.advance();
         if self.jitter_permille == 0 {
             return wait;
         }

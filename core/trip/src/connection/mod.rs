@@ -1,1 +1,514 @@
 //! One connection: the shared state of two endpoints after a handshake.
+//!
+//! In come the user's commands, verified packets and the time; out come packets, events and a
+//! deadline. This file has the state and the commands; what happens in between has a file for each
+//! concern:
+//!
+//! - `opening`: the client's handshake; `close`: leaving, closing, draining;
+//! - `receive`: a verified packet, frame by frame; `transmit`: building packets and trains;
+//! - `settle`: what became of the frames that were sent; `clock`: what the timers do;
+//! - `streams`, `schedule`, `ping`, `path`, `timer`, `recovery`: leaf components.
+
+mod clock;
+mod close;
+mod commands;
+pub(crate) mod opening;
+mod path;
+mod ping;
+mod receive;
+pub(crate) mod recovery;
+mod schedule;
+mod settle;
+mod streams;
+mod timer;
+mod transmit;
+
+use crate::config::TransportConfig;
+use crate::crypto::{OpenKey, PublicKey, ReplayWindow, SealKey};
+use crate::error::Phase;
+use crate::event::Event;
+use crate::handle::{ConnectionHandle, MessageToken};
+use crate::stats::ConnectionStats;
+use crate::stream::send::{Fates, SendCredit};
+use crate::wire::{DATA_OVERHEAD_LONG, Parameters, Side, StreamId, Violation};
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use close::Closing;
+use opening::Opening;
+use path::PeerPath;
+use ping::Pings;
+use recovery::congestion::Controller;
+use recovery::pto::Pto;
+use recovery::received::Received;
+use recovery::rtt::{INITIAL_RTT, RttEstimator};
+use recovery::sent::SentPackets;
+use schedule::Schedule;
+use settle::SentFrame;
+use streams::{RecvCredit, StreamDefaults, StreamKey, Streams};
+use timer::{Timer, Timers};
+use tripline_sansio::{Duration, Instant, Path, Random};
+
+pub use commands::ReceiveResult;
+pub(crate) use receive::Opened;
+
+/// Above this many events that were not polled, `send` says *blocked*.
+pub(crate) const EVENTS_MAX: usize = 65_536;
+
+/// Until its own first DATA is acknowledged, a side's idle limit is at most this (PROTOCOL.md §2.5).
+const IDLE_BEFORE_ACK: Duration = Duration::from_secs(15);
+
+/// What a call may use besides the connection itself.
+pub(crate) struct Cx<'a> {
+    pub(crate) now: Instant,
+    pub(crate) events: &'a mut VecDeque<Event>,
+    pub(crate) random: &'a mut Random,
+}
+
+/// Where a connection stands (row T01).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// Waiting for the addresses of a name.
+    Resolving,
+    /// OPEN sent.
+    Opening,
+    /// XX: the server's key is known; the user has to trust it.
+    Challenged,
+    /// CHALLENGE verified; messages may flow.
+    Pinging,
+    /// Both sides are sure of each other.
+    Ready,
+    /// One side announced its end; what is under way goes on.
+    Leaving,
+    /// DISCONNECT is being exchanged.
+    Closing,
+    /// It is over; received data may still be read.
+    Closed,
+    /// It never came about.
+    Failed,
+}
+
+/// The inner counterpart of [`State`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The client waits for addresses, a CHALLENGE, or the user's trust.
+    Opening,
+    /// The client may send; nothing from the server has verified yet.
+    Pinging,
+    /// Connected.
+    Ready,
+    /// DISCONNECT was sent.
+    Closing,
+    /// DISCONNECT was received.
+    Draining,
+    /// Nothing will be sent or received any more.
+    Over,
+}
+
+/// Keys and IDs of the zone in use. A second zone (RENEW) has its place here.
+#[derive(Clone, Debug)]
+pub(crate) struct Zone {
+    /// The ID that the peer sends to.
+    pub(crate) own_id: u64,
+    /// The ID that we send to.
+    pub(crate) peer_id: u64,
+    /// Seals what we send.
+    pub(crate) seal: SealKey,
+    /// Opens what we receive.
+    pub(crate) open: OpenKey,
+}
+
+/// What a server's connection begins with.
+pub(crate) struct Accepted {
+    pub(crate) zone: Zone,
+    pub(crate) path: Path,
+    /// Whether the first DATA proves the address (R-HAND-1).
+    pub(crate) proven: bool,
+    pub(crate) peer: Option<PublicKey>,
+    pub(crate) parameters: Parameters,
+    pub(crate) user_id: [u8; 8],
+    pub(crate) route: Vec<u8>,
+    /// When the OPEN came.
+    pub(crate) opened_at: Instant,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    handle: ConnectionHandle,
+    side: Side,
+    stage: Stage,
+    config: TransportConfig,
+    /// The peer's parameters, once known.
+    peer_parameters: Parameters,
+    /// The client's handshake, until CHALLENGE verified.
+    opening: Option<Box<Opening>>,
+    zone: Option<Zone>,
+    path: PeerPath,
+    peer: Option<PublicKey>,
+    user_id: [u8; 8],
+    route: Vec<u8>,
+    started: Instant,
+    /// XX: CONFIRM is sent, byte for byte, with each PING until READY.
+    confirm: Option<Vec<u8>>,
+    confirm_due: bool,
+
+    /// The next number to leave out (R-ACK-2).
+    leave_out: u64,
+    replay: ReplayWindow,
+    received: Received,
+    sent: SentPackets<SentFrame>,
+    rtt: RttEstimator,
+    pto: Pto,
+    controller: Box<dyn Controller>,
+    /// Probe packets that may go out now, whatever the window says.
+    probes: u8,
+    /// When the last probe timeout fired.
+    probed_at: Instant,
+    /// Where frames wait while their fates are dealt with; empty between calls.
+    settled_frames: Vec<SentFrame>,
+
+    streams: Streams,
+    schedule: Schedule,
+    /// Streams with control frames to send.
+    control: VecDeque<StreamKey>,
+    /// Streams that wait for the connection's credit.
+    credit_waiters: VecDeque<StreamKey>,
+    send_credit: SendCredit,
+    /// The value of the last BLOCKED for the connection, and whether it is still to be sent.
+    blocked: Option<(u64, bool)>,
+    recv_credit: RecvCredit,
+    /// What the peer has used of it: the sum of the highest offsets.
+    charged: u64,
+    /// Gaps in all streams together (PROTOCOL.md §11).
+    gaps: usize,
+    next_token: u64,
+    /// Messages that expire, by time.
+    expiring: BTreeMap<(Instant, MessageToken), StreamKey>,
+    fates: Fates,
+
+    pings: Pings,
+    closing: Closing,
+    timers: Timers,
+    last_received: Instant,
+    /// The time of the last packet that asks for an answer.
+    last_eliciting: Instant,
+    own_data_acked: bool,
+    stats: ConnectionStats,
+    spurious: u64,
+    own_id: u64,
+    unread: usize,
+}
+
+impl Connection {
+    /// A connection that a client begins.
+    pub(crate) fn client(
+        handle: ConnectionHandle,
+        config: TransportConfig,
+        opening: Opening,
+        cx: &mut Cx<'_>,
+    ) -> Self {
+        let path = PeerPath::proven(opening.path());
+        let mut connection = Self::new(handle, Side::Client, config, path, cx);
+        connection.user_id = opening.user_id();
+        connection.own_id = opening.client_id();
+        connection.route = opening.route().to_vec();
+        connection.timers.set(Timer::Deadline, Some(opening.deadline()));
+        connection.opening = Some(Box::new(opening));
+        connection
+    }
+
+    /// A connection whose handshake a server has finished. Says `Connected`.
+    pub(crate) fn server(
+        handle: ConnectionHandle,
+        config: TransportConfig,
+        accepted: Accepted,
+        cx: &mut Cx<'_>,
+    ) -> Self {
+        let path = if accepted.proven {
+            PeerPath::proven(accepted.path)
+        } else {
+            PeerPath::unproven(accepted.path)
+        };
+        let mut connection = Self::new(handle, Side::Server, config, path, cx);
+        connection.peer = accepted.peer;
+        connection.user_id = accepted.user_id;
+        connection.route = accepted.route;
+        connection.started = accepted.opened_at;
+        connection.own_id = accepted.zone.own_id;
+        connection.zone = Some(accepted.zone);
+        connection.on_parameters(accepted.parameters);
+        if !connection.path.is_proven() {
+            connection.pings.want(true);
+        }
+        connection.on_ready(cx);
+        connection.arm_idle(cx.now);
+        connection
+    }
+
+    fn new(
+        handle: ConnectionHandle,
+        side: Side,
+        config: TransportConfig,
+        path: PeerPath,
+        cx: &mut Cx<'_>,
+    ) -> Self {
+        let parameters = config.parameters();
+        let defaults = StreamDefaults {
+            message_max: parameters.message_max,
+            stream_credit: parameters.stream_credit,
+            peer_stream_credit: 0,
+            priority: crate::StreamOptions::PRIORITY,
+        };
+        let least = parameters.message_max.saturating_add(8);
+        Self {
+            handle,
+            side,
+            stage: Stage::Opening,
+            controller: config.congestion.controller(config.datagram_size),
+            received: Received::new(Duration::from_millis(parameters.ack_delay_ms)),
+            streams: Streams::new(
+                side,
+                parameters.two_way_streams,
+                parameters.one_way_streams,
+                defaults,
+            ),
+            recv_credit: RecvCredit::new(parameters.connection_credit, least),
+            config,
+            peer_parameters: Parameters::default(),
+            opening: None,
+            zone: None,
+            path,
+            peer: None,
+            user_id: [0; 8],
+            route: Vec::new(),
+            started: cx.now,
+            confirm: None,
+            confirm_due: false,
+            leave_out: next_left_out(0, cx.random),
+            replay: ReplayWindow::new(),
+            sent: SentPackets::new(0),
+            rtt: RttEstimator::new(INITIAL_RTT),
+            pto: Pto::default(),
+            probes: 0,
+            probed_at: Instant::ZERO,
+            settled_frames: Vec::new(),
+            schedule: Schedule::default(),
+            control: VecDeque::new(),
+            credit_waiters: VecDeque::new(),
+            send_credit: SendCredit::default(),
+            blocked: None,
+            charged: 0,
+            gaps: 0,
+            next_token: 0,
+            expiring: BTreeMap::new(),
+            fates: Vec::new(),
+            pings: Pings::default(),
+            closing: Closing::default(),
+            timers: Timers::default(),
+            last_received: cx.now,
+            last_eliciting: cx.now,
+            own_data_acked: false,
+            stats: ConnectionStats::default(),
+            spurious: 0,
+            own_id: 0,
+            unread: 0,
+        }
+    }
+
+    /// Where the connection stands.
+    pub(crate) fn state(&self) -> State {
+        match self.stage {
+            Stage::Opening => match self.opening.as_deref() {
+                Some(opening) => opening.state(),
+                None => State::Failed,
+            },
+            Stage::Pinging if self.closing.is_leaving() => State::Leaving,
+            Stage::Ready if self.closing.is_leaving() => State::Leaving,
+            Stage::Pinging => State::Pinging,
+            Stage::Ready => State::Ready,
+            Stage::Closing | Stage::Draining => State::Closing,
+            Stage::Over => State::Closed,
+        }
+    }
+
+    /// How far an attempt has come.
+    fn phase(&self) -> Phase {
+        match self.state() {
+            State::Resolving => Phase::Resolving,
+            State::Opening => Phase::Opening,
+            State::Challenged => Phase::Challenged,
+            _ => Phase::Pinging,
+        }
+    }
+
+    /// The earliest deadline.
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Whether the connection may be forgotten: over, and nothing left to read.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.stage == Stage::Over && self.unread == 0
+    }
+
+    /// The ID that the peer sends to.
+    pub(crate) fn own_id(&self) -> u64 {
+        self.own_id
+    }
+
+    /// The largest message that fits one datagram with the longest header (R-MSG-2): a 4-byte packet
+    /// number, an 8-byte offset and, as it ends the packet, no length.
+    pub(crate) fn umtu(&self) -> usize {
+        const STREAM_HEADER: usize = 1 + 8 + 8;
+        const LENGTH_PREFIX: usize = 4;
+        self.datagram_size().saturating_sub(DATA_OVERHEAD_LONG + STREAM_HEADER + LENGTH_PREFIX)
+    }
+
+    /// Counters and state.
+    pub(crate) fn stats(&self) -> ConnectionStats {
+        let rtt = self.rtt.summary();
+        let sampled = !rtt.latest.is_zero();
+        ConnectionStats {
+            rtt_ns: if sampled { nanos(Some(rtt.smoothed)) } else { 0 },
+            rtt_min_ns: nanos(Some(rtt.min)),
+            congestion_window: self.controller.window(),
+            bytes_in_flight: self.sent.bytes_in_flight(),
+            packets_spurious: self.spurious,
+            ..self.stats
+        }
+    }
+
+    /// The identity that the peer proved.
+    pub(crate) fn peer(&self) -> Option<PublicKey> {
+        self.peer
+    }
+
+    /// Where packets go.
+    pub(crate) fn remote(&self) -> Path {
+        self.path.path()
+    }
+
+    /// The peer's parameters are known: what waited for them may go.
+    fn on_parameters(&mut self, parameters: Parameters) {
+        self.send_credit.on_grant(parameters.connection_credit);
+        self.streams.on_parameters(
+            parameters.two_way_streams,
+            parameters.one_way_streams,
+            parameters.stream_credit,
+        );
+        self.peer_parameters = parameters;
+        let keys: Vec<StreamKey> = self.streams.keys().collect();
+        for key in keys {
+            self.wake_stream(key);
+        }
+    }
+
+    /// Both sides are sure of each other: says `Connected` (row T10).
+    fn on_ready(&mut self, cx: &mut Cx<'_>) {
+        self.stage = Stage::Ready;
+        self.confirm = None;
+        self.confirm_due = false;
+        self.timers.set(Timer::Deadline, None);
+        self.stats.handshake_ns = nanos(Some(cx.now - self.started));
+        let route = core::mem::take(&mut self.route);
+        cx.events.push_back(Event::Connected {
+            connection: self.handle,
+            side: self.side,
+            peer: self.peer,
+            remote: self.path.path().remote,
+            user_id: self.user_id,
+            route,
+        });
+        self.arm_keep_alive();
+    }
+
+    /// Puts a stream with payload to send into the schedule.
+    fn wake_stream(&mut self, key: StreamKey) {
+        let may_send = self.streams.get(key).is_some_and(|stream| self.streams.may_send(stream.id));
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        let ready = stream.send.as_ref().is_some_and(|send| send.has_payload());
+        if may_send && ready && !stream.scheduled {
+            stream.scheduled = true;
+            self.schedule.push(key, stream.priority);
+        }
+    }
+
+    /// Lists a stream with control frames to send.
+    fn list_control(&mut self, key: StreamKey) {
+        if let Some(stream) = self.streams.get_mut(key)
+            && !stream.control_listed
+        {
+            stream.control_listed = true;
+            self.control.push_back(key);
+        }
+    }
+
+    /// Turns the fates that a call left behind into events.
+    fn tell_fates(&mut self, id: StreamId, cx: &mut Cx<'_>) {
+        for (token, fate) in self.fates.drain(..) {
+            cx.events.push_back(Event::Message {
+                connection: self.handle,
+                stream: id,
+                token,
+                fate,
+            });
+        }
+    }
+
+    /// The largest datagram that we send.
+    fn datagram_size(&self) -> usize {
+        usize::from(
+            self.config
+                .datagram_size
+                .clamp(Parameters::DATAGRAM_LEAST, self.peer_parameters.datagram_max),
+        )
+    }
+
+    /// The idle limit in force, if any (R-CLOSE-2).
+    fn idle_limit(&self) -> Option<Duration> {
+        let ours = self.config.parameters().idle_timeout_ms;
+        let theirs = self.peer_parameters.idle_timeout_ms;
+        let agreed =
+            [ours, theirs].into_iter().filter(|ms| *ms > 0).min().map(Duration::from_millis);
+        if self.own_data_acked {
+            return agreed;
+        }
+        Some(agreed.map_or(IDLE_BEFORE_ACK, |limit| limit.min(IDLE_BEFORE_ACK)))
+    }
+
+    fn arm_idle(&mut self, now: Instant) {
+        self.last_received = now;
+        let at = self.idle_limit().map(|limit| now + limit);
+        self.timers.set(Timer::Idle, at);
+    }
+
+    fn arm_keep_alive(&mut self) {
+        let every = self.config.keep_alive;
+        let at = self.last_received.max(self.last_eliciting) + every;
+        self.timers.set(Timer::KeepAlive, (!every.is_zero()).then_some(at));
+    }
+}
+
+/// The next packet number to leave out: about one in a window of packets (R-ACK-2).
+fn next_left_out(from: u64, random: &mut Random) -> u64 {
+    from.saturating_add(16).saturating_add(random.below(512))
+}
+
+fn nanos(duration: Option<Duration>) -> u64 {
+    duration.map_or(0, |duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// A violation that ends the connection, or a bound at which the packet is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    Close(Violation),
+    AtBound,
+}
+
+impl From<Violation> for Refusal {
+    fn from(violation: Violation) -> Self {
+        Self::Close(violation)
+    }
+}

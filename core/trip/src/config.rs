@@ -1,0 +1,295 @@
+//! What a user decides before an endpoint or a connection begins.
+
+use crate::connection::recovery::congestion::{Controller, NewReno};
+use crate::crypto::{Aead, Psk, PublicKey, SecretKey, default_aead};
+use crate::wire::Parameters;
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use tripline_sansio::Duration;
+
+/// How an [`Endpoint`](crate::Endpoint) is set up.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Our identity. Servers need one; clients without one open anonymously (NK).
+    pub identity: Option<SecretKey>,
+    /// Whether and how connections may come in; `None` for a pure client.
+    pub server: Option<ServerConfig>,
+    /// How connections behave, unless [`ConnectOptions`] says otherwise.
+    pub transport: TransportConfig,
+    /// How many connections there may be, those included that are closing or hold unread data.
+    pub connections_max: u32,
+    /// How many datagrams one [`Transmit`](tripline_sansio::Transmit) may hold. Take what the socket
+    /// can segment; 1 where it cannot.
+    pub segments_max: usize,
+    /// Whether this machine has AES instructions: clients then open with AES-256-GCM.
+    pub hardware_aes: bool,
+    /// What computes the AEAD. Nothing on the wire depends on it.
+    pub aead: Arc<dyn Aead>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            identity: None,
+            server: None,
+            transport: TransportConfig::default(),
+            connections_max: 65_536,
+            segments_max: 64,
+            hardware_aes: false,
+            aead: default_aead(),
+        }
+    }
+}
+
+impl Config {
+    /// A client without an identity.
+    pub fn client() -> Self {
+        Self::default()
+    }
+
+    /// A server that anyone may open who knows its key (row T17).
+    pub fn public_server(identity: SecretKey) -> Self {
+        Self { identity: Some(identity), server: Some(ServerConfig::default()), ..Self::default() }
+    }
+
+    /// A server that only the holders of these keys may open; it gives no sign of life to others
+    /// (row T17).
+    pub fn private_server(
+        identity: SecretKey,
+        clients: impl IntoIterator<Item = PublicKey>,
+    ) -> Self {
+        let access = Access::Private(clients.into_iter().collect());
+        let server = ServerConfig { access, ..ServerConfig::default() };
+        Self { identity: Some(identity), server: Some(server), ..Self::default() }
+    }
+}
+
+/// Who may come in, and how that is decided.
+#[derive(Clone, Debug, Default)]
+pub struct ServerConfig {
+    /// Whose OPENs are answered at all.
+    pub access: Access,
+    /// Whether the user is asked about each client.
+    pub screening: Screening,
+    /// A secret that clients must know besides the server's key.
+    pub psk: Option<Psk>,
+}
+
+/// Whose OPENs a server answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// Everyone's who knows, or asks for, the server's key.
+    #[default]
+    Public,
+    /// Only those of clients that prove one of these keys.
+    Private(Vec<PublicKey>),
+}
+
+/// Whether the user is asked about each client (row T12).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Screening {
+    /// Whoever passes [`Access`] is in.
+    #[default]
+    AcceptAll,
+    /// [`Event::Incoming`](crate::Event::Incoming) asks.
+    Ask,
+}
+
+/// How a connection behaves. Sizes are bytes.
+#[derive(Clone, Debug)]
+pub struct TransportConfig {
+    /// After how much silence the connection is given up; the smaller of both sides' counts. Zero:
+    /// never.
+    pub idle_timeout: Duration,
+    /// At what interval something is sent even if there is nothing to say. Zero: never.
+    pub keep_alive: Duration,
+    /// The largest message we take.
+    pub message_max: u64,
+    /// How much the peer may have on its way or unread on one stream; at least `message_max` + 8.
+    pub stream_credit: u64,
+    /// The same for all streams together; at least `message_max` + 8.
+    pub connection_credit: u64,
+    /// How many two-way streams the peer may have open at once.
+    pub two_way_streams: u64,
+    /// How many one-way streams the peer may have open at once.
+    pub one_way_streams: u64,
+    /// How long an acknowledgement may be held back.
+    pub ack_delay: Duration,
+    /// How much may wait in one stream before `send` says *blocked*.
+    pub send_buffer: u64,
+    /// The size of full datagrams, 1,200 to 65,507. Only raise it on a path whose MTU is known.
+    pub datagram_size: u16,
+    /// The congestion controller.
+    pub congestion: Congestion,
+}
+
+impl Default for TransportConfig {
+    fn default() -> Self {
+        Self {
+            idle_timeout: Duration::from_secs(30),
+            keep_alive: Duration::ZERO,
+            message_max: 256 << 10,
+            stream_credit: 1 << 20,
+            connection_credit: 16 << 20,
+            two_way_streams: 256,
+            one_way_streams: 256,
+            ack_delay: Duration::from_millis(25),
+            send_buffer: 1 << 20,
+            datagram_size: Parameters::DATAGRAM_LEAST,
+            congestion: Congestion::NewReno,
+        }
+    }
+}
+
+impl TransportConfig {
+    /// What is announced to the peer; values out of range are moved into it.
+    pub(crate) fn parameters(&self) -> Parameters {
+        let most = (1 << 60) - 1;
+        let message_max = self.message_max.min(Parameters::MESSAGE_LIMIT - 1);
+        let least = message_max.saturating_add(8);
+        Parameters {
+            idle_timeout_ms: millis(self.idle_timeout).min(u64::from(u32::MAX)),
+            keep_alive_ms: millis(self.keep_alive).min(u64::from(u32::MAX)),
+            message_max,
+            stream_credit: self.stream_credit.clamp(least, most),
+            connection_credit: self.connection_credit.clamp(least, most),
+            two_way_streams: self.two_way_streams.min((1 << 58) - 1),
+            one_way_streams: self.one_way_streams.min((1 << 58) - 1),
+            ack_delay_ms: millis(self.ack_delay).min((1 << 14) - 1),
+            ..Parameters::default()
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Which congestion controller a connection uses.
+#[derive(Debug)]
+pub enum Congestion {
+    /// RFC 9002 §7.
+    NewReno,
+    /// The user's own; each connection gets a copy.
+    Custom(Box<dyn Controller>),
+}
+
+impl Congestion {
+    pub(crate) fn controller(&self, datagram_size: u16) -> Box<dyn Controller> {
+        match self {
+            Self::NewReno => Box::new(NewReno::new(datagram_size)),
+            Self::Custom(controller) => controller.clone_box(),
+        }
+    }
+}
+
+impl Clone for Congestion {
+    fn clone(&self) -> Self {
+        match self {
+            Self::NewReno => Self::NewReno,
+            Self::Custom(controller) => Self::Custom(controller.clone_box()),
+        }
+    }
+}
+
+/// Where to connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// These addresses, tried in turn.
+    Addresses(Vec<SocketAddr>),
+    /// A name that the user's loop resolves when the engine asks (row T02).
+    Name {
+        /// The name.
+        host: String,
+        /// The UDP port.
+        port: u16,
+    },
+}
+
+impl From<SocketAddr> for Target {
+    fn from(address: SocketAddr) -> Self {
+        Self::Addresses(alloc::vec![address])
+    }
+}
+
+/// How to connect.
+#[derive(Clone, Debug)]
+pub struct ConnectOptions {
+    /// The server's key. `None` asks the server for it (XX) and then the user whether to trust it.
+    pub server_key: Option<PublicKey>,
+    /// A secret that the server demands besides.
+    pub psk: Option<Psk>,
+    /// 8 bytes for the server's screening, a login for example (row T14).
+    pub user_id: [u8; 8],
+    /// Which service behind the endpoint is wanted; at most 255 bytes (row T15).
+    pub route: Vec<u8>,
+    /// How long to try (row T03).
+    pub deadline: Duration,
+    /// How the connection behaves; `None` for what the endpoint's configuration says.
+    pub transport: Option<TransportConfig>,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self {
+            server_key: None,
+            psk: None,
+            user_id: [0; 8],
+            route: Vec::new(),
+            deadline: Duration::from_secs(10),
+            transport: None,
+        }
+    }
+}
+
+impl ConnectOptions {
+    /// To the server that holds this key.
+    pub fn to(server_key: PublicKey) -> Self {
+        Self { server_key: Some(server_key), ..Self::default() }
+    }
+}
+
+/// How a stream is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamOptions {
+    /// In which order the peer gets what is sent; for a two-way stream both sides.
+    pub order: crate::Order,
+    /// Whether the peer may send too.
+    pub direction: crate::Direction,
+    /// 0 (most urgent) to 7. Each level gets twice the share of the next, and none starves.
+    pub priority: u8,
+}
+
+impl StreamOptions {
+    /// The default priority.
+    pub const PRIORITY: u8 = 3;
+
+    /// A two-way stream of this order.
+    pub const fn two_way(order: crate::Order) -> Self {
+        Self { order, direction: crate::Direction::TwoWay, priority: Self::PRIORITY }
+    }
+
+    /// A one-way stream of this order.
+    pub const fn one_way(order: crate::Order) -> Self {
+        Self { order, direction: crate::Direction::OneWay, priority: Self::PRIORITY }
+    }
+}
+
+/// How a message is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SendOptions {
+    /// How often it may be sent.
+    pub reliability: crate::Reliability,
+    /// After what time it is given up if the peer does not have it yet; `None`: never. Together with
+    /// a number of transmissions, whichever comes first.
+    pub expires_after: Option<Duration>,
+}
+
+impl SendOptions {
+    /// Sent once, and forgotten.
+    pub const UNRELIABLE: Self =
+        Self { reliability: crate::Reliability::Unreliable, expires_after: None };
+}

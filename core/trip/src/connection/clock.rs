@@ -1,0 +1,72 @@
+//! What the timers do.
+
+use super::timer::Timer;
+use super::{Connection, Cx, Stage};
+use crate::wire::Code;
+
+impl Connection {
+    /// Fires every timer that is due. Early calls are harmless.
+    pub(crate) fn on_timeout(&mut self, cx: &mut Cx<'_>) {
+        for timer in Timer::ALL {
+            if self.timers.take_due(timer, cx.now) {
+                self.on_timer(timer, cx);
+            }
+        }
+    }
+
+    fn on_timer(&mut self, timer: Timer, cx: &mut Cx<'_>) {
+        match timer {
+            Timer::Open => self.on_open_timer(),
+            Timer::Deadline => self.on_deadline(cx),
+            Timer::Recovery => self.on_recovery(cx),
+            Timer::AckDelay => self.received.on_timeout(cx.now),
+            Timer::Idle => self.on_silence(Code::IDLE, cx),
+            Timer::KeepAlive => self.on_keep_alive(cx),
+            Timer::Expire => self.on_expire(cx),
+            Timer::Repeat => self.on_repeat(),
+        }
+    }
+
+    fn on_recovery(&mut self, cx: &mut Cx<'_>) {
+        if self.sent.loss_at().is_some() {
+            self.detect_lost(cx);
+        } else if self.sent.pto_from().is_some() {
+            let probes = self.pto.on_timeout();
+            self.probed_at = cx.now;
+            self.stats.probes = self.stats.probes.saturating_add(1);
+            if self.stage == Stage::Pinging {
+                self.pings.want(true);
+                self.confirm_due = self.confirm.is_some();
+            }
+            self.prepare_probe(probes);
+        }
+        self.arm_recovery();
+    }
+
+    fn on_keep_alive(&mut self, cx: &mut Cx<'_>) {
+        if matches!(self.stage, Stage::Ready) {
+            self.pings.want(false);
+            self.last_eliciting = cx.now;
+            self.arm_keep_alive();
+        }
+    }
+
+    /// The time of messages is over: they are given up.
+    fn on_expire(&mut self, cx: &mut Cx<'_>) {
+        while let Some(entry) = self.expiring.first_entry()
+            && entry.key().0 <= cx.now
+        {
+            let ((_, token), key) = entry.remove_entry();
+            self.with_send(key, cx, |half, credit, fates| {
+                half.expire(token, credit, fates);
+            });
+            self.wake_stream(key);
+        }
+        self.arm_expire();
+    }
+
+    pub(super) fn arm_ack_delay(&mut self) {
+        let at = self.received.deadline();
+        self.timers.set(Timer::AckDelay, at);
+    }
+}

@@ -1,0 +1,236 @@
+//! What the user can tell a connection to do with its streams.
+
+use super::streams::{Stop, StreamKey};
+use super::timer::Timer;
+use super::{Connection, Cx, Stage};
+use crate::config::{SendOptions, StreamOptions};
+use crate::error::{OpenError, ReceiveError, SendError, StreamError};
+use crate::event::Event;
+use crate::handle::MessageToken;
+use crate::stream::recv::Taken;
+use crate::wire::{Code, Order, StreamId};
+use bytes::Bytes;
+
+/// What [`receive`](crate::Endpoint::receive) found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReceiveResult {
+    /// A whole message, or in a byte stream the next chunk. It may share its memory with a few
+    /// neighbours; copy what is to be kept for long.
+    Data(Bytes),
+    /// Nothing now; an event will tell.
+    Nothing,
+    /// The peer has sent everything. The stream is gone from this side.
+    Finished,
+    /// The peer ended its half early. The stream is gone from this side.
+    Closed(Code),
+}
+
+impl Connection {
+    fn is_live(&self) -> bool {
+        matches!(self.stage, Stage::Opening | Stage::Pinging | Stage::Ready)
+    }
+
+    /// Opens a stream (rows T11, T32). Nothing is sent for it until there is data.
+    pub(crate) fn open(&mut self, options: StreamOptions) -> Result<StreamId, OpenError> {
+        if !self.is_live() || self.closing.is_leaving() {
+            return Err(OpenError::Closing);
+        }
+        let opened = self.streams.open(options.order, options.direction, options.priority.min(7));
+        opened.map(|(id, _)| id).map_err(|limit| OpenError::Limit { limit })
+    }
+
+    /// Takes a message (row T28).
+    pub(crate) fn send(
+        &mut self,
+        stream: StreamId,
+        data: Bytes,
+        options: SendOptions,
+        cx: &mut Cx<'_>,
+    ) -> Result<MessageToken, SendError> {
+        let limit = match self.zone {
+            Some(_) => self.peer_parameters.message_max,
+            None => self.config.message_max,
+        };
+        let len = u64::try_from(data.len()).unwrap_or(u64::MAX);
+        let key = self.streams.find(stream).ok_or(SendError::UnknownStream)?;
+        if !self.is_live() || self.closing.takes_no_more() {
+            return Err(SendError::Closing);
+        }
+        let entry = self.streams.get_mut(key).ok_or(SendError::UnknownStream)?;
+        let half = entry.send.as_mut().ok_or(SendError::ReceiveOnly)?;
+        if !half.is_open() {
+            return Err(SendError::Finished);
+        }
+        if stream.order() == Order::Bytes {
+            if options != SendOptions::default() {
+                return Err(SendError::AlwaysReliable);
+            }
+        } else if len > limit {
+            return Err(SendError::TooLarge { limit });
+        }
+        let full =
+            half.buffered() > 0 && half.buffered().saturating_add(len) > self.config.send_buffer;
+        if full || cx.events.len() >= super::EVENTS_MAX {
+            entry.writable_wanted = true;
+            return Err(SendError::Blocked);
+        }
+        let token = MessageToken(self.next_token);
+        self.next_token = self.next_token.saturating_add(1);
+        half.push(token, data, options.reliability);
+        self.stats.messages_sent = self.stats.messages_sent.saturating_add(1);
+        if let Some(after) = options.expires_after {
+            self.expiring.insert((cx.now + after, token), key);
+            self.arm_expire();
+        }
+        self.wake_stream(key);
+        Ok(token)
+    }
+
+    /// The user sends no more on this stream; what was handed in still goes out.
+    pub(crate) fn finish(&mut self, stream: StreamId) -> Result<(), StreamError> {
+        let key = self.streams.find(stream).ok_or(StreamError::UnknownStream)?;
+        let entry = self.streams.get_mut(key).ok_or(StreamError::UnknownStream)?;
+        entry.send.as_mut().ok_or(StreamError::WrongHalf)?.finish();
+        self.wake_stream(key);
+        Ok(())
+    }
+
+    /// Ends the sending half here and now (CLOSE_STREAM).
+    pub(crate) fn close_stream(
+        &mut self,
+        stream: StreamId,
+        code: Code,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), StreamError> {
+        let key = self.streams.find(stream).ok_or(StreamError::UnknownStream)?;
+        self.close_half(key, code, cx).ok_or(StreamError::WrongHalf)
+    }
+
+    /// Ends a sending half; `None` if there is none.
+    pub(super) fn close_half(&mut self, key: StreamKey, code: Code, cx: &mut Cx<'_>) -> Option<()> {
+        let Self { streams, send_credit, fates, .. } = self;
+        let entry = streams.get_mut(key)?;
+        let id = entry.id;
+        entry.writable_wanted = false;
+        entry.send.as_mut()?.close(code, send_credit, fates);
+        self.tell_fates(id, cx);
+        self.list_control(key);
+        self.wake_credit_waiters();
+        Some(())
+    }
+
+    /// Tells the peer to stop sending on this stream (STOP); what comes is dropped.
+    pub(crate) fn stop_stream(&mut self, stream: StreamId, code: Code) -> Result<(), StreamError> {
+        let key = self.streams.find(stream).ok_or(StreamError::UnknownStream)?;
+        let entry = self.streams.get_mut(key).ok_or(StreamError::UnknownStream)?;
+        let recv = entry.recv.as_mut().ok_or(StreamError::WrongHalf)?;
+        if recv.stop != Stop::Not || recv.half.final_offset().is_some_and(|_| recv.half.is_done()) {
+            return Ok(());
+        }
+        let was_readable = recv.half.is_readable();
+        recv.stop = Stop::Wanted(code);
+        let effect = recv.half.stop();
+        self.note_readable(key, was_readable);
+        self.on_consumed(key, effect.consumed);
+        self.list_control(key);
+        self.streams.retire(key);
+        Ok(())
+    }
+
+    /// Takes the next message or chunk (row T29).
+    pub(crate) fn receive(&mut self, stream: StreamId) -> Result<ReceiveResult, ReceiveError> {
+        let key = self.streams.find(stream).ok_or(ReceiveError::UnknownStream)?;
+        let entry = self.streams.get_mut(key).ok_or(ReceiveError::UnknownStream)?;
+        let recv = entry.recv.as_mut().ok_or(ReceiveError::SendOnly)?;
+        let was_readable = recv.half.is_readable();
+        let taken = recv.half.take();
+        if matches!(taken, Taken::Nothing) {
+            recv.readable_told = false;
+        }
+        self.note_readable(key, was_readable);
+        match taken {
+            Taken::Data { bytes, consumed } => {
+                self.stats.messages_received = self.stats.messages_received.saturating_add(1);
+                self.on_consumed(key, consumed);
+                Ok(ReceiveResult::Data(bytes))
+            }
+            Taken::Nothing => Ok(ReceiveResult::Nothing),
+            Taken::Finished => {
+                self.streams.retire(key);
+                Ok(ReceiveResult::Finished)
+            }
+            Taken::Closed(code) => {
+                self.streams.retire(key);
+                Ok(ReceiveResult::Closed(code))
+            }
+        }
+    }
+
+    /// Keeps count of the streams with something to read.
+    pub(super) fn note_readable(&mut self, key: StreamKey, was: bool) {
+        let is = self
+            .streams
+            .get(key)
+            .and_then(|s| s.recv.as_ref())
+            .is_some_and(|recv| recv.half.is_readable());
+        match (was, is) {
+            (false, true) => self.unread = self.unread.saturating_add(1),
+            (true, false) => self.unread = self.unread.saturating_sub(1),
+            _ => {}
+        }
+    }
+
+    /// Changes a stream's priority, 0 (most urgent) to 7.
+    pub(crate) fn set_priority(
+        &mut self,
+        stream: StreamId,
+        priority: u8,
+    ) -> Result<(), StreamError> {
+        let key = self.streams.find(stream).ok_or(StreamError::UnknownStream)?;
+        let entry = self.streams.get_mut(key).ok_or(StreamError::UnknownStream)?;
+        entry.priority = priority.min(7);
+        Ok(())
+    }
+
+    /// Bytes of a stream were taken, skipped or discarded: grants may follow.
+    pub(super) fn on_consumed(&mut self, key: StreamKey, bytes: u64) {
+        if bytes == 0 {
+            return;
+        }
+        self.recv_credit.on_consumed(bytes);
+        let Some(recv) = self.streams.get_mut(key).and_then(|stream| stream.recv.as_mut()) else {
+            return;
+        };
+        recv.credit.on_consumed(bytes);
+        let wanted = recv.stop == Stop::Not
+            && recv.half.final_offset().is_none()
+            && recv.credit.wanted().is_some();
+        if wanted {
+            self.list_control(key);
+        }
+    }
+
+    /// Says `Writable` where `send` said *blocked* and there is room again.
+    pub(super) fn tell_writable(&mut self, key: StreamKey, cx: &mut Cx<'_>) {
+        let room = self.config.send_buffer / 2;
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        let has_room =
+            stream.send.as_ref().is_some_and(|half| half.is_open() && half.buffered() <= room);
+        if stream.writable_wanted && has_room {
+            stream.writable_wanted = false;
+            cx.events.push_back(Event::Writable { connection: self.handle, stream: stream.id });
+        }
+    }
+
+    /// Streams that waited for the connection's credit try again.
+    pub(super) fn wake_credit_waiters(&mut self) {
+        while let Some(key) = self.credit_waiters.pop_front() {
+            self.wake_stream(key);
+        }
+    }
+
+    pub(super) fn arm_expire(&mut self) {
+        let next = self.expiring.keys().next().map(|(at, _)| *at);
+        self.timers.set(Timer::Expire, next);
+    }
+}

@@ -1,0 +1,358 @@
+//! The client's handshake, from the first OPEN to the CHALLENGE that verifies (PROTOCOL.md §2, and
+//! the row OPENING of §10).
+//!
+//! OPEN is written once and repeated byte for byte (R-OPEN-2); answers are tried on a copy of the
+//! Noise state, so that nothing forged does harm. RETRY has its place here.
+
+use super::timer::Timer;
+use super::{Connection, Cx, Stage, State, Zone};
+use crate::crypto::{Aead, Cipher, Handshake, OpenKey, SealKey};
+use crate::error::{ConnectError, Phase};
+use crate::event::Event;
+use crate::wire::{
+    ChallengePayload, Confirm, OpenPayload, PROTOCOL_VERSION, Parameters, PayloadError,
+    VersionReason,
+};
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use tripline_sansio::{Backoff, Duration, Instant, Path};
+
+/// OPEN is repeated this often at [`QUICK_GAP`], to get through a lossy link soon.
+const QUICK_REPEATS: u32 = 3;
+const QUICK_GAP: Duration = Duration::from_millis(200);
+/// For so long the gaps stay below [`BRISK_CEILING`].
+const BRISK_FOR: Duration = Duration::from_secs(120);
+const BRISK_CEILING: Duration = Duration::from_secs(1);
+/// The longest gap of all.
+const SLOW_CEILING: Duration = Duration::from_secs(300);
+
+/// When OPEN is repeated: after 0.2, 0.4 and 0.6 s; then gaps × 1.5 up to 1 s for two minutes; then
+/// × 2 up to 5 minutes.
+#[derive(Clone, Debug)]
+struct Repeats {
+    sent: u32,
+    brisk: Backoff,
+    slow: Backoff,
+}
+
+impl Repeats {
+    fn new() -> Self {
+        Self {
+            sent: 0,
+            brisk: Backoff::new(QUICK_GAP * 3 / 2, (3, 2), BRISK_CEILING),
+            slow: Backoff::new(BRISK_CEILING * 2, (2, 1), SLOW_CEILING),
+        }
+    }
+
+    /// The gap after the OPEN that goes out now, `elapsed` after the first.
+    fn next_gap(&mut self, elapsed: Duration) -> Duration {
+        self.sent = self.sent.saturating_add(1);
+        if self.sent <= QUICK_REPEATS {
+            QUICK_GAP
+        } else if elapsed < BRISK_FOR {
+            self.brisk.advance()
+        } else {
+            self.slow.advance()
+        }
+    }
+}
+
+/// What a client's attempt begins with.
+pub(crate) struct Start {
+    /// The addresses, or none while a name is being resolved.
+    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) deadline: Instant,
+    pub(crate) client_id: u64,
+    /// OPEN, whole.
+    pub(crate) packet: Vec<u8>,
+    /// The Noise state after message 1.
+    pub(crate) handshake: Handshake,
+    pub(crate) aead: Arc<dyn Aead>,
+    pub(crate) cipher: Cipher,
+    pub(crate) user_id: [u8; 8],
+    pub(crate) route: Vec<u8>,
+    pub(crate) parameters: Parameters,
+}
+
+/// An attempt that has no verified CHALLENGE yet, or (XX) no decision on the server's key.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    start: Start,
+    next_address: usize,
+    due: bool,
+    repeats: Repeats,
+    first_sent: Option<Instant>,
+    /// XX: what the CHALLENGE that verified brought.
+    challenged: Option<Challenged>,
+    versions: Option<Vec<u32>>,
+    wrong_suite: bool,
+    /// A CHALLENGE failed to verify, or VERSION said *key*.
+    wrong_key: bool,
+}
+
+#[derive(Debug)]
+struct Challenged {
+    handshake: Handshake,
+    server_id: u64,
+    parameters: Parameters,
+    path: Path,
+}
+
+impl core::fmt::Debug for Start {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Start").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+impl Opening {
+    pub(crate) fn new(start: Start) -> Self {
+        Self {
+            due: !start.addresses.is_empty(),
+            start,
+            next_address: 0,
+            repeats: Repeats::new(),
+            first_sent: None,
+            challenged: None,
+            versions: None,
+            wrong_suite: false,
+            wrong_key: false,
+        }
+    }
+
+    pub(super) fn client_id(&self) -> u64 {
+        self.start.client_id
+    }
+
+    pub(super) fn user_id(&self) -> [u8; 8] {
+        self.start.user_id
+    }
+
+    pub(super) fn route(&self) -> &[u8] {
+        &self.start.route
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        self.start.deadline
+    }
+
+    /// Where the next OPEN goes.
+    pub(super) fn path(&self) -> Path {
+        let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+        Path::to(self.start.addresses.get(self.next_address).copied().unwrap_or(nowhere))
+    }
+
+    pub(super) fn state(&self) -> State {
+        if self.challenged.is_some() {
+            State::Challenged
+        } else if self.start.addresses.is_empty() {
+            State::Resolving
+        } else {
+            State::Opening
+        }
+    }
+
+    /// The best explanation why it came to nothing (R-CHAL-2).
+    pub(super) fn timeout_error(&self) -> ConnectError {
+        if self.challenged.is_some() {
+            return ConnectError::Timeout { phase: Phase::Challenged };
+        }
+        if let Some(theirs) = &self.versions {
+            return ConnectError::Version { ours: PROTOCOL_VERSION, theirs: theirs.clone() };
+        }
+        if self.wrong_suite {
+            return ConnectError::Suite;
+        }
+        if self.wrong_key {
+            return ConnectError::Identity;
+        }
+        let resolving = self.start.addresses.is_empty();
+        ConnectError::Timeout { phase: if resolving { Phase::Resolving } else { Phase::Opening } }
+    }
+}
+
+impl Connection {
+    /// The answer to [`Event::Resolve`] (row T02).
+    pub(crate) fn on_resolved(&mut self, found: Result<Vec<SocketAddr>, String>, cx: &mut Cx<'_>) {
+        let Some(opening) = self.opening.as_deref_mut() else { return };
+        if !opening.start.addresses.is_empty() {
+            return;
+        }
+        match found {
+            Ok(addresses) if !addresses.is_empty() => {
+                opening.start.addresses = addresses;
+                opening.due = true;
+            }
+            Ok(_) => self
+                .fail(ConnectError::Resolve { cause: String::from("the name has no address") }, cx),
+            Err(cause) => self.fail(ConnectError::Resolve { cause }, cx),
+        }
+    }
+
+    pub(super) fn on_open_timer(&mut self) {
+        if let Some(opening) = self.opening.as_deref_mut() {
+            opening.due = true;
+        }
+    }
+
+    /// Appends OPEN if it is due: to each address in turn.
+    pub(super) fn transmit_open(
+        &mut self,
+        out: &mut Vec<u8>,
+        cx: &mut Cx<'_>,
+    ) -> Option<tripline_sansio::Transmit> {
+        let opening = self.opening.as_deref_mut()?;
+        if !core::mem::take(&mut opening.due) || opening.challenged.is_some() {
+            return None;
+        }
+        let path = opening.path();
+        let count = opening.start.addresses.len().max(1);
+        opening.next_address =
+            opening.next_address.saturating_add(1).checked_rem(count).unwrap_or(0);
+        let first = *opening.first_sent.get_or_insert(cx.now);
+        let gap = opening.repeats.next_gap(cx.now - first);
+        out.extend_from_slice(&opening.start.packet);
+        let len = opening.start.packet.len();
+        self.timers.set(Timer::Open, Some(cx.now + gap));
+        Some(tripline_sansio::Transmit {
+            path,
+            ecn: tripline_sansio::Ecn::NotEct,
+            len,
+            segment_size: len,
+        })
+    }
+
+    /// VERSION came: a hint, never acted on at once (R-CHAL-2).
+    pub(crate) fn on_version(
+        &mut self,
+        reason: VersionReason,
+        versions: impl Iterator<Item = u32>,
+    ) {
+        let Some(opening) = self.opening.as_deref_mut() else { return };
+        match reason {
+            VersionReason::Version => opening.versions = Some(versions.collect()),
+            VersionReason::Suite => opening.wrong_suite = true,
+            VersionReason::Key => opening.wrong_key = true,
+        }
+    }
+
+    /// CHALLENGE came. The first that verifies counts; anything else changes nothing but a counter.
+    pub(crate) fn on_challenge(&mut self, path: Path, noise: &[u8], cx: &mut Cx<'_>) {
+        let bad = &mut self.stats.drops.bad_handshake;
+        let Some(opening) =
+            self.opening.as_deref_mut().filter(|opening| opening.challenged.is_none())
+        else {
+            *bad = bad.saturating_add(1);
+            return;
+        };
+        let mut handshake = opening.start.handshake.clone();
+        let mut payload = Vec::new();
+        if handshake.read_message(noise, &mut payload).is_err() {
+            *bad = bad.saturating_add(1);
+            opening.wrong_key = true;
+            return;
+        }
+        match ChallengePayload::parse(&payload) {
+            Ok(ChallengePayload::Accept { server_id, parameters }) => {
+                let challenged = Challenged { handshake, server_id, parameters, path };
+                self.on_accepted(challenged, cx);
+            }
+            Ok(ChallengePayload::Refuse { code, reason }) => {
+                self.fail(ConnectError::Refused { code, reason: String::from(reason) }, cx);
+            }
+            Err(error) => self.fail(bad_payload(error), cx),
+        }
+    }
+
+    fn on_accepted(&mut self, challenged: Challenged, cx: &mut Cx<'_>) {
+        self.timers.set(Timer::Open, None);
+        self.peer = challenged.handshake.remote_static();
+        if challenged.handshake.is_finished() {
+            return self.establish(challenged, cx);
+        }
+        if let Some(key) = self.peer {
+            cx.events.push_back(Event::ServerKey { connection: self.handle, key });
+        }
+        if let Some(opening) = self.opening.as_deref_mut() {
+            opening.challenged = Some(challenged);
+        }
+    }
+
+    /// XX: the user trusts the server's key; CONFIRM goes out (R-CHAL-3).
+    pub(crate) fn trust(&mut self, cx: &mut Cx<'_>) {
+        let Some(opening) = self.opening.as_deref_mut() else { return };
+        let Some(mut challenged) = opening.challenged.take() else { return };
+        let start = &opening.start;
+        let mut payload = Vec::new();
+        let open = OpenPayload {
+            user_id: start.user_id,
+            route: &start.route,
+            parameters: start.parameters,
+        };
+        let mut noise = Vec::new();
+        let written = open.write(&mut payload).is_ok()
+            && challenged.handshake.write_message(&payload, &mut noise).is_ok();
+        let mut packet = Vec::new();
+        let confirm = Confirm { server_id: challenged.server_id, noise: &noise };
+        if !written || confirm.write(&mut packet).is_err() {
+            return self.fail(ConnectError::Identity, cx);
+        }
+        self.confirm = Some(packet);
+        self.confirm_due = true;
+        self.establish(challenged, cx);
+    }
+
+    /// The keys are known: messages may flow (state PINGING).
+    fn establish(&mut self, challenged: Challenged, cx: &mut Cx<'_>) {
+        let Some(opening) = self.opening.take() else { return };
+        let Challenged { handshake, server_id, parameters, path } = challenged;
+        let Ok(split) = handshake.split() else { return self.fail(ConnectError::Identity, cx) };
+        let start = &opening.start;
+        let cipher = start.cipher;
+        self.zone = Some(Zone {
+            own_id: start.client_id,
+            peer_id: server_id,
+            seal: SealKey::new(start.aead.as_ref(), cipher, &split.client_to_server, 0),
+            open: OpenKey::new(start.aead.as_ref(), cipher, &split.server_to_client),
+        });
+        self.path = super::path::PeerPath::proven(path);
+        self.stage = Stage::Pinging;
+        // Only an answer to a single OPEN tells which one it answers.
+        if opening.repeats.sent == 1
+            && let Some(sent) = opening.first_sent
+        {
+            self.rtt.update(cx.now, cx.now - sent, Duration::ZERO, Duration::ZERO);
+        }
+        self.started = opening.first_sent.unwrap_or(self.started);
+        self.pings.want(true);
+        self.on_parameters(parameters);
+        self.arm_idle(cx.now);
+    }
+}
+
+fn bad_payload(error: PayloadError) -> ConnectError {
+    ConnectError::Violation { code: error.code(), reason: "the payload of CHALLENGE" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// T03, row OPENING of §10: the times at which OPEN is sent.
+    #[test]
+    fn t03_opens_are_quick_then_brisk_then_slow() {
+        let mut repeats = Repeats::new();
+        let (mut at, mut times) = (Duration::ZERO, Vec::new());
+        while at < Duration::from_secs(3_600) {
+            times.push(at.as_millis());
+            at += repeats.next_gap(at);
+        }
+        assert_eq!(times[..8], [0, 200, 400, 600, 900, 1_350, 2_025, 3_025]);
+        let gaps: Vec<u128> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(gaps.iter().all(|gap| *gap <= 300_000));
+        assert_eq!(gaps.last(), Some(&300_000));
+        let brisk = times.iter().filter(|at| **at < 120_000).count();
+        assert!((120..=126).contains(&brisk), "{brisk}");
+    }
+}

@@ -1,0 +1,357 @@
+//! A packet that came: opened, checked, then taken in frame by frame.
+//!
+//! The tag comes first; up to there nothing changes but a counter. Then the whole packet is read
+//! once without effect: its syntax, and the bounds at which a packet is dropped. Only then do the
+//! frames take effect in turn; a frame that breaks a rule closes the connection.
+#![deny(clippy::arithmetic_side_effects)]
+
+use super::ping::PongKind;
+use super::streams::{Known, Stop, StreamKey};
+use super::{Connection, Cx, Refusal, Stage};
+use crate::event::Event;
+use crate::stream::recv::GAPS_PER_FRAME;
+use crate::wire::{
+    BlockedBy, Code, DataHeader, Direction, Frame, Frames, SkipFrame, StreamFrame, StreamId,
+    Violation,
+};
+use tripline_sansio::{Ecn, Path};
+
+/// Gaps in one stream (PROTOCOL.md §11).
+const STREAM_GAPS_MAX: usize = 1_024;
+/// Gaps in all streams of a connection (PROTOCOL.md §11).
+const CONNECTION_GAPS_MAX: usize = 16_384;
+
+/// A packet whose tag verified.
+pub(crate) struct Opened<'a> {
+    /// Its whole number.
+    pub(crate) number: u64,
+    /// What was sealed.
+    pub(crate) plaintext: &'a [u8],
+    /// The size of the datagram.
+    pub(crate) bytes: usize,
+    /// Where it came from.
+    pub(crate) path: Path,
+    /// Its mark.
+    pub(crate) ecn: Ecn,
+}
+
+/// What the first reading of a packet found.
+#[derive(Default)]
+struct Survey {
+    frames: usize,
+    eliciting: bool,
+    urgent: bool,
+}
+
+impl Connection {
+    /// Opens a DATA packet in place: its number and plaintext, or `None` if it was dropped.
+    pub(crate) fn open_packet<'a>(
+        &mut self,
+        header: DataHeader,
+        datagram: &'a mut [u8],
+    ) -> Option<(u64, &'a [u8])> {
+        let drops = &mut self.stats.drops;
+        let number = header.number.expand(self.replay.largest());
+        let Some(number) = number.filter(|number| self.replay.check(*number)) else {
+            drops.replayed = drops.replayed.saturating_add(1);
+            return None;
+        };
+        let opened = self.zone.as_mut()?.open.open_packet(number, datagram, header.header_len());
+        if opened.is_err() {
+            drops.unauthentic = drops.unauthentic.saturating_add(1);
+        }
+        opened.ok().map(|plaintext| (number, &*plaintext))
+    }
+
+    /// Takes in a packet whose tag verified.
+    pub(crate) fn on_packet(&mut self, packet: &Opened<'_>, cx: &mut Cx<'_>) {
+        let newest = self.replay.largest().is_none_or(|largest| packet.number > largest);
+        self.replay.accept(packet.number);
+        self.stats.packets_received = self.stats.packets_received.saturating_add(1);
+        let bytes = u64::try_from(packet.bytes).unwrap_or(u64::MAX);
+        self.stats.bytes_received = self.stats.bytes_received.saturating_add(bytes);
+        if self.path.is(packet.path) {
+            self.path.on_received(packet.bytes);
+        }
+        match self.stage {
+            Stage::Closing | Stage::Draining | Stage::Over => {
+                return self.on_late_packet(packet.plaintext);
+            }
+            Stage::Opening => return,
+            Stage::Pinging | Stage::Ready => {}
+        }
+        let survey = match self.survey(packet.plaintext) {
+            Ok(survey) => survey,
+            Err(Refusal::AtBound) => {
+                self.stats.drops.at_bound = self.stats.drops.at_bound.saturating_add(1);
+                return;
+            }
+            Err(Refusal::Close(violation)) => return self.on_violation(violation, 0, cx),
+        };
+        if self.stage == Stage::Pinging {
+            self.on_ready(cx);
+        }
+        self.arm_idle(cx.now);
+        self.arm_keep_alive();
+        let mut frames = Frames::new(packet.plaintext);
+        while let Ok(Some(frame)) = frames.next() {
+            if let Err(violation) = self.on_frame(&frame, newest, cx) {
+                return self.on_violation(violation, frame.frame_type(), cx);
+            }
+            if !matches!(self.stage, Stage::Ready) {
+                return;
+            }
+        }
+        self.received.on_packet(cx.now, packet.number, survey.eliciting, packet.ecn, survey.urgent);
+        self.arm_ack_delay();
+    }
+
+    /// Reads a packet without effect (R-DATA-4, and the bounds of PROTOCOL.md §11).
+    fn survey(&self, plaintext: &[u8]) -> Result<Survey, Refusal> {
+        let mut survey = Survey::default();
+        let mut frames = Frames::new(plaintext);
+        let mut gaps = self.gaps;
+        loop {
+            let frame = match frames.next() {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(error) => return Err(Violation::new(error.code, error.why).into()),
+            };
+            survey.frames = survey.frames.saturating_add(1);
+            survey.eliciting |= frame.is_ack_eliciting();
+            survey.urgent |= matches!(frame, Frame::Ping { .. });
+            match frame {
+                Frame::Stream(stream) => self.check_bounds(stream.id, stream.offset, &mut gaps)?,
+                Frame::Skip(skip) => {
+                    for range in skip.ranges() {
+                        self.check_bounds(skip.id, range.start, &mut gaps)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        if survey.frames == 0 {
+            return Err(Violation::new(Code::PROTOCOL, "a packet without frames").into());
+        }
+        Ok(survey)
+    }
+
+    /// Whether a frame at `offset` could pass a bound. What fills a stream's lowest gap never does,
+    /// so a full table always drains.
+    fn check_bounds(&self, id: StreamId, offset: u64, gaps: &mut usize) -> Result<(), Refusal> {
+        let recv = self
+            .streams
+            .find(id)
+            .and_then(|key| self.streams.get(key))
+            .and_then(|s| s.recv.as_ref());
+        let Some(recv) = recv else {
+            let room = id.opener() == self.side || self.streams.has_room(id.direction());
+            return if room { Ok(()) } else { Err(Refusal::AtBound) };
+        };
+        if offset <= recv.half.first_gap() {
+            return Ok(());
+        }
+        *gaps = gaps.saturating_add(GAPS_PER_FRAME);
+        let own = recv.half.gaps().saturating_add(GAPS_PER_FRAME);
+        if *gaps > CONNECTION_GAPS_MAX || own > STREAM_GAPS_MAX {
+            return Err(Refusal::AtBound);
+        }
+        Ok(())
+    }
+
+    fn on_frame(
+        &mut self,
+        frame: &Frame<'_>,
+        newest: bool,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Violation> {
+        match frame {
+            Frame::Padding { .. } => {}
+            Frame::Ping { token, fill, .. } => self.pings.on_ping(*token, *fill),
+            Frame::Pong { token } => self.on_pong(*token),
+            Frame::Ack(ack) => self.on_ack(ack, cx)?,
+            Frame::Stream(stream) => self.on_stream(stream, cx)?,
+            Frame::Skip(skip) => self.on_skip(skip, cx)?,
+            Frame::CloseStream { id, code, final_offset } => {
+                self.on_close_stream(*id, *code, *final_offset, cx)?
+            }
+            Frame::Stop { id, code } => self.on_stop(*id, *code, cx)?,
+            Frame::Credit { limit } => self.on_credit(*limit, newest)?,
+            Frame::StreamCredit { id, limit } => self.on_stream_credit(*id, *limit, cx)?,
+            Frame::Streams { direction, limit } => self.on_streams(*direction, *limit, cx),
+            Frame::Blocked { by: BlockedBy::Stream(id), .. } => {
+                self.streams.lookup(*id, true)?;
+            }
+            // What may be granted is granted without being asked (R-CREDIT-2).
+            Frame::Blocked { .. } => {}
+            Frame::Notify { code, deadline_ms, reason } => {
+                self.on_notify(*code, *deadline_ms, reason, cx)
+            }
+            Frame::Disconnect { code, reason, .. } => self.on_disconnect(*code, reason, cx),
+        }
+        Ok(())
+    }
+
+    fn on_pong(&mut self, token: u64) {
+        match self.pings.on_pong(token) {
+            PongKind::Awaited => self.path.prove(),
+            PongKind::Stray => self.stats.stray_pongs = self.stats.stray_pongs.saturating_add(1),
+        }
+    }
+
+    /// The stream that a frame is for; `None` if it is closed. Opens it if the peer just did.
+    fn stream_of(
+        &mut self,
+        id: StreamId,
+        receiving: bool,
+        cx: &mut Cx<'_>,
+    ) -> Result<Option<StreamKey>, Violation> {
+        match self.streams.lookup(id, receiving)? {
+            Known::Open(key) => Ok(Some(key)),
+            Known::Closed => Ok(None),
+            Known::New => {
+                let priority = self.streams.defaults.priority;
+                cx.events.push_back(Event::Opened { connection: self.handle, stream: id });
+                Ok(Some(self.streams.insert(id, priority)))
+            }
+        }
+    }
+
+    /// Charges offsets up to `end` of a stream before they take effect (R-CREDIT-1).
+    fn charge(&mut self, key: StreamKey, end: u64) -> Result<(), Violation> {
+        let Some(recv) = self.streams.get(key).and_then(|stream| stream.recv.as_ref()) else {
+            return Ok(());
+        };
+        let more = end.saturating_sub(recv.half.highest());
+        if end > recv.credit.granted() {
+            return Err(Violation::new(Code::FLOW_CONTROL, "more than the stream's credit"));
+        }
+        let charged = self.charged.saturating_add(more);
+        if charged > self.recv_credit.granted() {
+            return Err(Violation::new(Code::FLOW_CONTROL, "more than the connection's credit"));
+        }
+        self.charged = charged;
+        Ok(())
+    }
+
+    /// Lets a frame take effect on a receiving half, and draws the consequences.
+    fn apply(
+        &mut self,
+        key: StreamKey,
+        cx: &mut Cx<'_>,
+        act: impl FnOnce(
+            &mut crate::stream::recv::RecvHalf,
+        ) -> Result<crate::stream::recv::Effect, Violation>,
+    ) -> Result<(), Violation> {
+        let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
+        let id = stream.id;
+        let Some(recv) = stream.recv.as_mut() else { return Ok(()) };
+        let (gaps, was_readable) = (recv.half.gaps(), recv.half.is_readable());
+        let effect = act(&mut recv.half)?;
+        self.gaps = self.gaps.saturating_sub(gaps).saturating_add(recv.half.gaps());
+        let is_readable = recv.half.is_readable();
+        if is_readable && !recv.readable_told {
+            recv.readable_told = true;
+            cx.events.push_back(Event::Readable { connection: self.handle, stream: id });
+        }
+        if recv.half.final_offset().is_some()
+            && matches!(recv.stop, Stop::Wanted(_) | Stop::Sent(_))
+        {
+            recv.stop = Stop::Acked;
+        }
+        if is_readable != was_readable {
+            self.note_readable(key, was_readable);
+        }
+        self.on_consumed(key, effect.consumed);
+        self.streams.retire(key);
+        Ok(())
+    }
+
+    fn on_stream(&mut self, frame: &StreamFrame<'_>, cx: &mut Cx<'_>) -> Result<(), Violation> {
+        let Some(key) = self.stream_of(frame.id, true, cx)? else { return Ok(()) };
+        let len = u64::try_from(frame.payload.len()).unwrap_or(u64::MAX);
+        self.charge(key, frame.offset.saturating_add(len))?;
+        self.apply(key, cx, |half| {
+            half.on_stream(frame.offset, frame.payload, frame.aligned, frame.fin)
+        })
+    }
+
+    fn on_skip(&mut self, frame: &SkipFrame<'_>, cx: &mut Cx<'_>) -> Result<(), Violation> {
+        for range in frame.ranges() {
+            let Some(key) = self.stream_of(frame.id, true, cx)? else { return Ok(()) };
+            self.charge(key, range.end)?;
+            self.apply(key, cx, |half| half.on_skip(range))?;
+        }
+        Ok(())
+    }
+
+    fn on_close_stream(
+        &mut self,
+        id: StreamId,
+        code: Code,
+        final_offset: u64,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Violation> {
+        let Some(key) = self.stream_of(id, true, cx)? else { return Ok(()) };
+        self.charge(key, final_offset)?;
+        self.apply(key, cx, |half| half.on_close(code, final_offset))
+    }
+
+    /// The peer wants no more of a stream: our half ends, unless it has ended (R-STREAM-2).
+    fn on_stop(&mut self, id: StreamId, code: Code, cx: &mut Cx<'_>) -> Result<(), Violation> {
+        let Some(key) = self.stream_of(id, false, cx)? else { return Ok(()) };
+        let open = self
+            .streams
+            .get(key)
+            .and_then(|s| s.send.as_ref())
+            .is_some_and(|h| !h.is_closed() && !h.is_done());
+        if open {
+            self.close_half(key, code, cx);
+            cx.events.push_back(Event::Stopped { connection: self.handle, stream: id, code });
+        }
+        Ok(())
+    }
+
+    /// R-CREDIT-2: a smaller grant is late, but in the newest packet it breaks the rule.
+    fn on_credit(&mut self, limit: u64, newest: bool) -> Result<(), Violation> {
+        if self.send_credit.on_grant(limit) {
+            self.wake_credit_waiters();
+        } else if newest && limit < self.send_credit.limit() {
+            return Err(Violation::new(Code::FLOW_CONTROL, "the connection's credit shrank"));
+        }
+        Ok(())
+    }
+
+    fn on_stream_credit(
+        &mut self,
+        id: StreamId,
+        limit: u64,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Violation> {
+        let Some(key) = self.stream_of(id, false, cx)? else { return Ok(()) };
+        let half = self.streams.get_mut(key).and_then(|stream| stream.send.as_mut());
+        if half.is_some_and(|half| half.on_credit(limit)) {
+            self.wake_stream(key);
+        }
+        Ok(())
+    }
+
+    fn on_streams(&mut self, direction: Direction, limit: u64, cx: &mut Cx<'_>) {
+        let Some((old, wanted)) = self.streams.on_limit(direction, limit) else { return };
+        if wanted {
+            cx.events.push_back(Event::StreamsAvailable { connection: self.handle, direction });
+        }
+        // Streams that were opened before the limit was known have waited for it (row T11).
+        let ours = |id: StreamId| {
+            id.opener() == self.side && id.direction() == direction && id.index() >= old
+        };
+        let waiting: alloc::vec::Vec<StreamKey> = self
+            .streams
+            .keys()
+            .filter(|key| self.streams.get(*key).is_some_and(|stream| ours(stream.id)))
+            .collect();
+        for key in waiting {
+            self.wake_stream(key);
+        }
+    }
+}

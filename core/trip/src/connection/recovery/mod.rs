@@ -1,0 +1,33 @@
+//! Reliability of packets (protocol §5.1, RFC 9002): what was received and is owed an ACK, what was
+//! sent and is in doubt, when it counts as lost, when to probe, and how much may be in flight.
+//!
+//! Every part is plain data with `on_*` methods. In go packet numbers, sizes and the time; out come
+//! fates of packets, deadlines and windows. Nothing here sends, reads a clock or knows what a frame
+//! means: [`sent::SentPackets`] keeps the caller's frame records and hands each back once.
+//!
+//! The order of work for an ACK frame, which the connection keeps:
+//! 1. [`sent::SentPackets::check_ack`]; an error closes before any effect (R-ACK-2);
+//! 2. [`sent::SentPackets::on_ack`]: each packet's fate goes to the streams and the controller;
+//! 3. [`rtt::RttEstimator::update`] with the sample, if there is one, and [`pto::Pto::on_ack`];
+//! 4. [`sent::SentPackets::detect_lost`]: the lost packets, then their congestion event;
+//! 5. [`congestion::Controller::on_ack_end`].
+
+pub(crate) mod congestion;
+mod loss_run;
+pub(crate) mod pto;
+pub(crate) mod received;
+mod reordering;
+mod ring;
+pub(crate) mod rtt;
+pub(crate) mod sent;
+
+use tripline_sansio::{Duration, Instant};
+
+/// The instant `wait` after `at`.
+#[allow(clippy::arithmetic_side_effects, reason = "the arithmetic of Instant saturates")]
+fn later(at: Instant, wait: Duration) -> Instant {
+    at + wait
+}
+
+#[cfg(test)]
+mod tests;

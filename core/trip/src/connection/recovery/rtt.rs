@@ -1,0 +1,192 @@
+//! The round-trip time of one path, estimated (RFC 9002 §5).
+//!
+//! In go samples (from `sent::AckOutcome::rtt_sample`) and the delays that the peer reported; out
+//! come the waits made of them. It knows no packets and no timers. A new IP address starts a new
+//! estimator (R-MTU-1).
+
+use tripline_sansio::{Duration, Instant};
+
+/// What is assumed before the first sample (RFC 9002 §6.2.2).
+pub(crate) const INITIAL_RTT: Duration = Duration::from_millis(333);
+
+/// The finest wait that timers are trusted with, `kGranularity` (RFC 9002 §6.1.2).
+pub(crate) const GRANULARITY: Duration = Duration::from_millis(1);
+
+/// `kTimeThreshold` in eighths of a round trip (RFC 9002 §6.1.2).
+pub(crate) const TIME_THRESHOLD_EIGHTHS: u32 = 9;
+
+/// `kPersistentCongestionThreshold`, in probe timeouts (RFC 9002 §7.6.1).
+const PERSISTENT_CONGESTION_PTOS: u32 = 3;
+
+/// The round-trip times of a path at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RttSummary {
+    /// The newest sample, the peer's delay included. Zero before the first.
+    pub latest: Duration,
+    /// The smallest sample. Zero before the first.
+    pub min: Duration,
+    /// The moving average, the peer's delay taken off (333 ms before the first sample).
+    pub smoothed: Duration,
+    /// The moving mean deviation from `smoothed`.
+    pub variation: Duration,
+}
+
+/// The moving estimate of a path's round-trip time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct RttEstimator {
+    summary: RttSummary,
+    /// When the first sample was taken; packets sent before it prove no persistent congestion.
+    first_sample_at: Option<Instant>,
+}
+
+impl Default for RttEstimator {
+    fn default() -> Self {
+        Self::new(INITIAL_RTT)
+    }
+}
+
+impl RttEstimator {
+    /// An estimator without samples that assumes `initial` ([`INITIAL_RTT`] if nothing is known).
+    pub(crate) fn new(initial: Duration) -> Self {
+        let summary = RttSummary {
+            latest: Duration::ZERO,
+            min: Duration::ZERO,
+            smoothed: initial,
+            variation: initial / 2,
+        };
+        Self { summary, first_sample_at: None }
+    }
+
+    /// Takes in a `sample`. `ack_delay` is what the ACK reported, `max_ack_delay` the peer's
+    /// parameter 9, above which no delay is believed (RFC 9002 §5.3).
+    pub(crate) fn update(
+        &mut self,
+        now: Instant,
+        sample: Duration,
+        ack_delay: Duration,
+        max_ack_delay: Duration,
+    ) {
+        let rtt = &mut self.summary;
+        rtt.latest = sample;
+        if self.first_sample_at.is_none() {
+            self.first_sample_at = Some(now);
+            (rtt.min, rtt.smoothed, rtt.variation) = (sample, sample, sample / 2);
+            return;
+        }
+        rtt.min = rtt.min.min(sample);
+        // A delay that would push the sample below the minimum is not believed.
+        let delay = ack_delay.min(max_ack_delay);
+        let adjusted = match sample.checked_sub(delay) {
+            Some(rest) if rest >= rtt.min => rest,
+            _ => sample,
+        };
+        // The deviation before the average, from the old average: RFC 9002 A.7, RFC 6298 §2.3.
+        let deviation = rtt.smoothed.abs_diff(adjusted);
+        rtt.variation = rtt.variation.saturating_mul(3).saturating_add(deviation) / 4;
+        rtt.smoothed = rtt.smoothed.saturating_mul(7).saturating_add(adjusted) / 8;
+    }
+
+    /// The probe timeout without back-off: smoothed + max(4 × variation, 1 ms) + `max_ack_delay`
+    /// (RFC 9002 §6.2.1).
+    pub(crate) fn pto_base(&self, max_ack_delay: Duration) -> Duration {
+        let spread = self.summary.variation.saturating_mul(4).max(GRANULARITY);
+        self.summary.smoothed.saturating_add(spread).saturating_add(max_ack_delay)
+    }
+
+    /// How long packets must have been lost without a break to count as persistent congestion
+    /// (RFC 9002 §7.6.1).
+    pub(crate) fn persistent_congestion(&self, max_ack_delay: Duration) -> Duration {
+        self.pto_base(max_ack_delay).saturating_mul(PERSISTENT_CONGESTION_PTOS)
+    }
+
+    /// How long after it was sent a packet counts as lost if a later one was acknowledged: 9/8 of
+    /// the larger of smoothed and latest, at least 1 ms (RFC 9002 §6.1.2).
+    pub(crate) fn loss_delay(&self) -> Duration {
+        self.loss_delay_in(TIME_THRESHOLD_EIGHTHS)
+    }
+
+    /// [`Self::loss_delay`] with another number of eighths, for paths that reorder.
+    pub(crate) fn loss_delay_in(&self, eighths: u32) -> Duration {
+        let rtt = self.summary.smoothed.max(self.summary.latest);
+        (rtt.saturating_mul(eighths) / 8).max(GRANULARITY)
+    }
+
+    /// The current figures.
+    pub(crate) const fn summary(&self) -> RttSummary {
+        self.summary
+    }
+
+    /// When the first sample was taken, if one was.
+    pub(crate) const fn first_sample_at(&self) -> Option<Instant> {
+        self.first_sample_at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Instant = Instant::from_nanos(7);
+    const CAP: Duration = Duration::from_millis(25);
+
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    /// RFC 9002 §5.3, §6.2.2: initial values, then the first sample, which takes no delay off.
+    #[test]
+    fn first_sample_sets_all() {
+        let mut rtt = RttEstimator::default();
+        assert_eq!(rtt.pto_base(Duration::ZERO), INITIAL_RTT * 3);
+        rtt.update(NOW, ms(100), ms(20), CAP);
+        let expected =
+            RttSummary { latest: ms(100), min: ms(100), smoothed: ms(100), variation: ms(50) };
+        assert_eq!(rtt.summary(), expected);
+        assert_eq!(rtt.first_sample_at(), Some(NOW));
+        assert_eq!(rtt.pto_base(CAP), ms(325));
+        assert_eq!(rtt.persistent_congestion(CAP), ms(975));
+        assert_eq!(rtt.loss_delay(), ms(100) * 9 / 8);
+    }
+
+    /// RFC 9002 §5.3: the deviation is reckoned from the old average.
+    #[test]
+    fn average_and_deviation_move() {
+        let mut rtt = RttEstimator::default();
+        rtt.update(NOW, ms(100), ms(0), CAP);
+        rtt.update(NOW, ms(200), ms(20), CAP);
+        assert_eq!(rtt.summary().latest, ms(200));
+        assert_eq!(rtt.summary().min, ms(100));
+        assert_eq!(rtt.summary().smoothed, ms(110), "(7 * 100 + 180) / 8");
+        assert_eq!(rtt.summary().variation, Duration::from_micros(57_500), "(3 * 50 + 80) / 4");
+        assert_eq!(rtt.loss_delay(), ms(225), "latest, as it is the larger");
+    }
+
+    /// RFC 9002 §5.3: a delay is capped by the peer's own maximum, and never believed if it would
+    /// go below the minimum.
+    #[test]
+    fn implausible_delays_are_not_believed() {
+        let mut rtt = RttEstimator::default();
+        rtt.update(NOW, ms(100), ms(0), CAP);
+        let mut lied = rtt.clone();
+        rtt.update(NOW, ms(180), ms(25), CAP);
+        lied.update(NOW, ms(180), Duration::MAX, CAP);
+        assert_eq!(rtt, lied);
+        let before = rtt.summary().smoothed;
+        rtt.update(NOW, ms(110), ms(20), CAP);
+        assert_eq!(rtt.summary().smoothed, (before * 7 + ms(110)) / 8);
+    }
+
+    /// RFC 9002 §6.1.2, §6.2.1: no wait below the granularity; no sample overflows.
+    #[test]
+    fn extremes_stay_in_bounds() {
+        let mut rtt = RttEstimator::default();
+        rtt.update(NOW, Duration::ZERO, ms(0), CAP);
+        assert_eq!(rtt.loss_delay(), GRANULARITY);
+        assert_eq!(rtt.pto_base(Duration::ZERO), GRANULARITY);
+        for _ in 0..9 {
+            rtt.update(NOW, Duration::MAX, Duration::MAX, Duration::MAX);
+        }
+        assert!(rtt.pto_base(Duration::MAX) > rtt.summary().smoothed);
+        assert!(rtt.loss_delay() > Duration::from_secs(u64::MAX / 16));
+    }
+}

@@ -1,0 +1,310 @@
+//! What became of what was sent: ACKs, losses, and what each frame does about them.
+
+use super::recovery::congestion::{AckSummary, AckedPacket, Controller, LostPacket};
+use super::recovery::rtt::RttSummary;
+use super::recovery::sent::{Fate as PacketFate, LossOutcome, PacketInfo, SentPackets};
+use super::streams::{Stop, StreamKey};
+use super::timer::Timer;
+use super::{Connection, Cx, Stage};
+use crate::stream::send::Piece;
+use crate::wire::{AckFrame, Code, Direction, Violation};
+use alloc::vec::Vec;
+use tripline_sansio::{Duration, Instant};
+
+/// A frame that was sent, as far as its fate matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SentFrame {
+    /// An ACK of everything up to `largest`.
+    Ack { largest: u64 },
+    /// A PING.
+    Ping { token: u64, fill: bool },
+    /// A run of a stream's offsets.
+    Stream { key: StreamKey, piece: Piece },
+    /// A range that was given up.
+    Skip { key: StreamKey, start: u64, len: u64 },
+    /// CLOSE_STREAM.
+    CloseStream { key: StreamKey },
+    /// STOP.
+    Stop { key: StreamKey },
+    /// The connection's credit.
+    Credit,
+    /// A stream's credit.
+    StreamCredit { key: StreamKey },
+    /// The limit on the peer's streams.
+    Streams { direction: Direction },
+    /// BLOCKED by the connection's credit.
+    BlockedConnection { at: u64 },
+    /// BLOCKED by a stream's credit.
+    BlockedStream { key: StreamKey, at: u64 },
+    /// BLOCKED by the limit on our streams.
+    BlockedStreams { direction: Direction, at: u64 },
+    /// NOTIFY; `done` if it said that nothing is left to send.
+    Notify { done: bool },
+}
+
+impl Connection {
+    /// An ACK frame came. The order of work is that of the `recovery` module's page.
+    pub(super) fn on_ack(&mut self, ack: &AckFrame<'_>, cx: &mut Cx<'_>) -> Result<(), Violation> {
+        if self.sent.check_ack(ack.ranges()).is_err() {
+            return Err(Violation::new(Code::PROTOCOL, "an ACK of a packet that was never sent"));
+        }
+        let now = cx.now;
+        let mut acked = core::mem::take(&mut self.settled_frames);
+        let Self { sent, controller, rtt, .. } = self;
+        let summary = rtt.summary();
+        let outcome = sent.on_ack(now, ack.ranges(), |fate, info, frames| {
+            tell_acked(controller.as_mut(), now, fate, info, &summary);
+            acked.extend(frames);
+        });
+        if let Some(sample) = outcome.rtt_sample {
+            self.rtt.update(
+                now,
+                sample,
+                Duration::from_micros(ack.delay_us),
+                self.peer_ack_delay(),
+            );
+        }
+        self.spurious = self.spurious.saturating_add(outcome.spurious);
+        if outcome.ack_eliciting {
+            self.pto.on_ack();
+            self.own_data_acked = true;
+        }
+        for frame in acked.drain(..) {
+            self.on_frame_acked(frame, cx);
+        }
+        self.settled_frames = acked;
+        self.detect_lost(cx);
+        if let Some(largest_acked) = self.sent.largest_acked() {
+            let summary = AckSummary {
+                largest_acked,
+                acked_bytes: outcome.bytes,
+                in_flight: self.sent.bytes_in_flight(),
+                rtt_sample: outcome.rtt_sample,
+            };
+            self.controller.on_ack_end(now, &summary, &self.rtt.summary());
+        }
+        self.arm_recovery();
+        Ok(())
+    }
+
+    /// Declares lost what is overdue, and sends its frames again where that still makes sense.
+    pub(super) fn detect_lost(&mut self, cx: &mut Cx<'_>) {
+        let now = cx.now;
+        let delay = self.peer_ack_delay();
+        let mut lost = core::mem::take(&mut self.settled_frames);
+        let Self { sent, controller, rtt, .. } = self;
+        let LossOutcome { packets, congestion } =
+            sent.detect_lost(now, rtt, delay, |_, info, frames| {
+                controller.on_lost(now, &lost_packet(info));
+                lost.extend(frames);
+            });
+        if let Some(event) = congestion {
+            controller.on_congestion(now, &event);
+        }
+        self.stats.packets_lost = self.stats.packets_lost.saturating_add(packets);
+        for frame in lost.drain(..) {
+            self.on_frame_lost(frame, cx);
+        }
+        self.settled_frames = lost;
+    }
+
+    /// What the peer may hold back its ACKs for.
+    pub(super) fn peer_ack_delay(&self) -> Duration {
+        Duration::from_millis(self.peer_parameters.ack_delay_ms)
+    }
+
+    fn on_frame_acked(&mut self, frame: SentFrame, cx: &mut Cx<'_>) {
+        match frame {
+            SentFrame::Ack { largest } => self.received.on_ack_acked(largest),
+            SentFrame::Stream { key, piece } => {
+                self.with_send(key, cx, |half, credit, fates| half.on_acked(piece, credit, fates));
+            }
+            SentFrame::Skip { key, start, len } => {
+                let range = start..start.saturating_add(len);
+                self.with_send(key, cx, |half, credit, fates| {
+                    half.on_skip_acked(range, credit, fates)
+                });
+            }
+            SentFrame::CloseStream { key } => {
+                self.with_send(key, cx, |half, _, _| half.on_close_acked())
+            }
+            SentFrame::Stop { key } => {
+                if let Some(recv) =
+                    self.streams.get_mut(key).and_then(|stream| stream.recv.as_mut())
+                    && matches!(recv.stop, Stop::Sent(_))
+                {
+                    recv.stop = Stop::Acked;
+                }
+            }
+            SentFrame::Ping { .. }
+            | SentFrame::Credit
+            | SentFrame::StreamCredit { .. }
+            | SentFrame::Streams { .. }
+            | SentFrame::BlockedConnection { .. }
+            | SentFrame::BlockedStream { .. }
+            | SentFrame::BlockedStreams { .. }
+            | SentFrame::Notify { .. } => {}
+        }
+    }
+
+    fn on_frame_lost(&mut self, frame: SentFrame, cx: &mut Cx<'_>) {
+        match frame {
+            SentFrame::Ack { .. } => {}
+            SentFrame::Ping { token, fill } => self.pings.on_ping_lost(token, fill),
+            SentFrame::Stream { key, piece } => {
+                self.with_send(key, cx, |half, credit, fates| half.on_lost(piece, credit, fates));
+                self.wake_stream(key);
+                self.list_control(key);
+            }
+            SentFrame::Skip { key, start, len } => {
+                self.with_send(key, cx, |half, _, _| {
+                    half.on_skip_lost(start..start.saturating_add(len))
+                });
+                self.list_control(key);
+            }
+            SentFrame::CloseStream { key } => {
+                self.with_send(key, cx, |half, _, _| half.on_close_lost());
+                self.list_control(key);
+            }
+            SentFrame::Stop { key } => self.on_stop_lost(key),
+            SentFrame::Credit => self.recv_credit.on_lost(),
+            SentFrame::StreamCredit { key } => {
+                if let Some(recv) =
+                    self.streams.get_mut(key).and_then(|stream| stream.recv.as_mut())
+                {
+                    recv.credit.on_lost();
+                    self.list_control(key);
+                }
+            }
+            SentFrame::Streams { direction } => self.streams.on_limit_lost(direction),
+            SentFrame::BlockedConnection { at } => {
+                if self.blocked == Some((at, false)) && at == self.send_credit.limit() {
+                    self.blocked = Some((at, true));
+                }
+            }
+            SentFrame::BlockedStream { key, at } => {
+                self.with_send(key, cx, |half, _, _| half.on_blocked_lost(at));
+                self.list_control(key);
+            }
+            SentFrame::BlockedStreams { direction, at } => {
+                self.streams.on_blocked_lost(direction, at)
+            }
+            SentFrame::Notify { done } => self.closing.on_notify_lost(done),
+        }
+    }
+
+    fn on_stop_lost(&mut self, key: StreamKey) {
+        if let Some(recv) = self.streams.get_mut(key).and_then(|stream| stream.recv.as_mut())
+            && let Stop::Sent(code) = recv.stop
+        {
+            recv.stop = Stop::Wanted(code);
+            self.list_control(key);
+        }
+    }
+
+    /// Changes a sending half, and draws the consequences.
+    pub(super) fn with_send(
+        &mut self,
+        key: StreamKey,
+        cx: &mut Cx<'_>,
+        act: impl FnOnce(
+            &mut crate::stream::send::SendHalf,
+            &mut crate::stream::send::SendCredit,
+            &mut crate::stream::send::Fates,
+        ),
+    ) {
+        let Self { streams, send_credit, fates, .. } = self;
+        let Some(stream) = streams.get_mut(key) else { return };
+        let id = stream.id;
+        let Some(half) = stream.send.as_mut() else { return };
+        let free = send_credit.free();
+        act(half, send_credit, fates);
+        let skips = half.has_skip();
+        let freed = send_credit.free() > free;
+        self.tell_fates(id, cx);
+        if skips {
+            self.list_control(key);
+        }
+        if freed {
+            self.wake_credit_waiters();
+        }
+        self.tell_writable(key, cx);
+        self.streams.retire(key);
+    }
+
+    /// Sets the timer of RFC 9002 §6: overdue packets first, else the next probe.
+    pub(super) fn arm_recovery(&mut self) {
+        let ready = self.stage == Stage::Ready;
+        let base = self.rtt.pto_base(self.peer_ack_delay());
+        let at = match (self.sent.loss_at(), self.sent.pto_from()) {
+            (Some(at), _) => Some(at),
+            // A probe that could not go out (no budget for the address) counts all the same.
+            (None, Some(from)) => Some(self.pto.deadline(from.max(self.probed_at), base, ready)),
+            (None, None) => None,
+        };
+        self.timers.set(Timer::Recovery, at);
+    }
+
+    /// One probe timeout, as it would be without back-off.
+    pub(super) fn plain_pto(&self) -> Duration {
+        self.rtt.pto_base(self.peer_ack_delay())
+    }
+
+    /// Sets up what a probe sends: data that waits anyway, else the oldest that is unacknowledged,
+    /// else a PING (RFC 9002 §6.2.4).
+    pub(super) fn prepare_probe(&mut self, count: u32) {
+        self.probes = u8::try_from(count).unwrap_or(u8::MAX);
+        if self.schedule.is_empty() {
+            let most = usize::try_from(count).unwrap_or(usize::MAX);
+            let oldest: Vec<SentFrame> = oldest_frames(&self.sent, most);
+            for frame in oldest {
+                if let SentFrame::Stream { key, piece } = frame {
+                    if let Some(half) =
+                        self.streams.get_mut(key).and_then(|stream| stream.send.as_mut())
+                    {
+                        half.probe(piece);
+                    }
+                    self.wake_stream(key);
+                }
+            }
+        }
+        if self.schedule.is_empty() {
+            self.pings.want(false);
+        }
+    }
+}
+
+fn oldest_frames(sent: &SentPackets<SentFrame>, most: usize) -> Vec<SentFrame> {
+    sent.unacked().take(most).flat_map(|(_, frames)| frames).collect()
+}
+
+fn lost_packet(info: &PacketInfo) -> LostPacket {
+    LostPacket {
+        number: info.number,
+        sent_at: info.sent_at,
+        bytes: info.bytes,
+        mtu_probe: info.mtu_probe,
+    }
+}
+
+fn tell_acked(
+    controller: &mut dyn Controller,
+    now: Instant,
+    fate: PacketFate,
+    info: &PacketInfo,
+    rtt: &RttSummary,
+) {
+    if !info.in_flight {
+        return;
+    }
+    if fate == PacketFate::Spurious {
+        return controller.on_spurious(now, &lost_packet(info));
+    }
+    let packet = AckedPacket {
+        number: info.number,
+        sent_at: info.sent_at,
+        bytes: info.bytes,
+        app_limited: info.app_limited,
+    };
+    controller.on_acked(now, &packet, rtt);
+}

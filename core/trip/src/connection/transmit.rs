@@ -1,0 +1,464 @@
+//! Building packets, and trains of them.
+//!
+//! A packet is written straight into the caller's buffer: header, frames, then sealed in place. A
+//! train is a run of packets of one size, of which the last may be shorter; while more is waiting,
+//! packets are filled up so that the train stays whole (R-DATA-4).
+#![deny(clippy::arithmetic_side_effects)]
+
+use super::recovery::congestion::SentPacket;
+use super::recovery::sent::Shape;
+use super::settle::SentFrame;
+use super::streams::{Stop, StreamKey};
+use super::{Connection, Cx, Stage, next_left_out};
+use crate::stream::send::Written;
+use crate::wire::{
+    BlockedBy, DataHeader, Direction, EcnCounts, Frame, Parameters, TAG_LEN, TruncatedNumber,
+    write_ack, write_padding, write_skip,
+};
+use alloc::vec::Vec;
+use core::ops::Range;
+use tripline_sansio::{Ecn, Transmit};
+
+/// A train is at most this long: the largest UDP payload over IPv4.
+const TRAIN_MAX: usize = 65_507;
+
+/// In less room than this no STREAM frame is begun.
+const STREAM_ROOM_MIN: usize = 32;
+
+/// Ranges in one SKIP frame.
+const SKIP_RANGES: usize = 16;
+
+/// A packet in the making.
+struct Packet {
+    /// Where the datagram begins in the buffer.
+    start: usize,
+    /// Where the frames begin.
+    body: usize,
+    /// Where the frames must end.
+    limit: usize,
+    eliciting: bool,
+    ack: bool,
+    /// To be filled up to this size.
+    fill_to: usize,
+}
+
+impl Packet {
+    fn space(&self, out: &[u8]) -> usize {
+        self.limit.saturating_sub(out.len())
+    }
+}
+
+impl Connection {
+    /// Appends the next datagram or train.
+    pub(crate) fn poll_transmit(
+        &mut self,
+        out: &mut Vec<u8>,
+        segments_max: usize,
+        cx: &mut Cx<'_>,
+    ) -> Option<Transmit> {
+        match self.stage {
+            Stage::Opening => self.transmit_open(out, cx),
+            Stage::Pinging | Stage::Ready => {
+                self.tick_leaving(cx);
+                match self.stage {
+                    Stage::Pinging | Stage::Ready => self.transmit_train(out, segments_max, cx),
+                    _ => self.transmit_disconnect(out, cx),
+                }
+            }
+            Stage::Closing | Stage::Draining => self.transmit_disconnect(out, cx),
+            Stage::Over => None,
+        }
+    }
+
+    fn transmit_train(
+        &mut self,
+        out: &mut Vec<u8>,
+        segments_max: usize,
+        cx: &mut Cx<'_>,
+    ) -> Option<Transmit> {
+        if let Some(transmit) = self.transmit_confirm(out) {
+            return Some(transmit);
+        }
+        let start = out.len();
+        let size = self.datagram_size();
+        let mut segment_size = 0;
+        for _ in 0..segments_max.max(1) {
+            let len = out.len().saturating_sub(start);
+            if len.saturating_add(size) > TRAIN_MAX {
+                break;
+            }
+            let Some(added) = self.build_packet(out, size, cx) else { break };
+            if segment_size == 0 {
+                segment_size = added;
+            }
+            if added < size {
+                break;
+            }
+        }
+        let len = out.len().saturating_sub(start);
+        if len == 0 {
+            self.arm_recovery();
+            return None;
+        }
+        self.arm_recovery();
+        self.arm_keep_alive();
+        self.arm_ack_delay();
+        Some(Transmit { path: self.path.path(), ecn: Ecn::NotEct, len, segment_size })
+    }
+
+    /// XX: CONFIRM goes out before the PING, as often as that.
+    fn transmit_confirm(&mut self, out: &mut Vec<u8>) -> Option<Transmit> {
+        if !core::mem::take(&mut self.confirm_due) {
+            return None;
+        }
+        let confirm = self.confirm.as_deref()?;
+        out.extend_from_slice(confirm);
+        let len = confirm.len();
+        Some(Transmit { path: self.path.path(), ecn: Ecn::NotEct, len, segment_size: len })
+    }
+
+    /// Whether there is anything that asks for an answer.
+    fn has_eliciting(&self) -> bool {
+        self.probes > 0
+            || self.pings.wanted().is_some()
+            || self.pings.owed().is_some()
+            || self.recv_credit.wanted().is_some()
+            || self.streams.limit_wanted(Direction::TwoWay).is_some()
+            || self.streams.limit_wanted(Direction::OneWay).is_some()
+            || matches!(self.blocked, Some((_, true)))
+            || self.streams.has_blocked()
+            || self.closing.notify_due().is_some()
+            || !self.control.is_empty()
+            || !self.schedule.is_empty()
+    }
+
+    /// Appends one packet of at most `size` bytes; `None` if there is nothing to send, or nothing may
+    /// be sent now.
+    fn build_packet(&mut self, out: &mut Vec<u8>, size: usize, cx: &mut Cx<'_>) -> Option<usize> {
+        let may_send = self.may_send(size);
+        let ack_wanted = self.received.is_ack_wanted();
+        if !(ack_wanted && self.path.allows(size)) && !(may_send && self.has_eliciting()) {
+            return None;
+        }
+        let number = self.begin_number(cx);
+        let header = DataHeader {
+            id: self.zone.as_ref()?.peer_id,
+            number: TruncatedNumber::new(number, self.sent.largest_acked()),
+        };
+        let start = out.len();
+        header.write(out);
+        let limit = start.saturating_add(size).saturating_sub(TAG_LEN);
+        let mut packet =
+            Packet { start, body: out.len(), limit, eliciting: false, ack: false, fill_to: 0 };
+        if ack_wanted || self.received.has_news() {
+            self.put_ack(out, &mut packet, cx);
+        }
+        if may_send {
+            self.put_control(out, &mut packet, cx);
+            self.put_streams(out, &mut packet, cx);
+        }
+        if !packet.eliciting && !(packet.ack && ack_wanted) {
+            out.truncate(start);
+            return None;
+        }
+        if packet.fill_to > out.len() {
+            write_padding(out, packet.fill_to.saturating_sub(out.len()));
+        }
+        self.seal(out, &packet, number, cx)
+    }
+
+    /// Whether something that counts may go out: the window, and what the address has earned.
+    fn may_send(&self, size: usize) -> bool {
+        let next =
+            self.sent.bytes_in_flight().saturating_add(u64::try_from(size).unwrap_or(u64::MAX));
+        (self.probes > 0 || next <= self.controller.window())
+            && self.sent.has_room()
+            && self.path.allows(size)
+    }
+
+    /// The next packet number; about once a window one is left out (R-ACK-2).
+    fn begin_number(&mut self, cx: &mut Cx<'_>) -> u64 {
+        if self.sent.next_number() >= self.leave_out {
+            self.sent.leave_out(1);
+            self.leave_out = next_left_out(self.sent.next_number(), cx.random);
+        }
+        self.sent.begin()
+    }
+
+    fn seal(
+        &mut self,
+        out: &mut Vec<u8>,
+        packet: &Packet,
+        number: u64,
+        cx: &mut Cx<'_>,
+    ) -> Option<usize> {
+        let header_len = packet.body.saturating_sub(packet.start);
+        self.zone.as_mut()?.seal.seal_packet(number, out, packet.start, header_len).ok()?;
+        let len = out.len().saturating_sub(packet.start);
+        let bytes = u16::try_from(len).unwrap_or(u16::MAX);
+        let in_flight = packet.eliciting || packet.fill_to > 0;
+        let shape = Shape {
+            bytes,
+            ack_eliciting: packet.eliciting,
+            in_flight,
+            mtu_probe: false,
+            ect0: false,
+        };
+        let info = self.sent.finish(cx.now, shape);
+        if in_flight {
+            let in_flight = self.sent.bytes_in_flight();
+            self.controller.on_sent(cx.now, &SentPacket { number: info.number, bytes, in_flight });
+        }
+        if packet.eliciting {
+            self.probes = self.probes.saturating_sub(1);
+            self.last_eliciting = cx.now;
+        }
+        if packet.ack {
+            self.received.on_ack_sent();
+        }
+        self.path.on_sent(len);
+        self.stats.packets_sent = self.stats.packets_sent.saturating_add(1);
+        self.stats.bytes_sent = self.stats.bytes_sent.saturating_add(u64::from(bytes));
+        Some(len)
+    }
+
+    fn put_ack(&mut self, out: &mut Vec<u8>, packet: &mut Packet, cx: &mut Cx<'_>) {
+        let Some(largest) = self.received.largest() else { return };
+        let delay = u64::try_from(self.received.delay(cx.now).as_micros()).unwrap_or(u64::MAX);
+        let counts = self.received.ecn_counts();
+        let marked = counts.ect0 > 0 || counts.ect1 > 0 || counts.ce > 0;
+        let ecn =
+            marked.then_some(EcnCounts { ect0: counts.ect0, ect1: counts.ect1, ce: counts.ce });
+        if write_ack(out, packet.space(out), delay, self.received.ranges(), ecn) > 0 {
+            self.sent.record(SentFrame::Ack { largest });
+            packet.ack = true;
+        }
+    }
+
+    /// Appends a frame that asks for an answer, if it fits.
+    fn put(
+        &mut self,
+        out: &mut Vec<u8>,
+        packet: &mut Packet,
+        frame: &Frame<'_>,
+        record: Option<SentFrame>,
+    ) -> bool {
+        if frame.wire_len() > packet.space(out) {
+            return false;
+        }
+        frame.write(out);
+        packet.eliciting = true;
+        if let Some(record) = record {
+            self.sent.record(record);
+        }
+        true
+    }
+
+    fn put_control(&mut self, out: &mut Vec<u8>, packet: &mut Packet, cx: &mut Cx<'_>) {
+        self.put_pings(out, packet, cx);
+        self.put_credit(out, packet);
+        if let Some((code, deadline_ms, reason)) = self.closing.notify_due() {
+            let frame = Frame::Notify { code, deadline_ms, reason: &reason };
+            if self.put(out, packet, &frame, Some(SentFrame::Notify { done: deadline_ms == 0 })) {
+                self.closing.on_notify_sent();
+            }
+        }
+        while let Some(key) = self.control.pop_front() {
+            if !self.put_stream_control(out, packet, key) {
+                self.control.push_front(key);
+                break;
+            }
+            if let Some(stream) = self.streams.get_mut(key) {
+                stream.control_listed = false;
+            }
+        }
+    }
+
+    fn put_pings(&mut self, out: &mut Vec<u8>, packet: &mut Packet, cx: &mut Cx<'_>) {
+        let full = packet
+            .start
+            .saturating_add(usize::from(Parameters::DATAGRAM_LEAST))
+            .saturating_sub(TAG_LEN);
+        if let Some(owed) = self.pings.owed()
+            && self.put(out, packet, &Frame::Pong { token: owed.token }, None)
+        {
+            self.pings.pong_sent();
+            packet.fill_to = if owed.fill { full } else { packet.fill_to };
+        }
+        if let Some(fill) = self.pings.wanted() {
+            let token = self.pings.take_ping(cx.random);
+            let frame = Frame::Ping { token, probe: false, fill };
+            if !self.put(out, packet, &frame, Some(SentFrame::Ping { token, fill })) {
+                self.pings.want(fill);
+            }
+            packet.fill_to = if fill { full } else { packet.fill_to };
+        }
+    }
+
+    fn put_credit(&mut self, out: &mut Vec<u8>, packet: &mut Packet) {
+        if let Some(limit) = self.recv_credit.wanted()
+            && self.put(out, packet, &Frame::Credit { limit }, Some(SentFrame::Credit))
+        {
+            self.recv_credit.on_sent(limit);
+        }
+        for direction in [Direction::TwoWay, Direction::OneWay] {
+            if let Some(limit) = self.streams.limit_wanted(direction) {
+                let frame = Frame::Streams { direction, limit };
+                if self.put(out, packet, &frame, Some(SentFrame::Streams { direction })) {
+                    self.streams.on_limit_sent(direction, limit);
+                }
+            }
+            if let Some(at) = self.streams.take_blocked(direction) {
+                let frame = Frame::Blocked { by: BlockedBy::Streams(direction), limit: at };
+                if !self.put(out, packet, &frame, Some(SentFrame::BlockedStreams { direction, at }))
+                {
+                    self.streams.on_blocked_lost(direction, at);
+                }
+            }
+        }
+        if let Some((at, true)) = self.blocked {
+            let frame = Frame::Blocked { by: BlockedBy::Connection, limit: at };
+            if at != self.send_credit.limit()
+                || self.put(out, packet, &frame, Some(SentFrame::BlockedConnection { at }))
+            {
+                self.blocked = Some((at, false));
+            }
+        }
+    }
+
+    /// The control frames of one stream; false if not all of them fit.
+    fn put_stream_control(
+        &mut self,
+        out: &mut Vec<u8>,
+        packet: &mut Packet,
+        key: StreamKey,
+    ) -> bool {
+        // Room for the largest of the small frames, so that taking one is sending it.
+        const ROOM: usize = 32;
+        if packet.space(out) < ROOM {
+            return false;
+        }
+        let Some(stream) = self.streams.get_mut(key) else { return true };
+        let id = stream.id;
+        if let Some(recv) = stream.recv.as_mut() {
+            let stop = match recv.stop {
+                Stop::Wanted(code) => Some(code),
+                _ => None,
+            };
+            let ended = recv.half.final_offset().is_some() || recv.stop != Stop::Not;
+            let credit = if ended { None } else { recv.credit.wanted() };
+            if let Some(code) = stop {
+                recv.stop = Stop::Sent(code);
+                self.put(out, packet, &Frame::Stop { id, code }, Some(SentFrame::Stop { key }));
+            }
+            if let Some(limit) = credit
+                && let Some(recv) =
+                    self.streams.get_mut(key).and_then(|stream| stream.recv.as_mut())
+            {
+                recv.credit.on_sent(limit);
+                self.put(
+                    out,
+                    packet,
+                    &Frame::StreamCredit { id, limit },
+                    Some(SentFrame::StreamCredit { key }),
+                );
+            }
+        }
+        if packet.space(out) < ROOM {
+            return false;
+        }
+        let Some(half) = self.streams.get_mut(key).and_then(|stream| stream.send.as_mut()) else {
+            return true;
+        };
+        if let Some((code, final_offset)) = half.take_close() {
+            let frame = Frame::CloseStream { id, code, final_offset };
+            return self.put(out, packet, &frame, Some(SentFrame::CloseStream { key }));
+        }
+        if let Some(at) = half.take_blocked() {
+            let frame = Frame::Blocked { by: BlockedBy::Stream(id), limit: at };
+            self.put(out, packet, &frame, Some(SentFrame::BlockedStream { key, at }));
+        }
+        self.put_skips(out, packet, key)
+    }
+
+    /// SKIP for the ranges that were given up; false if not all of them fit.
+    fn put_skips(&mut self, out: &mut Vec<u8>, packet: &mut Packet, key: StreamKey) -> bool {
+        loop {
+            let Some(stream) = self.streams.get_mut(key) else { return true };
+            let (id, Some(half)) = (stream.id, stream.send.as_mut()) else { return true };
+            let ranges: Vec<Range<u64>> = half.skips().take(SKIP_RANGES).collect();
+            if ranges.is_empty() {
+                return true;
+            }
+            let written = write_skip(out, packet.space(out), id, ranges.iter().cloned());
+            if written == 0 {
+                return false;
+            }
+            for range in ranges.into_iter().take(written) {
+                half.on_skip_sent(range.clone());
+                let len = range.end.saturating_sub(range.start);
+                self.sent.record(SentFrame::Skip { key, start: range.start, len });
+            }
+            packet.eliciting = true;
+        }
+    }
+
+    fn put_streams(&mut self, out: &mut Vec<u8>, packet: &mut Packet, cx: &mut Cx<'_>) {
+        while packet.space(out) >= STREAM_ROOM_MIN {
+            let Some((key, priority)) = self.schedule.pop() else { return };
+            let Self { streams, send_credit, fates, .. } = self;
+            let Some(stream) = streams.get_mut(key) else { continue };
+            stream.scheduled = false;
+            let id = stream.id;
+            let Some(half) = stream.send.as_mut() else { continue };
+            let written =
+                half.write_piece(out, packet.limit.saturating_sub(out.len()), send_credit, fates);
+            let more =
+                half.has_payload() && matches!(written, Written::Piece(_) | Written::NoSpace);
+            if written == Written::StreamBlocked && half.mark_blocked() {
+                self.list_control(key);
+            }
+            if !self.fates.is_empty() {
+                self.tell_fates(id, cx);
+                self.tell_writable(key, cx);
+            }
+            if more {
+                self.wake_stream(key);
+            }
+            match written {
+                Written::Piece(piece) => {
+                    packet.eliciting = true;
+                    self.sent.record(SentFrame::Stream { key, piece });
+                    self.schedule.charge(priority, u64::from(piece.len).saturating_add(1));
+                    if piece.attempt > 1 {
+                        self.stats.retransmissions = self.stats.retransmissions.saturating_add(1);
+                    }
+                }
+                Written::NoSpace => break,
+                Written::ConnectionBlocked => self.on_connection_blocked(key),
+                Written::StreamBlocked | Written::Nothing => {}
+            }
+        }
+        if !self.schedule.is_empty() && packet.eliciting {
+            // More is waiting: a full packet keeps the train whole.
+            packet.fill_to = packet.limit;
+        }
+    }
+
+    /// The stream waits for the connection's credit, which is said once for each value (R-CREDIT-2).
+    fn on_connection_blocked(&mut self, key: StreamKey) {
+        self.credit_waiters.push_back(key);
+        let at = self.send_credit.limit();
+        if self.blocked.is_none_or(|(said, _)| said != at) {
+            self.blocked = Some((at, true));
+        }
+    }
+
+    /// After a drain: tells the controller if the application is what limits it.
+    pub(crate) fn on_drained(&mut self, cx: &mut Cx<'_>) {
+        let open = matches!(self.stage, Stage::Pinging | Stage::Ready);
+        if open && self.schedule.is_empty() && self.sent.on_app_limited(self.controller.window()) {
+            self.controller.on_app_limited(cx.now, self.sent.bytes_in_flight());
+        }
+    }
+}

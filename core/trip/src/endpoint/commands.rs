@@ -1,0 +1,353 @@
+//! What the user can tell an endpoint to do, and ask of it.
+
+use super::Endpoint;
+use super::ids::Owner;
+use crate::config::{ConnectOptions, SendOptions, StreamOptions, Target};
+use crate::connection::opening::{Opening, Start};
+use crate::connection::{Connection, Cx, ReceiveResult, State};
+use crate::crypto::{Cipher, Handshake, Pattern, PublicKey, SecretKey, Setup, Suite};
+use crate::error::{
+    OpenError, ReceiveError, SendError, StartError, StreamError, UnknownConnection,
+};
+use crate::event::Event;
+use crate::handle::{ConnectionHandle, MessageToken};
+use crate::stats::{ConnectionStats, EndpointStats};
+use crate::wire::{
+    Code, OpenPayload, PROTOCOL_VERSION, ROUTE_MAX, StreamId, prologue, through_suite, write_open,
+};
+use alloc::string::String;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use core::net::SocketAddr;
+use tripline_sansio::{Duration, Instant};
+
+impl Endpoint {
+    /// Our own identity, if we have one.
+    pub fn public_key(&self) -> Option<PublicKey> {
+        self.identity.as_ref().map(|(_, public)| *public)
+    }
+
+    /// Begins a connection (row T01). Returns at once; the first OPEN is what `poll_transmit` hands
+    /// out next, or, for a name, [`Event::Resolve`] asks for its addresses.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing has begun then.
+    pub fn connect(
+        &mut self,
+        now: Instant,
+        target: Target,
+        options: ConnectOptions,
+    ) -> Result<ConnectionHandle, StartError> {
+        let now = self.tick(now);
+        let handle =
+            self.next_handle().ok_or(StartError::TooMany { limit: self.config.connections_max })?;
+        if options.route.len() > ROUTE_MAX {
+            return Err(StartError::RouteTooLong { length: options.route.len() });
+        }
+        if options.server_key.is_some_and(|key| !key.is_canonical()) {
+            return Err(StartError::BadKey);
+        }
+        let (addresses, name) = match target {
+            Target::Addresses(addresses) if addresses.is_empty() => {
+                return Err(StartError::NoAddress);
+            }
+            Target::Addresses(addresses) => (addresses, None),
+            Target::Name { host, port } => (Vec::new(), Some((host, port))),
+        };
+        let owner = Owner::Connection(handle.slot);
+        let client_id = self
+            .ids
+            .issue(owner)
+            .ok_or(StartError::TooMany { limit: self.config.connections_max })?;
+        let transport = options.transport.clone().unwrap_or_else(|| self.config.transport.clone());
+        let Some(start) = self.start(now, client_id, addresses, &options, transport.parameters())
+        else {
+            self.ids.release(client_id);
+            return Err(StartError::BadKey);
+        };
+        let mut cx = Cx { now, events: &mut self.events, random: &mut self.random };
+        let connection = Connection::client(handle, transport, Opening::new(start), &mut cx);
+        self.place(handle, connection);
+        if let Some((host, port)) = name {
+            self.events.push_back(Event::Resolve { connection: handle, host, port });
+        }
+        Ok(handle)
+    }
+
+    /// Writes the OPEN of an attempt: pattern and cipher as PROTOCOL.md §2.2 says.
+    fn start(
+        &mut self,
+        now: Instant,
+        client_id: u64,
+        addresses: Vec<SocketAddr>,
+        options: &ConnectOptions,
+        parameters: crate::Parameters,
+    ) -> Option<Start> {
+        let pattern = match (options.server_key, &self.identity) {
+            (None, _) => Pattern::Xx,
+            (Some(_), Some(_)) => Pattern::Ik,
+            (Some(_), None) => Pattern::Nk,
+        };
+        let cipher = if self.config.hardware_aes { Cipher::AesGcm } else { Cipher::ChaChaPoly };
+        let suite = Suite { cipher, psk: options.psk.is_some(), pattern };
+        // XX shows an identity; who has none shows one that is thrown away.
+        let throw_away;
+        let local = match (&self.identity, pattern) {
+            (_, Pattern::Nk | Pattern::Nn) => None,
+            (Some((secret, _)), _) => Some(secret),
+            (None, _) => {
+                throw_away = SecretKey::generate(&mut self.ephemerals);
+                Some(&throw_away)
+            }
+        };
+        let prefix = through_suite(PROTOCOL_VERSION, client_id, suite.to_byte());
+        let handshake = Handshake::initiator(Setup {
+            suite,
+            prologue: &prologue(&prefix),
+            local,
+            remote: options.server_key,
+            psk: options.psk.as_ref(),
+            ephemeral: SecretKey::generate(&mut self.ephemerals),
+            aead: self.config.aead.clone(),
+        });
+        let mut handshake = handshake.ok()?;
+        let mut payload = Vec::new();
+        if pattern != Pattern::Xx {
+            let open = OpenPayload { user_id: options.user_id, route: &options.route, parameters };
+            open.write(&mut payload).ok()?;
+        }
+        let mut noise = Vec::new();
+        handshake.write_message(&payload, &mut noise).ok()?;
+        let mac_key = crate::crypto::mac1_key(match pattern {
+            Pattern::Nk | Pattern::Ik => options.server_key.as_ref(),
+            Pattern::Nn | Pattern::Xx => None,
+        });
+        let mut packet = Vec::new();
+        let mac1 = |bytes: &[u8]| crate::crypto::mac1(&mac_key, bytes);
+        write_open(&mut packet, PROTOCOL_VERSION, client_id, suite.to_byte(), &noise, mac1, &[])
+            .ok()?;
+        Some(Start {
+            addresses,
+            deadline: now + options.deadline,
+            client_id,
+            packet,
+            handshake,
+            aead: self.config.aead.clone(),
+            cipher,
+            user_id: options.user_id,
+            route: options.route.clone(),
+            parameters,
+        })
+    }
+
+    /// Answers [`Event::Resolve`]: the addresses, to be tried in turn, or why there are none.
+    ///
+    /// # Errors
+    /// If the connection is gone.
+    pub fn resolved(
+        &mut self,
+        now: Instant,
+        connection: ConnectionHandle,
+        found: Result<Vec<SocketAddr>, String>,
+    ) -> Result<(), UnknownConnection> {
+        self.command(now, connection, |connection, cx| connection.on_resolved(found, cx))
+            .ok_or(UnknownConnection)
+    }
+
+    /// Answers [`Event::ServerKey`]: the key is trusted, go on. To refuse it, [`kill`](Self::kill).
+    ///
+    /// # Errors
+    /// If the connection is gone.
+    pub fn trust(
+        &mut self,
+        now: Instant,
+        connection: ConnectionHandle,
+    ) -> Result<(), UnknownConnection> {
+        self.command(now, connection, Connection::trust).ok_or(UnknownConnection)
+    }
+
+    /// Opens a stream. Nothing is sent for it until there is data, so this costs no round trip; it
+    /// may be done before the connection is ready (row T11).
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(
+        &mut self,
+        now: Instant,
+        connection: ConnectionHandle,
+        options: StreamOptions,
+    ) -> Result<StreamId, OpenError> {
+        self.command(now, connection, |connection, _| connection.open(options))
+            .unwrap_or(Err(OpenError::UnknownConnection))
+    }
+
+    /// Hands in a message, or a chunk of a byte stream. It is kept, without a copy, until its fate is
+    /// told by [`Event::Message`].
+    ///
+    /// # Errors
+    /// See [`SendError`]; the message was not taken then.
+    pub fn send(
+        &mut self,
+        now: Instant,
+        connection: ConnectionHandle,
+        stream: StreamId,
+        data: impl Into<Bytes>,
+        options: SendOptions,
+    ) -> Result<MessageToken, SendError> {
+        self.command(now, connection, |connection, cx| {
+            connection.send(stream, data.into(), options, cx)
+        })
+        .unwrap_or(Err(SendError::UnknownConnection))
+    }
+
+    /// Takes the next message or chunk of a stream. After [`Event::Readable`], call it until it says
+    /// that there is nothing: only then another event will come.
+    ///
+    /// # Errors
+    /// See [`ReceiveError`].
+    pub fn receive(
+        &mut self,
+        now: Instant,
+        connection: ConnectionHandle,
+        stream: StreamId,
+    ) -> Result<ReceiveResult, ReceiveError> {
+        self.command(now, connection, |connection, _| connection.receive(stream))
+            .unwrap_or(Err(ReceiveError::UnknownConnection))
+    }
+
+    /// Says that we send no more on a stream; what was handed in still goes out.
+    ///
+    /// # Errors
+    /// See [`StreamError`].
+    pub fn finish(
+        &mut self,
+        now: Instant,
+        connection: ConnectionHandle,
+        stream: StreamId,
+    ) -> Result<(), StreamError> {
+        self.command(now, connection, |connection, _| connection.finish(stream))
+            .unwrap_or(Err(StreamError::UnknownConnection))
+    }
+
+    /// Ends our half of a stream here and now; what is not acknowledged is dropped, and reported.
+    ///
+    /// # Errors
+    /// See [`StreamError`].
+    pub fn close_stream(
+        &mut self,
+        now: Instant,
+        connection: ConnectionHandle,
+        stream: StreamId,
+        code: Code,
+    ) -> Result<(), StreamError> {
+        self.command(now, connection, |connection, cx| connection.close_stream(stream, code, cx))
+            .unwrap_or(Err(StreamError::UnknownConnection))
+    }
+
+    /// Tells the peer to send no more on a stream; what still comes is dropped.
+    ///
+    /// # Errors
+    /// See [`StreamError`].
+    pub fn stop(
+        &mut self,
+        now: Instant,
+        connection: ConnectionHandle,
+        stream: StreamId,
+        code: Code,
+    ) -> Result<(), StreamError> {
+        self.command(now, connection, |connection, _| connection.stop_stream(stream, code))
+            .unwrap_or(Err(StreamError::UnknownConnection))
+    }
+
+    /// Changes a stream's priority, 0 (most urgent) to 7 (row T47).
+    ///
+    /// # Errors
+    /// See [`StreamError`].
+    pub fn set_priority(
+        &mut self,
+        now: Instant,
+        connection: ConnectionHandle,
+        stream: StreamId,
+        priority: u8,
+    ) -> Result<(), StreamError> {
+        self.command(now, connection, |connection, _| connection.set_priority(stream, priority))
+            .unwrap_or(Err(StreamError::UnknownConnection))
+    }
+
+    /// Ends a connection in order: what was handed in is delivered first, for at most `grace`; what
+    /// was not is reported. A grace of zero ends it at once (row T25). The text is cut to 255 bytes.
+    ///
+    /// # Errors
+    /// If the connection is gone.
+    pub fn close(
+        &mut self,
+        now: Instant,
+        connection: ConnectionHandle,
+        grace: Duration,
+        code: Code,
+        reason: &str,
+    ) -> Result<(), UnknownConnection> {
+        self.command(now, connection, |connection, cx| connection.close(grace, code, reason, cx))
+            .ok_or(UnknownConnection)
+    }
+
+    /// Frees a connection at once and in silence, what is unread included (row T25).
+    ///
+    /// # Errors
+    /// If the connection is gone.
+    pub fn kill(
+        &mut self,
+        now: Instant,
+        connection: ConnectionHandle,
+    ) -> Result<(), UnknownConnection> {
+        self.command(now, connection, Connection::kill).ok_or(UnknownConnection)
+    }
+
+    /// Where a connection stands; `None` if it is gone.
+    pub fn state(&self, connection: ConnectionHandle) -> Option<State> {
+        self.connection(connection).map(Connection::state)
+    }
+
+    /// The counters of a connection; `None` if it is gone.
+    pub fn connection_stats(&self, connection: ConnectionHandle) -> Option<ConnectionStats> {
+        self.connection(connection).map(Connection::stats)
+    }
+
+    /// The counters of the endpoint.
+    pub fn stats(&self) -> EndpointStats {
+        self.stats
+    }
+
+    /// How many connections there are, those included that are closing or hold unread data.
+    pub fn connections(&self) -> usize {
+        usize::try_from(self.live).unwrap_or(usize::MAX)
+    }
+
+    /// The peer's address; `None` if the connection is gone.
+    pub fn remote(&self, connection: ConnectionHandle) -> Option<SocketAddr> {
+        self.connection(connection).map(|connection| connection.remote().remote)
+    }
+
+    /// The identity that the peer proved; `None` if it has none, or the connection is gone.
+    pub fn peer(&self, connection: ConnectionHandle) -> Option<PublicKey> {
+        self.connection(connection)?.peer()
+    }
+
+    /// The largest message that surely fits one datagram (row T35), in bytes; `None` if the
+    /// connection is gone.
+    pub fn umtu(&self, connection: ConnectionHandle) -> Option<usize> {
+        self.connection(connection).map(Connection::umtu)
+    }
+
+    /// Calls `act` with the connection that a handle names.
+    fn command<R>(
+        &mut self,
+        now: Instant,
+        handle: ConnectionHandle,
+        act: impl FnOnce(&mut Connection, &mut Cx<'_>) -> R,
+    ) -> Option<R> {
+        self.tick(now);
+        self.connection(handle)?;
+        self.with(handle.slot, act)
+    }
+}

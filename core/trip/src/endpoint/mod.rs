@@ -1,0 +1,328 @@
+//! One party's whole protocol state on one socket: its identity, its connections, its limits.
+//!
+//! In come datagrams, the time and the user's commands; out come datagrams, events and a deadline.
+//! This file finds the connection that something is for and keeps the books: who may have something
+//! to send, whose deadline is when. `admit` takes clients in; `commands` is the user's side.
+
+mod admit;
+mod commands;
+mod deadlines;
+mod half_open;
+mod ids;
+
+use crate::config::Config;
+use crate::connection::{Connection, Cx, Opened};
+use crate::crypto::{PublicKey, SecretKey};
+use crate::event::Event;
+use crate::handle::ConnectionHandle;
+use crate::stats::EndpointStats;
+use crate::wire::{Challenge, DataHeader, PacketKind, VersionHint, classify};
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use deadlines::Deadlines;
+use half_open::HalfOpens;
+use ids::{Ids, Owner};
+use tripline_sansio::{DatagramMachine, Ecn, Instant, Path, Random, Seed, Transmit};
+
+/// Answers that belong to no connection and wait to be sent: at most so many.
+const ANSWERS_MAX: usize = 1_024;
+
+#[derive(Debug, Default)]
+struct Slot {
+    generation: u32,
+    connection: Option<Box<Connection>>,
+    /// Is in the list of connections that may have something to send.
+    ready: bool,
+}
+
+/// The engine: all connections of one socket, as a pure state machine.
+///
+/// It is driven like every [`DatagramMachine`]: hand in datagrams and the time, then drain transmits,
+/// then events, then read the deadline. The commands below count as handing something in.
+#[derive(Debug)]
+pub struct Endpoint {
+    config: Config,
+    identity: Option<(SecretKey, PublicKey)>,
+    now: Instant,
+    ids: Ids,
+    slots: Vec<Slot>,
+    free: VecDeque<u32>,
+    live: u32,
+    half_opens: HalfOpens,
+    /// Keys the hashes by which OPENs are known again.
+    hash_key: [u8; 16],
+    answers: VecDeque<(Path, Vec<u8>)>,
+    ready: VecDeque<u32>,
+    deadlines: Deadlines,
+    events: VecDeque<Event>,
+    ephemerals: Random,
+    random: Random,
+    stats: EndpointStats,
+}
+
+impl Endpoint {
+    /// An endpoint without connections. All its randomness comes from `seed`: the same seed and the
+    /// same inputs give the same outputs, byte for byte.
+    pub fn new(config: Config, seed: &Seed, now: Instant) -> Self {
+        let identity = config.identity.clone().map(|secret| {
+            let public = secret.public_key();
+            (secret, public)
+        });
+        Self {
+            config,
+            identity,
+            now,
+            ids: Ids::new(seed),
+            slots: Vec::new(),
+            free: VecDeque::new(),
+            live: 0,
+            half_opens: HalfOpens::default(),
+            hash_key: seed.random("open hash").bytes(),
+            answers: VecDeque::new(),
+            ready: VecDeque::new(),
+            deadlines: Deadlines::default(),
+            events: VecDeque::new(),
+            ephemerals: seed.random("ephemeral keys"),
+            random: seed.random("tokens and numbers"),
+            stats: EndpointStats::default(),
+        }
+    }
+
+    /// The time as far as it is known: it never goes back.
+    fn tick(&mut self, now: Instant) -> Instant {
+        self.now = self.now.max(now);
+        self.now
+    }
+
+    /// Calls `act` with the connection in `slot`, then puts the books in order.
+    fn with<R>(
+        &mut self,
+        slot: u32,
+        act: impl FnOnce(&mut Connection, &mut Cx<'_>) -> R,
+    ) -> Option<R> {
+        let index = usize::try_from(slot).ok()?;
+        let connection = self.slots.get_mut(index)?.connection.as_deref_mut()?;
+        let mut cx = Cx { now: self.now, events: &mut self.events, random: &mut self.random };
+        let result = act(connection, &mut cx);
+        self.settle(slot);
+        Some(result)
+    }
+
+    /// A connection was touched: it may have something to send, another deadline, or be gone.
+    fn settle(&mut self, slot: u32) {
+        let Some(place) = usize::try_from(slot).ok().and_then(|index| self.slots.get_mut(index))
+        else {
+            return;
+        };
+        let Some(connection) = place.connection.as_deref() else { return };
+        if connection.is_gone() {
+            return self.forget(slot);
+        }
+        self.deadlines.set(slot, connection.next_timeout());
+        if !place.ready {
+            place.ready = true;
+            self.ready.push_back(slot);
+        }
+    }
+
+    /// Frees the slot of a connection that is gone.
+    fn forget(&mut self, slot: u32) {
+        self.deadlines.set(slot, None);
+        let Some(place) = usize::try_from(slot).ok().and_then(|index| self.slots.get_mut(index))
+        else {
+            return;
+        };
+        let Some(connection) = place.connection.take() else { return };
+        place.generation = place.generation.wrapping_add(1);
+        self.free.push_back(slot);
+        self.live = self.live.saturating_sub(1);
+        self.ids.release(connection.own_id());
+    }
+
+    /// The handle that the next connection will have; `None` at the limit.
+    fn next_handle(&mut self) -> Option<ConnectionHandle> {
+        if self.live >= self.config.connections_max {
+            return None;
+        }
+        let slot = match self.free.front() {
+            Some(slot) => *slot,
+            None => {
+                let slot = u32::try_from(self.slots.len()).ok()?;
+                self.slots.push(Slot::default());
+                self.free.push_back(slot);
+                slot
+            }
+        };
+        let generation = self.slots.get(usize::try_from(slot).ok()?)?.generation;
+        Some(ConnectionHandle { slot, generation })
+    }
+
+    /// Puts a connection into the slot of its handle.
+    fn place(&mut self, handle: ConnectionHandle, connection: Connection) {
+        self.free.pop_front();
+        self.live = self.live.saturating_add(1);
+        if let Some(place) =
+            usize::try_from(handle.slot).ok().and_then(|index| self.slots.get_mut(index))
+        {
+            place.connection = Some(Box::new(connection));
+        }
+        self.settle(handle.slot);
+    }
+
+    fn connection(&self, handle: ConnectionHandle) -> Option<&Connection> {
+        let place = self.slots.get(usize::try_from(handle.slot).ok()?)?;
+        if place.generation != handle.generation {
+            return None;
+        }
+        place.connection.as_deref()
+    }
+
+    /// Queues an answer that belongs to no connection.
+    fn answer(&mut self, path: Path, packet: Vec<u8>) {
+        if self.answers.len() >= ANSWERS_MAX {
+            let drops = &mut self.stats.drops.at_bound;
+            *drops = drops.saturating_add(1);
+            return;
+        }
+        self.answers.push_back((path, packet));
+    }
+
+    fn on_data(&mut self, path: Path, ecn: Ecn, datagram: &mut [u8]) {
+        let Ok(header) = DataHeader::parse(datagram) else {
+            return self.count(|drops| &mut drops.malformed);
+        };
+        match self.ids.owner(header.id) {
+            Some(Owner::Connection(slot)) => {
+                let bytes = datagram.len();
+                self.with(slot, |connection, cx| {
+                    if let Some((number, plaintext)) = connection.open_packet(header, datagram) {
+                        connection.on_packet(&Opened { number, plaintext, bytes, path, ecn }, cx);
+                    }
+                });
+            }
+            Some(Owner::HalfOpen(slot)) => self.on_first_data(slot, header, path, ecn, datagram),
+            None => self.count(|drops| &mut drops.unknown_connection),
+        }
+    }
+
+    fn on_challenge(&mut self, path: Path, datagram: &[u8]) {
+        let Ok(challenge) = Challenge::parse(datagram) else {
+            return self.count(|drops| &mut drops.malformed);
+        };
+        match self.ids.owner(challenge.client_id) {
+            Some(Owner::Connection(slot)) => {
+                self.with(slot, |connection, cx| {
+                    connection.on_challenge(path, challenge.noise, cx)
+                });
+            }
+            _ => self.count(|drops| &mut drops.unknown_connection),
+        }
+    }
+
+    fn on_version(&mut self, datagram: &[u8]) {
+        let Ok(hint) = VersionHint::parse(datagram) else {
+            return self.count(|drops| &mut drops.malformed);
+        };
+        match self.ids.owner(hint.client_id) {
+            Some(Owner::Connection(slot)) => {
+                self.with(slot, |connection, _| {
+                    connection.on_version(hint.reason, hint.versions())
+                });
+            }
+            _ => self.count(|drops| &mut drops.unknown_connection),
+        }
+    }
+
+    /// Counts a drop that belongs to no connection.
+    fn count(&mut self, which: impl FnOnce(&mut crate::stats::Drops) -> &mut u64) {
+        let counter = which(&mut self.stats.drops);
+        *counter = counter.saturating_add(1);
+    }
+}
+
+impl DatagramMachine for Endpoint {
+    type Event = Event;
+
+    fn handle_datagram(&mut self, now: Instant, path: Path, ecn: Ecn, datagram: &mut [u8]) {
+        self.tick(now);
+        self.stats.datagrams_received = self.stats.datagrams_received.saturating_add(1);
+        match datagram.first().copied().and_then(classify) {
+            Some(PacketKind::Data) => self.on_data(path, ecn, datagram),
+            Some(PacketKind::Open) => self.on_open(path, datagram),
+            Some(PacketKind::Challenge) => self.on_challenge(path, datagram),
+            Some(PacketKind::Confirm) => self.on_confirm(path, datagram),
+            Some(PacketKind::Version) => self.on_version(datagram),
+            // RETRY and RESET have their places here.
+            Some(PacketKind::Retry | PacketKind::Reset) => {
+                self.count(|drops| &mut drops.unsupported)
+            }
+            None => self.count(|drops| &mut drops.malformed),
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        let now = self.tick(now);
+        while let Some(slot) = self.deadlines.due(now) {
+            if self.with(slot, |connection, cx| connection.on_timeout(cx)).is_none() {
+                self.deadlines.set(slot, None);
+            }
+        }
+        while let Some(entry) = self.half_opens.pop_expired(now) {
+            self.drop_half_open(&entry);
+        }
+    }
+
+    fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<Transmit> {
+        self.tick(now);
+        if let Some((path, packet)) = self.answers.pop_front() {
+            out.extend_from_slice(&packet);
+            let len = packet.len();
+            self.count_sent(1);
+            return Some(Transmit { path, ecn: Ecn::NotEct, len, segment_size: len });
+        }
+        while let Some(slot) = self.ready.front().copied() {
+            let segments = self.config.segments_max;
+            let transmit = self.with(slot, |connection, cx| {
+                let transmit = connection.poll_transmit(out, segments, cx);
+                if transmit.is_none() {
+                    connection.on_drained(cx);
+                }
+                transmit
+            });
+            self.ready.pop_front();
+            if let Some(transmit) = transmit.flatten() {
+                // Behind the others: connections take turns.
+                self.ready.push_back(slot);
+                self.count_sent(transmit.segments());
+                return Some(transmit);
+            }
+            if let Some(place) =
+                usize::try_from(slot).ok().and_then(|index| self.slots.get_mut(index))
+            {
+                place.ready = false;
+            }
+        }
+        None
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        match (self.deadlines.first(), self.half_opens.next_expiry()) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+}
+
+impl Endpoint {
+    fn count_sent(&mut self, datagrams: usize) {
+        let stats = &mut self.stats;
+        stats.transmits = stats.transmits.saturating_add(1);
+        let datagrams = u64::try_from(datagrams).unwrap_or(u64::MAX);
+        stats.datagrams_sent = stats.datagrams_sent.saturating_add(datagrams);
+    }
+}

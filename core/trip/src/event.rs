@@ -1,0 +1,177 @@
+//! Everything that an endpoint tells its user.
+
+use crate::crypto::PublicKey;
+use crate::error::{ConnectError, LostCause};
+use crate::handle::{ConnectionHandle, IncomingHandle, MessageToken};
+use crate::wire::{Code, Direction, Side, StreamId};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use tripline_sansio::Duration;
+
+/// Something that happened.
+///
+/// Per connection the order is: any number of [`Event::Resolve`] and [`Event::ServerKey`]; then
+/// exactly one of [`Event::Connected`] and [`Event::Failed`]; after `Connected` the stream events;
+/// and at last exactly one of [`Event::Closed`] and [`Event::Lost`] (rows T10, M01, M03, M05).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The engine asks for addresses; answer with [`resolved`](crate::Endpoint::resolved) (row T02).
+    Resolve {
+        /// The connection that waits.
+        connection: ConnectionHandle,
+        /// The name as the user gave it.
+        host: String,
+        /// The port as the user gave it.
+        port: u16,
+    },
+    /// XX only: the server showed this key; go on with [`trust`](crate::Endpoint::trust), or
+    /// [`kill`](crate::Endpoint::kill) the connection (R-CHAL-3).
+    ServerKey {
+        /// The connection that waits.
+        connection: ConnectionHandle,
+        /// The key that the server proved to hold.
+        key: PublicKey,
+    },
+    /// A client asks to come in; answer with [`accept`](crate::Endpoint::accept) or
+    /// [`refuse`](crate::Endpoint::refuse) within 30 s (rows T12, T14, T15). Only under
+    /// [`Screening::Ask`](crate::Screening::Ask).
+    Incoming(Incoming),
+    /// The handshake is done (row T10).
+    Connected {
+        /// The new connection.
+        connection: ConnectionHandle,
+        /// Which side we are.
+        side: Side,
+        /// The identity that the peer proved, if it has one.
+        peer: Option<PublicKey>,
+        /// Where the peer is.
+        remote: SocketAddr,
+        /// What the client named when it opened: on the server's side its 8-byte user id.
+        user_id: [u8; 8],
+        /// What the client named when it opened: the service it wants.
+        route: Vec<u8>,
+    },
+    /// The connection never came about. Nothing follows.
+    Failed {
+        /// The connection.
+        connection: ConnectionHandle,
+        /// Why, and in which phase.
+        error: ConnectError,
+    },
+    /// The peer opened a stream.
+    Opened {
+        /// The connection.
+        connection: ConnectionHandle,
+        /// The new stream.
+        stream: StreamId,
+    },
+    /// [`receive`](crate::Endpoint::receive) has something: once, until it was drained.
+    Readable {
+        /// The connection.
+        connection: ConnectionHandle,
+        /// The stream.
+        stream: StreamId,
+    },
+    /// After `send` said *blocked*: there is room again (row T44).
+    Writable {
+        /// The connection.
+        connection: ConnectionHandle,
+        /// The stream.
+        stream: StreamId,
+    },
+    /// The peer wants no more of this stream; it was closed with the same code.
+    Stopped {
+        /// The connection.
+        connection: ConnectionHandle,
+        /// The stream.
+        stream: StreamId,
+        /// The peer's code.
+        code: Code,
+    },
+    /// After `open` said *limit*: the peer allows more streams.
+    StreamsAvailable {
+        /// The connection.
+        connection: ConnectionHandle,
+        /// Which kind of streams.
+        direction: Direction,
+    },
+    /// What became of a message: exactly once for each token (row T30).
+    Message {
+        /// The connection.
+        connection: ConnectionHandle,
+        /// The stream.
+        stream: StreamId,
+        /// The message.
+        token: MessageToken,
+        /// What became of it.
+        fate: Fate,
+    },
+    /// The peer is leaving and opens nothing new; what is under way goes on (row T54).
+    Leaving {
+        /// The connection.
+        connection: ConnectionHandle,
+        /// The peer's code.
+        code: Code,
+        /// The peer's text.
+        reason: String,
+        /// How long the peer will wait for the rest.
+        grace: Duration,
+    },
+    /// An orderly end by either side (row M03). What was received can still be read.
+    Closed {
+        /// The connection.
+        connection: ConnectionHandle,
+        /// Whether we or the peer ended it.
+        by: By,
+        /// The code it ended with.
+        code: Code,
+        /// The text that came with it.
+        reason: String,
+    },
+    /// An unexpected end (row M03). What was received can still be read.
+    Lost {
+        /// The connection.
+        connection: ConnectionHandle,
+        /// Why.
+        cause: LostCause,
+    },
+}
+
+/// A client that asks to come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incoming {
+    /// By which to answer.
+    pub handle: IncomingHandle,
+    /// Where the OPEN came from. Not proven yet: anyone can write a source address.
+    pub remote: SocketAddr,
+    /// The client's identity, proven (in IK up to a replay of its OPEN), or `None` if it has none.
+    pub client: Option<PublicKey>,
+    /// The user id that the client named; any 8 bytes (row T14).
+    pub user_id: [u8; 8],
+    /// The service that the client named, at most 255 bytes (row T15).
+    pub route: Vec<u8>,
+}
+
+/// What became of a message that was handed to `send`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// The peer has all of it.
+    Acked,
+    /// An unreliable message has been handed over to the network; nobody will know more.
+    Sent,
+    /// Its time or its transmissions ran out, or a newer message made it pointless. It may have
+    /// arrived all the same.
+    Expired,
+    /// The stream or the connection ended before it was acknowledged. It may have arrived.
+    Undelivered,
+}
+
+/// Who ended a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// We did.
+    Us,
+    /// The peer did.
+    Peer,
+}

@@ -1,0 +1,83 @@
+//! Counters: plain numbers that only grow, cheap to copy.
+
+/// Why datagrams were dropped. Every drop is counted; none is answered with an error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Drops {
+    /// Unknown first byte, a reserved bit, or a wrong length (R-WIRE).
+    pub malformed: u64,
+    /// A packet for an ID that we do not have.
+    pub unknown_connection: u64,
+    /// The tag of a DATA packet did not verify.
+    pub unauthentic: u64,
+    /// A packet number taken before, or too old to tell (R-DATA-3).
+    pub replayed: u64,
+    /// An OPEN with a wrong mac1, a non-zero pad byte, or a Noise message that does not verify.
+    pub bad_open: u64,
+    /// A CHALLENGE or CONFIRM that does not verify or comes at the wrong time.
+    pub bad_handshake: u64,
+    /// A version or suite that we do not take.
+    pub unsupported: u64,
+    /// A client that is not on the list of a private server.
+    pub not_allowed: u64,
+    /// A bound of PROTOCOL.md §11 was reached.
+    pub at_bound: u64,
+    /// Came while the connection was closing.
+    pub closing: u64,
+}
+
+/// What an endpoint has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EndpointStats {
+    /// Datagrams handed in.
+    pub datagrams_received: u64,
+    /// Datagrams handed out.
+    pub datagrams_sent: u64,
+    /// Trains handed out; with segmentation offload one system call each.
+    pub transmits: u64,
+    /// Handshakes that began: valid OPENs taken in.
+    pub opens_accepted: u64,
+    /// Drops that belong to no connection.
+    pub drops: Drops,
+}
+
+/// What a connection has done so far, and its state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectionStats {
+    /// DATA packets sent.
+    pub packets_sent: u64,
+    /// DATA packets received and verified.
+    pub packets_received: u64,
+    /// Bytes of DATA datagrams sent.
+    pub bytes_sent: u64,
+    /// Bytes of DATA datagrams received and verified.
+    pub bytes_received: u64,
+    /// Packets declared lost.
+    pub packets_lost: u64,
+    /// Packets declared lost that had arrived after all.
+    pub packets_spurious: u64,
+    /// STREAM frames sent that carry bytes sent before.
+    pub retransmissions: u64,
+    /// Probe timeouts that fired.
+    pub probes: u64,
+    /// Messages (chunks of byte streams) taken from the user.
+    pub messages_sent: u64,
+    /// Messages (chunks of byte streams) handed to the user.
+    pub messages_received: u64,
+    /// PONGs that nobody waited for.
+    pub stray_pongs: u64,
+    /// Smoothed round-trip time in nanoseconds; 0 before the first sample.
+    pub rtt_ns: u64,
+    /// Smallest round-trip time in nanoseconds; 0 before the first sample.
+    pub rtt_min_ns: u64,
+    /// The congestion window in bytes.
+    pub congestion_window: u64,
+    /// Bytes on their way.
+    pub bytes_in_flight: u64,
+    /// From the first OPEN (client), or the OPEN's arrival (server), to ready, in nanoseconds.
+    pub handshake_ns: u64,
+    /// Drops on this connection.
+    pub drops: Drops,
+}

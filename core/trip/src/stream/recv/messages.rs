@@ -1,0 +1,568 @@
+//! Reassembly of messages: the orders *ordered*, *unordered* and *latest*.
+//!
+//! In go the bytes of frames and skipped ranges; out come whole messages in the queue of what is
+//! ready, and how many offsets were consumed without the user. It never allocates by a declared
+//! length.
+//!
+//! Every offset is in one of five places:
+//!
+//! - `settled`: ready, taken, skipped or superseded. Its ranges begin and end at message boundaries;
+//! - `waiting` (order *ordered* only): whole messages beyond a gap, in wire form;
+//! - `begun`: messages of which the first byte is known: their bytes without a gap so far;
+//! - `loose`: bytes beyond a gap, inside a begun message or of one whose start is not known;
+//! - nowhere: not arrived, or dropped because it belongs to a message that was cut.
+//!
+//! # Cut messages
+//!
+//! A message given up before its end was sent is *cut*: its successor begins inside the extent that
+//! its length declares (R-SKIP-2). A receiver may see pieces of the successor first, and they look
+//! like pieces of the message that was cut. No harm comes of that, because only an aligned frame
+//! holds a message's first byte: without it the message cannot look complete, and with it the cut
+//! is known. Then everything beyond what is *sure* to belong to the cut message becomes loose again.
+#![deny(clippy::arithmetic_side_effects)]
+
+use super::fragments::{ENTRY_COST, Fragments};
+use super::parse::{self, Aligned, Boundaries};
+use super::ready::{CHUNK_MAX, Ready, SEGMENT_MAX};
+use super::{CROSSES, DIFFERS, Effect, Violation, len64, slice, to_usize};
+use crate::ranges::RangeSet;
+use crate::wire::Order;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::ops::Range;
+use tripline_sansio::codec::Reader;
+
+/// Whole messages that wait for their turn grow together up to this length: short enough to search
+/// one for a boundary.
+const WAITING_BLOCK: usize = 4 * 1024;
+/// How many spans of `links` are remembered; beyond, contradictions may go unnoticed.
+const LINKS_MAX: usize = 1024;
+
+/// A message of which the first byte is known, and not all.
+#[derive(Debug)]
+struct Begun {
+    /// Where it ends by its length.
+    end: u64,
+    /// All below is sure to belong to it: it came in one frame with its first byte, or in frames
+    /// that overlap such a one.
+    sure: u64,
+    /// Its bytes in wire form from its first one to the first gap; none once it is cut.
+    bytes: Vec<u8>,
+    /// It is known to end before its length says, somewhere from `sure` on.
+    cut: bool,
+}
+
+/// The messages of one stream, as far as they arrived and were not taken.
+#[derive(Debug)]
+pub(super) struct Messages {
+    order: Order,
+    message_max: u64,
+    settled: RangeSet,
+    waiting: Fragments,
+    begun: BTreeMap<u64, Begun>,
+    loose: Fragments,
+    /// Offsets at which no message can begin, because a frame that lies within one message holds
+    /// both this byte and the one before (R-MSG-2). Of frames that were not used at once.
+    links: RangeSet,
+    ready: Ready,
+}
+
+/// Whole messages in wire form: copied out of a frame, or a buffer of their own.
+enum Wire<'a> {
+    Copy(&'a [u8]),
+    Own(Vec<u8>),
+}
+
+/// A step's outcome: the end of what it resolved, where a message must begin, if it did.
+type Step = Result<Option<u64>, Violation>;
+
+impl Messages {
+    /// Nothing yet.
+    pub(super) fn new(order: Order, message_max: u64) -> Self {
+        Self {
+            order,
+            message_max,
+            settled: RangeSet::new(),
+            waiting: Fragments::new(WAITING_BLOCK),
+            begun: BTreeMap::new(),
+            loose: Fragments::new(CHUNK_MAX),
+            links: RangeSet::new(),
+            ready: Ready::new(SEGMENT_MAX),
+        }
+    }
+
+    /// What waits for the user.
+    pub(super) fn ready(&mut self) -> &mut Ready {
+        &mut self.ready
+    }
+
+    /// Whether something waits for the user.
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Whether nothing below `end` is missing.
+    pub(super) fn is_settled(&self, end: u64) -> bool {
+        self.base() >= end
+    }
+
+    /// How many separate ranges, fragments and unfinished messages are held or remembered.
+    pub(super) fn gaps(&self) -> usize {
+        self.settled
+            .len()
+            .saturating_sub(usize::from(self.base() > 0))
+            .saturating_add(self.waiting.held().len())
+            .saturating_add(self.begun.len())
+            .saturating_add(self.loose.held().len())
+    }
+
+    /// Bytes of heap held, about.
+    pub(super) fn memory(&self) -> usize {
+        let ranges = self.settled.len().saturating_add(self.links.len());
+        let begun = self.begun.values().fold(0_usize, |sum, one| {
+            sum.saturating_add(one.bytes.capacity()).saturating_add(ENTRY_COST)
+        });
+        ranges
+            .saturating_mul(size_of::<Range<u64>>())
+            .saturating_add(begun)
+            .saturating_add(self.waiting.memory())
+            .saturating_add(self.loose.memory())
+            .saturating_add(self.ready.memory())
+    }
+
+    /// A frame's bytes, not empty (R-MSG-2, R-MSG-3).
+    pub(super) fn on_frame(
+        &mut self,
+        offset: u64,
+        payload: &[u8],
+        aligned: bool,
+        effect: &mut Effect,
+    ) -> Result<(), Violation> {
+        if !aligned {
+            let step = self.within(offset, payload, effect)?;
+            return self.promote(step, effect);
+        }
+        let Aligned { whole, rest, rest_wire } = parse::aligned(payload, self.message_max)?;
+        if !whole.is_empty() {
+            self.whole(offset, whole, effect)?;
+        }
+        if !rest.is_empty() {
+            let start = offset.saturating_add(len64(whole));
+            let step = self.begin(start, rest, rest_wire, effect)?;
+            self.promote(step, effect)?;
+        }
+        Ok(())
+    }
+
+    /// R-SKIP-1: whole messages, as far as they were sent, are given up. What is ready or taken
+    /// stays delivered.
+    pub(super) fn on_skip(
+        &mut self,
+        range: Range<u64>,
+        effect: &mut Effect,
+    ) -> Result<(), Violation> {
+        if !self.may_divide_waiting(range.start) || !self.may_divide_waiting(range.end) {
+            return Err(CROSSES);
+        }
+        self.known_start(range.start)?;
+        for (_, one) in self.begun.range(range.clone()) {
+            if one.sure > range.end {
+                return Err(CROSSES);
+            }
+        }
+        if self.links.contains(range.end) {
+            return Err(CROSSES);
+        }
+        // A cut message may hold bytes that are its successor's.
+        while let Some((&start, _)) = self.begun.range(range.clone()).next() {
+            if let Some(one) = self.begun.remove(&start) {
+                let upto = start.saturating_add(len64(&one.bytes));
+                self.loose.insert(range.end, slice(&one.bytes, start, &(range.end..upto)));
+            }
+        }
+        self.waiting.remove(range.clone());
+        self.drop_loose(range.clone());
+        let end = range.end;
+        let skipped = self.settled.insert(range);
+        effect.consumed = effect.consumed.saturating_add(skipped);
+        self.advance(effect);
+        self.promote(Some(end), effect)
+    }
+
+    /// The sender ends here: what is not ready is given up. Returns how many bytes that is.
+    pub(super) fn on_close(&mut self, end: u64) -> u64 {
+        self.waiting = Fragments::new(WAITING_BLOCK);
+        self.loose = Fragments::new(CHUNK_MAX);
+        self.begun.clear();
+        self.links = RangeSet::new();
+        self.settled.insert(0..end)
+    }
+
+    /// Forgets all that is held.
+    pub(super) fn discard(&mut self) {
+        *self = Self::new(self.order, self.message_max);
+    }
+
+    /// All below is settled.
+    fn base(&self) -> u64 {
+        self.settled.first().filter(|range| range.start == 0).map_or(0, |range| range.end)
+    }
+
+    /// Up to where nothing is missing: a frame that begins there or below fills the lowest gap.
+    pub(super) fn first_gap(&self) -> u64 {
+        let base = self.base();
+        let begun = self.begun.get(&base).map_or(0, |begun| len64(&begun.bytes));
+        base.saturating_add(begun)
+    }
+
+    /// The whole messages of an aligned frame.
+    fn whole(&mut self, start: u64, run: &[u8], effect: &mut Effect) -> Result<(), Violation> {
+        let all = start..start.saturating_add(len64(run));
+        let nothing_else = self.begun.is_empty()
+            && self.loose.is_empty()
+            && self.waiting.is_empty()
+            && self.links.is_empty();
+        if nothing_else && self.settled.last().is_none_or(|last| last.end <= start) {
+            self.deliver(start, Wire::Copy(run), effect);
+            return Ok(());
+        }
+        if !self.waiting.agrees(start, run) {
+            return Err(DIFFERS);
+        }
+        // What is settled or waits has edges where messages begin and end.
+        let mut parts: Vec<Range<u64>> = Vec::new();
+        for gap in self.settled.missing_in(all) {
+            parts.extend(self.waiting.held().missing_in(gap));
+        }
+        let mut walk = Boundaries::new(start, run);
+        if !parts.iter().all(|part| walk.has(part.start) && walk.has(part.end)) {
+            return Err(CROSSES);
+        }
+        for part in parts {
+            let bytes = slice(run, start, &part);
+            self.check_whole(&part, bytes)?;
+            while let Some((&begun, _)) = self.begun.range(part.clone()).next() {
+                self.begun.remove(&begun);
+            }
+            self.drop_loose(part.clone());
+            self.deliver(part.start, Wire::Copy(bytes), effect);
+            self.promote(Some(part.end), effect)?;
+        }
+        Ok(())
+    }
+
+    /// Checks whole messages against what is known of their offsets, none of which are settled or
+    /// wait.
+    fn check_whole(&mut self, part: &Range<u64>, run: &[u8]) -> Result<(), Violation> {
+        self.known_start(part.start)?;
+        let mut walk = Boundaries::new(part.start, run);
+        for (&start, one) in self.begun.range(part.clone()) {
+            if !walk.has(start) || walk.seek(start.saturating_add(1)) != one.end {
+                return Err(CROSSES);
+            }
+            let upto = start.saturating_add(len64(&one.bytes));
+            if slice(run, part.start, &(start..upto)) != one.bytes {
+                return Err(DIFFERS);
+            }
+        }
+        // Linked offsets are where no boundary may be.
+        let mut walk = Boundaries::new(part.start, run);
+        let inside = part.start..part.end.saturating_add(1);
+        let links = self.links.iter().skip_while(|link| link.end <= inside.start);
+        for link in links.take_while(|link| link.start < inside.end) {
+            if walk.seek(link.start.max(inside.start)) < link.end {
+                return Err(CROSSES);
+            }
+        }
+        if self.loose.agrees(part.start, run) { Ok(()) } else { Err(DIFFERS) }
+    }
+
+    /// The first bytes of a message that is cut off in its frame: `bytes` from `start` on, of `wire`
+    /// that its length declares.
+    fn begin(&mut self, start: u64, bytes: &[u8], wire: u64, effect: &mut Effect) -> Step {
+        let have = start.saturating_add(len64(bytes));
+        let end = start.saturating_add(wire);
+        if self.settled.contains(start) {
+            return if self.settled.covers(&(start..have)) { Ok(None) } else { Err(CROSSES) };
+        }
+        if self.waiting.held().contains(start) {
+            return match self.waiting.held().covers(&(start..end)) {
+                false => Err(CROSSES),
+                true if !self.waiting.agrees(start, bytes) => Err(DIFFERS),
+                true => Ok(None),
+            };
+        }
+        let next = self.next_start(start);
+        if next < have {
+            return Err(CROSSES);
+        }
+        self.known_start(start)?;
+        if let Some(one) = self.begun.get_mut(&start) {
+            if one.end != end {
+                return Err(CROSSES);
+            }
+            one.sure = one.sure.max(have);
+            return if one.cut { Ok(None) } else { self.extend(start, start, bytes, effect) };
+        }
+        if !self.loose.agrees(start, bytes) {
+            return Err(DIFFERS);
+        }
+        let mut cut = next < end;
+        if !cut && let Some(link) = self.links.iter().find(|link| link.contains(&end)) {
+            // A frame of one message reaches across the end: so this one ends before that.
+            if link.start <= have {
+                return Err(CROSSES);
+            }
+            cut = true;
+        }
+        self.loose.remove(start..have);
+        self.begun.insert(start, Begun { end, sure: have, bytes: Vec::new(), cut });
+        if cut { Ok(None) } else { self.extend(start, start, bytes, effect) }
+    }
+
+    /// A frame that lies within one message.
+    fn within(&mut self, offset: u64, payload: &[u8], effect: &mut Effect) -> Step {
+        let range = offset..offset.saturating_add(len64(payload));
+        if self.settled.count_in(&range) > 0 {
+            return if self.settled.covers(&range) { Ok(None) } else { Err(CROSSES) };
+        }
+        if self.waiting.held().count_in(&range) > 0 {
+            return match self.waiting.held().covers(&range) {
+                false => Err(CROSSES),
+                true if !self.waiting.agrees(offset, payload) => Err(DIFFERS),
+                true => Ok(None),
+            };
+        }
+        // The last message that begins before the frame's end is the frame's, or lies before it.
+        if let Some((&start, one)) = self.begun.range_mut(..range.end).next_back() {
+            if start > offset {
+                return Err(CROSSES);
+            }
+            if offset < one.sure {
+                if range.end > one.end {
+                    return Err(CROSSES);
+                }
+                one.sure = one.sure.max(range.end);
+                if one.cut {
+                    return Ok(None);
+                }
+            }
+            if !one.cut && range.end <= one.end {
+                return self.extend(start, offset, payload, effect);
+            }
+            if !one.cut && offset < one.end {
+                // Of another message, which begins inside the extent of this one.
+                self.cut(start);
+            }
+        }
+        self.hold_loose(offset, payload)?;
+        let start = self.loose.block_at(offset).map_or(offset, |(start, _)| start);
+        Ok(self.is_boundary(start).then_some(start))
+    }
+
+    /// Bytes of a begun message that is not cut.
+    fn extend(&mut self, start: u64, offset: u64, bytes: &[u8], effect: &mut Effect) -> Step {
+        let Some(one) = self.begun.get_mut(&start) else { return Ok(None) };
+        let upto = start.saturating_add(len64(&one.bytes));
+        let end = offset.saturating_add(len64(bytes));
+        let shared = offset..end.min(upto);
+        if slice(bytes, offset, &shared) != slice(&one.bytes, start, &shared) {
+            return Err(DIFFERS);
+        }
+        if offset > upto {
+            self.hold_loose(offset, bytes)?;
+            return Ok(None);
+        }
+        let fresh = slice(bytes, offset, &(upto..end));
+        if !self.loose.is_empty() && !self.loose.agrees(upto, fresh) {
+            return Err(DIFFERS);
+        }
+        one.append(start, fresh);
+        if !self.loose.is_empty() {
+            self.loose.remove(upto..upto.max(end));
+            let mut at = upto.max(end);
+            while let Some(block) = self.loose.take_at(at, one.end) {
+                one.append(start, &block);
+                at = at.saturating_add(len64(&block));
+            }
+        }
+        self.finish(start, effect)
+    }
+
+    /// Delivers a begun message if it is complete.
+    fn finish(&mut self, start: u64, effect: &mut Effect) -> Step {
+        let complete = |one: &Begun| start.saturating_add(len64(&one.bytes)) == one.end;
+        if !self.begun.get(&start).is_some_and(complete) {
+            return Ok(None);
+        }
+        let Some(one) = self.begun.remove(&start) else { return Ok(None) };
+        if self.links.contains(one.end) {
+            return Err(CROSSES);
+        }
+        self.links.remove(start..one.end);
+        self.deliver(start, Wire::Own(one.bytes), effect);
+        Ok(Some(one.end))
+    }
+
+    /// Begins the messages whose first bytes are loose and whose start is now known, one after the
+    /// other, from `at` on.
+    fn promote(&mut self, at: Option<u64>, effect: &mut Effect) -> Result<(), Violation> {
+        let mut next = at;
+        while let Some(at) = next.take() {
+            let mut head = [0; 8];
+            let count = self.loose.copy_out(at, &mut head);
+            let head = head.get(..count).unwrap_or_default();
+            let Some(wire) = parse::wire_length(head, self.message_max)? else { break };
+            if self.begun.contains_key(&at) {
+                break;
+            }
+            // Only the length is sure to be the message's: the rest joins it as it becomes known.
+            let mut length = Reader::new(head);
+            let _ = length.varint();
+            let prefix = count.saturating_sub(length.remaining());
+            next = self.begin(at, head.get(..prefix).unwrap_or_default(), wire, effect)?;
+        }
+        Ok(())
+    }
+
+    /// Settles whole messages that begin at `start`, or lets them wait for their turn.
+    fn deliver(&mut self, start: u64, wire: Wire<'_>, effect: &mut Effect) {
+        let run = match &wire {
+            Wire::Copy(run) => run,
+            Wire::Own(run) => run.as_slice(),
+        };
+        let range = start..start.saturating_add(len64(run));
+        if self.order == Order::Latest {
+            let newest = Boundaries::new(start, run).last_start();
+            self.supersede(newest, &range, effect);
+            self.ready.push_run_or_buffer(match wire {
+                Wire::Copy(run) => Wire::Copy(slice(run, start, &(newest..range.end))),
+                own @ Wire::Own(_) => own,
+            });
+        } else if self.order == Order::Ordered && start != self.base() {
+            match wire {
+                Wire::Copy(run) => self.waiting.insert(start, run),
+                Wire::Own(run) => self.waiting.insert_buffer(start, run),
+            }
+            return;
+        } else {
+            self.settled.insert(range);
+            self.ready.push_run_or_buffer(wire);
+        }
+        effect.readable = true;
+        self.advance(effect);
+    }
+
+    /// Order *latest*: all before the message at `newest`, the last one of `range`, is consumed,
+    /// what waits for the user too.
+    fn supersede(&mut self, newest: u64, range: &Range<u64>, effect: &mut Effect) {
+        let waited = self.ready.queued();
+        self.ready.clear();
+        let fresh = self.settled.insert(0..range.end);
+        let own = range.end.saturating_sub(newest);
+        let passed = fresh.saturating_sub(own).saturating_add(waited);
+        effect.consumed = effect.consumed.saturating_add(passed);
+        self.begun = self.begun.split_off(&newest);
+        self.drop_loose(0..range.end);
+    }
+
+    /// Order *ordered*: moves what waited to the queue, as far as nothing is missing before it.
+    fn advance(&mut self, effect: &mut Effect) {
+        let mut base = self.base();
+        while let Some(block) = self.waiting.take_at(base, u64::MAX) {
+            self.settled.insert(base..base.saturating_add(len64(&block)));
+            base = self.base();
+            self.ready.push_buffer(block);
+            effect.readable = true;
+        }
+    }
+
+    /// A message begins at `at`: that must not contradict what is known, and cuts the message before
+    /// it if that one's length says more (R-SKIP-2).
+    fn known_start(&mut self, at: u64) -> Result<(), Violation> {
+        if self.links.contains(at) {
+            return Err(CROSSES);
+        }
+        if let Some((&start, one)) = self.begun.range(..at).next_back() {
+            if one.sure > at {
+                return Err(CROSSES);
+            }
+            if !one.cut && one.end > at {
+                self.cut(start);
+            }
+        }
+        Ok(())
+    }
+
+    /// The message that begins at `start` ends before its length says.
+    fn cut(&mut self, start: u64) {
+        if let Some(one) = self.begun.get_mut(&start) {
+            one.cut = true;
+            let bytes = core::mem::take(&mut one.bytes);
+            let upto = start.saturating_add(len64(&bytes));
+            self.loose.insert(one.sure, slice(&bytes, start, &(one.sure..upto)));
+        }
+    }
+
+    /// Holds a piece of one message until more is known.
+    fn hold_loose(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Violation> {
+        if !self.loose.agrees(offset, bytes) {
+            return Err(DIFFERS);
+        }
+        self.loose.insert(offset, bytes);
+        if self.links.len() < LINKS_MAX {
+            let end = offset.saturating_add(len64(bytes));
+            self.links.insert(offset.saturating_add(1)..end);
+        }
+        Ok(())
+    }
+
+    /// Forgets the loose bytes of a range that is resolved.
+    fn drop_loose(&mut self, range: Range<u64>) {
+        self.links.remove(range.clone());
+        self.loose.remove(range);
+    }
+
+    /// The next offset behind `at` where a message is known to begin.
+    fn next_start(&self, at: u64) -> u64 {
+        let next_of =
+            |set: &RangeSet| set.missing_in(at..u64::MAX).next().map_or(u64::MAX, |gap| gap.end);
+        let behind = at.saturating_add(1);
+        let begun = self.begun.range(behind..).next().map_or(u64::MAX, |(&start, _)| start);
+        begun.min(next_of(&self.settled)).min(next_of(self.waiting.held()))
+    }
+
+    /// Whether a message is sure to begin at `at`, where nothing is settled or waits.
+    fn is_boundary(&self, at: u64) -> bool {
+        at.checked_sub(1).is_none_or(|before| {
+            self.settled.contains(before) || self.waiting.held().contains(before)
+        })
+    }
+
+    /// Whether `at` does not lie within one of the messages that wait.
+    fn may_divide_waiting(&self, at: u64) -> bool {
+        self.waiting.block_at(at).is_none_or(|(start, block)| Boundaries::new(start, block).has(at))
+    }
+}
+
+impl Begun {
+    /// Appends bytes. The buffer doubles, and never gets larger than the message (R-MSG-3).
+    fn append(&mut self, start: u64, bytes: &[u8]) {
+        let needed = self.bytes.len().saturating_add(bytes.len());
+        if needed > self.bytes.capacity() {
+            let most = to_usize(self.end.saturating_sub(start)).max(needed);
+            let size = needed.max(self.bytes.capacity().saturating_mul(2)).min(most);
+            self.bytes.reserve_exact(size.saturating_sub(self.bytes.len()));
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+}
+
+impl Ready {
+    fn push_run_or_buffer(&mut self, wire: Wire<'_>) {
+        match wire {
+            Wire::Copy(run) => self.push_run(run),
+            Wire::Own(run) => self.push_buffer(run),
+        }
+    }
+}

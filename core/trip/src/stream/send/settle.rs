@@ -1,0 +1,224 @@
+//! What became of what was sent: acknowledged, lost, or given up (R-SKIP-1, R-SKIP-2).
+
+use super::{End, Fates, Lost, Outgoing, Piece, Reliability, SendCredit, SendHalf, State};
+use crate::event::Fate;
+use crate::handle::MessageToken;
+use crate::wire::Order;
+use core::ops::Range;
+
+impl SendHalf {
+    /// The peer has this piece.
+    pub(crate) fn on_acked(&mut self, piece: Piece, credit: &mut SendCredit, fates: &mut Fates) {
+        if self.is_closed() {
+            return;
+        }
+        if piece.fin && matches!(self.end, End::Fin | End::FinSent) {
+            self.end = End::FinAcked;
+        }
+        self.settle(piece.range(), false, credit, fates);
+    }
+
+    /// This piece was lost: it goes out again, unless its message has used up its transmissions.
+    pub(crate) fn on_lost(&mut self, piece: Piece, credit: &mut SendCredit, fates: &mut Fates) {
+        if self.is_closed() {
+            return;
+        }
+        if piece.fin && self.end == End::FinSent {
+            self.end = End::Fin;
+        }
+        let range = piece.range();
+        if range.is_empty() || self.settled.covers(&range) {
+            return;
+        }
+        self.give_up_in(&range, piece.attempt, credit, fates);
+        match self.lost.back_mut() {
+            Some(last) if last.range.end == range.start && last.attempts == piece.attempt => {
+                last.range.end = range.end;
+            }
+            _ => self.lost.push_back(Lost { range, attempts: piece.attempt }),
+        }
+    }
+
+    /// Sends a piece again that may have been lost, as a probe: only what is reliable.
+    pub(crate) fn probe(&mut self, piece: Piece) {
+        let range = piece.range();
+        let reliable = self
+            .index_of(range.start)
+            .and_then(|at| self.queue.get(at))
+            .is_some_and(|message| message.reliability == Reliability::Reliable);
+        if self.is_closed() {
+            return;
+        }
+        if piece.fin && self.end == End::FinSent {
+            self.end = End::Fin;
+        }
+        if reliable && !range.is_empty() && !self.settled.covers(&range) {
+            self.lost.push_back(Lost { range, attempts: piece.attempt });
+        }
+    }
+
+    /// The peer has the SKIP of this range.
+    pub(crate) fn on_skip_acked(
+        &mut self,
+        range: Range<u64>,
+        credit: &mut SendCredit,
+        fates: &mut Fates,
+    ) {
+        if !self.is_closed() {
+            self.settle(range, true, credit, fates);
+        }
+    }
+
+    /// The SKIP of this range was lost.
+    pub(crate) fn on_skip_lost(&mut self, range: Range<u64>) {
+        if self.is_closed() {
+            return;
+        }
+        for missing in self.settled.missing_in(range) {
+            self.skips.insert(missing);
+        }
+    }
+
+    /// The time of a message is over: it is given up, if it is not settled yet. Returns whether it was.
+    pub(crate) fn expire(
+        &mut self,
+        token: MessageToken,
+        credit: &mut SendCredit,
+        fates: &mut Fates,
+    ) -> bool {
+        let at = self.queue.partition_point(|message| message.token < token);
+        let live = self.queue.get(at).is_some_and(|m| m.token == token && m.state == State::Live);
+        if live {
+            self.give_up(at, credit, fates);
+            self.pop_settled();
+        }
+        live
+    }
+
+    /// Marks `range` as settled, and the messages that it completes.
+    fn settle(
+        &mut self,
+        range: Range<u64>,
+        skipped: bool,
+        credit: &mut SendCredit,
+        fates: &mut Fates,
+    ) {
+        if range.is_empty() {
+            return;
+        }
+        let Some(first) = self.index_of(range.start) else { return };
+        self.settled.insert(range.clone());
+        let mut newest_acked = None;
+        let mut at = first;
+        while let Some(message) = self.queue.get_mut(at)
+            && message.start < range.end
+        {
+            let complete = message.is_all_sent() && self.settled.covers(&message.range());
+            match message.state {
+                State::Live if complete => {
+                    if message.reliability != Reliability::Unreliable {
+                        fates.push((message.token, Fate::Acked));
+                    }
+                    self.buffered = self.buffered.saturating_sub(held(message));
+                    message.data.clear();
+                    message.state = State::Settled;
+                    newest_acked = Some(at);
+                }
+                State::GivenUp if complete && skipped => message.state = State::Settled,
+                _ => {}
+            }
+            at = at.saturating_add(1);
+        }
+        if let Some(newest) = newest_acked
+            && self.id.order() == Order::Latest
+        {
+            self.supersede(newest, credit, fates);
+        }
+        self.pop_settled();
+    }
+
+    /// A newer message of a *latest* stream is acknowledged whole: whatever is older is pointless,
+    /// and the peer counts it as consumed by itself, so no SKIP is needed.
+    fn supersede(&mut self, newest: usize, credit: &mut SendCredit, fates: &mut Fates) {
+        for at in 0..newest {
+            if self.queue.get(at).is_some_and(|message| message.state == State::Live) {
+                self.give_up(at, credit, fates);
+            }
+            if let Some(message) = self.queue.get_mut(at) {
+                message.state = State::Settled;
+                if message.sent > 0 {
+                    self.skips.remove(message.range());
+                    self.settled.insert(message.range());
+                }
+            }
+        }
+    }
+
+    /// Gives up the messages in a lost range that may not be sent again.
+    fn give_up_in(
+        &mut self,
+        range: &Range<u64>,
+        attempt: u8,
+        credit: &mut SendCredit,
+        fates: &mut Fates,
+    ) {
+        let Some(mut at) = self.index_of(range.start) else { return };
+        while let Some(message) = self.queue.get(at)
+            && message.start < range.end
+        {
+            let spent = message.reliability.transmissions().is_some_and(|most| attempt >= most);
+            let touched = message.range().end > range.start;
+            if message.state == State::Live && spent && touched {
+                self.give_up(at, credit, fates);
+            }
+            at = at.saturating_add(1);
+        }
+    }
+
+    /// Gives up the live message at `at`: cut to what was sent of it (R-SKIP-2).
+    fn give_up(&mut self, at: usize, credit: &mut SendCredit, fates: &mut Fates) {
+        let bytes_order = self.id.order() == Order::Bytes;
+        let Some(message) = self.queue.get_mut(at) else { return };
+        let told = message.reliability == Reliability::Unreliable && message.is_all_sent();
+        if !told {
+            fates.push((message.token, Fate::Expired));
+        }
+        self.buffered = self.buffered.saturating_sub(held(message));
+        message.data.clear();
+        if !message.is_begun() {
+            message.size = 0;
+            message.state = State::Settled;
+            return;
+        }
+        if !bytes_order {
+            credit.release(message.unsent());
+        }
+        message.size = message.sent;
+        message.state = State::GivenUp;
+        let range = message.range();
+        self.skips.insert(range);
+    }
+
+    /// Lets settled messages go from the front.
+    fn pop_settled(&mut self) {
+        while let Some(front) = self.queue.front()
+            && front.state == State::Settled
+            && (front.is_begun() || self.cursor == 0)
+        {
+            self.queue.pop_front();
+            self.cursor = self.cursor.saturating_sub(1);
+        }
+        let base =
+            self.queue.front().map_or(self.next_offset, |front| front.start.min(self.next_offset));
+        self.settled.remove_below(base);
+        // Late pieces below the base are settled, whatever they say.
+        if base > 0 {
+            self.settled.insert(0..base);
+        }
+    }
+}
+
+/// Bytes of data that a message still holds.
+fn held(message: &Outgoing) -> u64 {
+    u64::try_from(message.data.len()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,209 @@
+//! Two endpoints on the virtual link: what nearly every test of the transport begins with.
+
+use std::net::SocketAddr;
+use tripline::{
+    Config, ConnectOptions, ConnectionHandle, Endpoint, Event, ReceiveResult, SecretKey,
+    SendOptions, State, StreamId, StreamOptions,
+};
+use tripline_sansio::{Duration, Instant, Seed};
+use tripline_sim::{HostId, LinkConfig, World};
+
+/// The identity called `name`; the same in every run.
+pub fn identity(name: &str) -> SecretKey {
+    SecretKey::generate(&mut Seed::from_number(0).random(name))
+}
+
+/// One side of a [`Pair`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The side that connects.
+    Client,
+    /// The side that is connected to.
+    Server,
+}
+
+/// A client, a server, and the network between them.
+///
+/// Everything happens in virtual time and follows from the seed, which is printed when a test
+/// panics. The loops of both hosts assert the run-loop contract on every step.
+pub struct Pair {
+    /// The world that both live in.
+    pub world: World<Endpoint>,
+    /// The client's host.
+    pub client: HostId,
+    /// The server's host.
+    pub server: HostId,
+    events: [Vec<Event>; 2],
+}
+
+impl Pair {
+    /// An anonymous client and a public server, 10 ms apart on a perfect link.
+    pub fn new(seed: u64) -> Self {
+        Self::with(seed, Config::client(), Config::public_server(identity("server")))
+    }
+
+    /// The same with these configurations.
+    pub fn with(seed: u64, client: Config, server: Config) -> Self {
+        let mut world = World::new(seed);
+        let endpoint = |world: &World<Endpoint>, config: Config, label: &str| {
+            Endpoint::new(config, &world.seed_for(label), Instant::ZERO)
+        };
+        let client_endpoint = endpoint(&world, client, "client");
+        let server_endpoint = endpoint(&world, server, "server");
+        let client = world.add_host(SocketAddr::from(([10, 0, 0, 1], 1111)), client_endpoint);
+        let server = world.add_host(SocketAddr::from(([10, 0, 0, 2], 2222)), server_endpoint);
+        Self { world, client, server, events: [Vec::new(), Vec::new()] }
+    }
+
+    /// Puts this link between the two, both ways.
+    #[must_use]
+    pub fn link(mut self, link: LinkConfig) -> Self {
+        self.world.set_links(self.client, self.server, link);
+        self
+    }
+
+    /// The host of a side.
+    pub fn host(&self, side: Side) -> HostId {
+        match side {
+            Side::Client => self.client,
+            Side::Server => self.server,
+        }
+    }
+
+    /// Begins a connection to the server's key.
+    pub fn connect(&mut self) -> ConnectionHandle {
+        let key = self.world.machine(self.server).public_key().expect("the server has a key");
+        self.connect_with(ConnectOptions::to(key))
+    }
+
+    /// Begins a connection with these options.
+    pub fn connect_with(&mut self, options: ConnectOptions) -> ConnectionHandle {
+        let target = self.world.address(self.server).into();
+        self.world
+            .with(self.client, |endpoint, now| endpoint.connect(now, target, options))
+            .expect("the attempt begins")
+    }
+
+    /// A finished handshake: the client's and the server's handle.
+    pub fn connected(&mut self) -> (ConnectionHandle, ConnectionHandle) {
+        let client = self.connect();
+        let server = self.wait(Side::Server, |event| match event {
+            Event::Connected { connection, .. } => Some(*connection),
+            _ => None,
+        });
+        self.wait(Side::Client, |event| match event {
+            Event::Connected { connection, .. } if *connection == client => Some(()),
+            _ => None,
+        });
+        (client, server)
+    }
+
+    /// Calls the endpoint of a side.
+    pub fn call<R>(&mut self, side: Side, act: impl FnOnce(&mut Endpoint, Instant) -> R) -> R {
+        let host = self.host(side);
+        self.world.with(host, act)
+    }
+
+    /// Opens a stream on a side.
+    pub fn open(
+        &mut self,
+        side: Side,
+        connection: ConnectionHandle,
+        options: StreamOptions,
+    ) -> StreamId {
+        self.call(side, |endpoint, now| endpoint.open(now, connection, options))
+            .expect("the stream opens")
+    }
+
+    /// Sends a reliable message on a side.
+    pub fn send(
+        &mut self,
+        side: Side,
+        connection: ConnectionHandle,
+        stream: StreamId,
+        data: &[u8],
+    ) {
+        let data = data.to_vec();
+        self.call(side, |endpoint, now| {
+            endpoint.send(now, connection, stream, data, SendOptions::default())
+        })
+        .expect("the message is taken");
+    }
+
+    /// Everything that a stream has to give now.
+    pub fn drain(
+        &mut self,
+        side: Side,
+        connection: ConnectionHandle,
+        stream: StreamId,
+    ) -> Vec<ReceiveResult> {
+        let mut all = Vec::new();
+        loop {
+            let one = self.call(side, |endpoint, now| endpoint.receive(now, connection, stream));
+            match one.expect("the stream is there") {
+                ReceiveResult::Nothing => return all,
+                data @ ReceiveResult::Data(_) => all.push(data),
+                end => {
+                    all.push(end);
+                    return all;
+                }
+            }
+        }
+    }
+
+    /// The messages that a stream has to give now.
+    pub fn messages(
+        &mut self,
+        side: Side,
+        connection: ConnectionHandle,
+        stream: StreamId,
+    ) -> Vec<Vec<u8>> {
+        self.drain(side, connection, stream)
+            .into_iter()
+            .filter_map(|one| match one {
+                ReceiveResult::Data(bytes) => Some(bytes.to_vec()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Runs until an event of a side is what `pick` looks for, a virtual minute at most. Events that
+    /// came before it stay for [`Self::events`].
+    pub fn wait<T>(&mut self, side: Side, mut pick: impl FnMut(&Event) -> Option<T>) -> T {
+        let host = self.host(side);
+        let limit = self.world.now() + Duration::from_secs(600);
+        loop {
+            while let Some((_, event)) = self.world.next_event(host) {
+                let found = pick(&event);
+                self.events[side as usize].push(event);
+                if let Some(found) = found {
+                    return found;
+                }
+            }
+            assert!(
+                self.world.now() < limit && self.world.step().is_some(),
+                "the event never came; {side:?} saw {:?}",
+                self.events[side as usize]
+            );
+        }
+    }
+
+    /// All events of a side so far that were not asked for yet.
+    pub fn events(&mut self, side: Side) -> Vec<Event> {
+        let host = self.host(side);
+        let new = self.world.take_events(host).into_iter().map(|(_, event)| event);
+        let mut all = std::mem::take(&mut self.events[side as usize]);
+        all.extend(new);
+        all
+    }
+
+    /// Runs for this long.
+    pub fn run(&mut self, duration: Duration) {
+        self.world.run_for(duration);
+    }
+
+    /// Where a connection of a side stands.
+    pub fn state(&self, side: Side, connection: ConnectionHandle) -> Option<State> {
+        self.world.machine(self.host(side)).state(connection)
+    }
+}
