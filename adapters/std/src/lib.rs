@@ -1,1 +1,83 @@
-//! (under construction)
+//! The blocking loop: one thread, one wait, any datagram machine.
+//!
+//! *In*: a machine of the shape [`DatagramMachine`](tripline_sansio::DatagramMachine) and a
+//! [`Link`] (a UDP socket, or a user's own carrier of datagrams). *Out*: the machine's events, one by
+//! one. The loop holds the clock, the socket and the buffers; it never looks into a datagram, never
+//! starts a thread and never waits anywhere but in [`Loop::run_once`].
+//!
+//! # The run loop
+//!
+//! ```
+//! use std::time::Duration;
+//! use tripline_sansio::{DatagramMachine, Ecn, Instant, Path, Transmit};
+//! use tripline_std::{Loop, Options, Turn};
+//! # /// Sends each datagram back and reports how long it was.
+//! # #[derive(Default)]
+//! # struct Echo(Vec<(Path, Vec<u8>)>, Vec<usize>);
+//! # impl DatagramMachine for Echo {
+//! #     type Event = usize;
+//! #     fn handle_datagram(&mut self, _: Instant, path: Path, _: Ecn, datagram: &mut [u8]) {
+//! #         self.0.push((path, datagram.to_vec()));
+//! #         self.1.push(datagram.len());
+//! #     }
+//! #     fn handle_timeout(&mut self, _: Instant) {}
+//! #     fn poll_transmit(&mut self, _: Instant, out: &mut Vec<u8>) -> Option<Transmit> {
+//! #         let (path, bytes) = self.0.pop()?;
+//! #         out.extend_from_slice(&bytes);
+//! #         let len = bytes.len();
+//! #         Some(Transmit { path, ecn: Ecn::NotEct, len, segment_size: len })
+//! #     }
+//! #     fn poll_timeout(&self) -> Option<Instant> { None }
+//! #     fn poll_event(&mut self) -> Option<usize> { self.1.pop() }
+//! # }
+//!
+//! let machine = Echo::default(); // any `DatagramMachine`
+//! let mut looper = Loop::bind("127.0.0.1:0".parse().unwrap(), &Options::default(), machine)?;
+//! let address = looper.link().local_addr()?;
+//! let waker = looper.waker(); // interrupts a wait from another thread
+//! std::thread::spawn(move || {
+//!     let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+//!     client.send_to(b"hello", address).unwrap();
+//!     client.recv_from(&mut [0; 9]).unwrap(); // the echo
+//!     waker.wake();
+//! });
+//! loop {
+//!     match looper.run_once(None)? {
+//!         Turn::Woken => break,
+//!         Turn::TimedOut => unreachable!("no limit was set"),
+//!         Turn::Event => {
+//!             while let Some(length) = looper.next_event() {
+//!                 assert_eq!(length, 5);
+//!             }
+//!         }
+//!     }
+//! }
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! What one turn does, in this order: hand the machine what the user has changed since the last one
+//! a chance to send; wait for the socket, the [`Waker`], the machine's deadline or the caller's limit,
+//! whichever is first; receive a bounded number of batches; tell the time if the deadline has come;
+//! drain what the machine wants to send; look for an event. A full socket costs latency only: the
+//! datagram that did not fit is kept, and the loop waits for room as well.
+//!
+//! Tested on Linux only; other Unix systems are untested (where the system's waits have no finer
+//! step than a millisecond, so has this loop), and Windows is not built yet.
+#![forbid(unsafe_code)]
+
+mod clock;
+mod link;
+mod resolve;
+mod run;
+mod wait;
+mod waker;
+
+#[cfg(test)]
+mod tests;
+
+pub use clock::{Clock, os_seed};
+pub use link::{Link, UdpLink};
+pub use resolve::resolve;
+pub use run::{Counts, Loop, Options, Turn};
+pub use tripline_udp::{Received, SendOutcome};
+pub use waker::Waker;
