@@ -202,6 +202,23 @@ impl Pair {
         self.world.run_for(duration);
     }
 
+    /// Prints what ended connections so far, for a test that is about to fail.
+    pub fn explain(&mut self) -> String {
+        let end = |event: &Event| {
+            matches!(event, Event::Lost { .. } | Event::Closed { .. } | Event::Failed { .. })
+        };
+        let mut all = Vec::new();
+        for side in [Side::Client, Side::Server] {
+            all.extend(
+                self.events(side)
+                    .into_iter()
+                    .filter(end)
+                    .map(|event| format!("{side:?}: {event:?}")),
+            );
+        }
+        all.join("; ")
+    }
+
     /// Where a connection of a side stands.
     pub fn state(&self, side: Side, connection: ConnectionHandle) -> Option<State> {
         self.world.machine(self.host(side)).state(connection)

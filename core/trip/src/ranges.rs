@@ -204,6 +204,7 @@ fn overlap(a: &Range<u64>, b: &Range<u64>) -> u64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "lists of one range are meant")]
 mod tests {
     use super::*;
     use alloc::collections::BTreeSet;

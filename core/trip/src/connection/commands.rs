@@ -127,10 +127,9 @@ impl Connection {
         if recv.stop != Stop::Not || recv.half.final_offset().is_some_and(|_| recv.half.is_done()) {
             return Ok(());
         }
-        let was_readable = recv.half.is_readable();
         recv.stop = Stop::Wanted(code);
         let effect = recv.half.stop();
-        self.note_readable(key, was_readable);
+        self.on_drained_stream(key);
         self.on_consumed(key, effect.consumed);
         self.list_control(key);
         self.streams.retire(key);
@@ -142,12 +141,10 @@ impl Connection {
         let key = self.streams.find(stream).ok_or(ReceiveError::UnknownStream)?;
         let entry = self.streams.get_mut(key).ok_or(ReceiveError::UnknownStream)?;
         let recv = entry.recv.as_mut().ok_or(ReceiveError::SendOnly)?;
-        let was_readable = recv.half.is_readable();
         let taken = recv.half.take();
-        if matches!(taken, Taken::Nothing) {
-            recv.readable_told = false;
+        if !matches!(taken, Taken::Data { .. }) {
+            self.on_drained_stream(key);
         }
-        self.note_readable(key, was_readable);
         match taken {
             Taken::Data { bytes, consumed } => {
                 self.stats.messages_received = self.stats.messages_received.saturating_add(1);
@@ -166,17 +163,12 @@ impl Connection {
         }
     }
 
-    /// Keeps count of the streams with something to read.
-    pub(super) fn note_readable(&mut self, key: StreamKey, was: bool) {
-        let is = self
-            .streams
-            .get(key)
-            .and_then(|s| s.recv.as_ref())
-            .is_some_and(|recv| recv.half.is_readable());
-        match (was, is) {
-            (false, true) => self.unread = self.unread.saturating_add(1),
-            (true, false) => self.unread = self.unread.saturating_sub(1),
-            _ => {}
+    /// The user has seen all that a stream has to give for now.
+    fn on_drained_stream(&mut self, key: StreamKey) {
+        if let Some(recv) = self.streams.get_mut(key).and_then(|stream| stream.recv.as_mut())
+            && core::mem::take(&mut recv.readable_told)
+        {
+            self.unread = self.unread.saturating_sub(1);
         }
     }
 

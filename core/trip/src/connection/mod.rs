@@ -198,6 +198,7 @@ pub(crate) struct Connection {
     stats: ConnectionStats,
     spurious: u64,
     own_id: u64,
+    /// Streams of which `Readable` was said, and which were not drained since.
     unread: usize,
 }
 

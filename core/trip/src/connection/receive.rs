@@ -41,6 +41,7 @@ struct Survey {
     frames: usize,
     eliciting: bool,
     urgent: bool,
+    disconnects: bool,
 }
 
 impl Connection {
@@ -88,7 +89,8 @@ impl Connection {
             }
             Err(Refusal::Close(violation)) => return self.on_violation(violation, 0, cx),
         };
-        if self.stage == Stage::Pinging {
+        // A server that refuses (XX), or gives up at once, never was connected.
+        if self.stage == Stage::Pinging && !survey.disconnects {
             self.on_ready(cx);
         }
         self.arm_idle(cx.now);
@@ -120,6 +122,7 @@ impl Connection {
             survey.frames = survey.frames.saturating_add(1);
             survey.eliciting |= frame.is_ack_eliciting();
             survey.urgent |= matches!(frame, Frame::Ping { .. });
+            survey.disconnects |= matches!(frame, Frame::Disconnect { .. });
             match frame {
                 Frame::Stream(stream) => self.check_bounds(stream.id, stream.offset, &mut gaps)?,
                 Frame::Skip(skip) => {
@@ -246,21 +249,18 @@ impl Connection {
         let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
         let id = stream.id;
         let Some(recv) = stream.recv.as_mut() else { return Ok(()) };
-        let (gaps, was_readable) = (recv.half.gaps(), recv.half.is_readable());
+        let gaps = recv.half.gaps();
         let effect = act(&mut recv.half)?;
         self.gaps = self.gaps.saturating_sub(gaps).saturating_add(recv.half.gaps());
-        let is_readable = recv.half.is_readable();
-        if is_readable && !recv.readable_told {
+        if recv.half.is_readable() && !recv.readable_told {
             recv.readable_told = true;
+            self.unread = self.unread.saturating_add(1);
             cx.events.push_back(Event::Readable { connection: self.handle, stream: id });
         }
         if recv.half.final_offset().is_some()
             && matches!(recv.stop, Stop::Wanted(_) | Stop::Sent(_))
         {
             recv.stop = Stop::Acked;
-        }
-        if is_readable != was_readable {
-            self.note_readable(key, was_readable);
         }
         self.on_consumed(key, effect.consumed);
         self.streams.retire(key);

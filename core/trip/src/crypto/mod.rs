@@ -16,14 +16,14 @@
 )]
 
 mod aead;
-pub(crate) mod data;
-pub(crate) mod hash;
+mod data;
+mod hash;
 mod key_text;
 mod keys;
-pub(crate) mod mac;
-pub(crate) mod noise;
-pub(crate) mod number;
-pub(crate) mod replay;
+mod mac;
+mod noise;
+mod number;
+mod replay;
 #[cfg(feature = "fast-aead")]
 mod ring;
 mod suite;

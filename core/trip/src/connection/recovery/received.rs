@@ -287,6 +287,23 @@ mod tests {
         assert!(received.is_ack_wanted());
     }
 
+    /// A gap that the peer knows of (our ACK over it was acknowledged) is no gap any more.
+    #[test]
+    fn known_gap_is_not_told_again() {
+        let mut start = received();
+        data(&mut start, 0);
+        start.on_packet(T0, 5, false, Ecn::NotEct, false);
+        start.on_ack_sent();
+        for known in [false, true] {
+            let mut received = start.clone();
+            if known {
+                received.on_ack_acked(5);
+            }
+            data(&mut received, 6);
+            assert_eq!(received.is_ack_wanted(), !known);
+        }
+    }
+
     /// R-ACK-1, K4: at most 64 ranges, newest first; the oldest goes.
     #[test]
     fn ranges_are_bounded() {

@@ -6,6 +6,9 @@ use super::super::suite::Pattern;
 use super::super::testing::{array, random, random_bytes};
 use super::*;
 use alloc::boxed::Box;
+use snow::params::{CipherChoice, DHChoice, HashChoice};
+use snow::resolvers::{CryptoResolver, DefaultResolver};
+use snow::types::{Cipher, Dh, Hash};
 use tripline_sansio::Random;
 
 /// All suites: 2 ciphers, with and without a pre-shared key, 4 patterns.
@@ -65,7 +68,8 @@ impl Case {
         let remote = self.statics[SERVER].public_key().to_bytes();
         let ephemeral = self.ephemerals[side].to_bytes();
         let psk = self.psk.to_bytes();
-        let mut builder = snow::Builder::new(self.suite.noise_name().parse().unwrap())
+        let name = self.suite.noise_name().parse().unwrap();
+        let mut builder = snow::Builder::with_resolver(name, Box::new(Repeatable))
             .prologue(&self.prologue)
             .unwrap()
             .fixed_ephemeral_key_for_testing_only(&*ephemeral);
@@ -109,6 +113,30 @@ fn read(side: &mut Handshake, message: &[u8]) -> Result<Vec<u8>, NoiseError> {
     assert_eq!(payload[..6], b"before"[..]);
     assert!(result.is_ok() || payload.len() == 6, "something is left of a failed message");
     result.map(|()| payload.split_off(6))
+}
+
+/// The other implementation's own primitives, and no randomness: all keys are given to it.
+struct Repeatable;
+
+impl CryptoResolver for Repeatable {
+    fn resolve_rng(&self) -> Option<Box<dyn snow::types::Random>> {
+        Some(Box::new(Self))
+    }
+    fn resolve_dh(&self, choice: &DHChoice) -> Option<Box<dyn Dh>> {
+        DefaultResolver.resolve_dh(choice)
+    }
+    fn resolve_hash(&self, choice: &HashChoice) -> Option<Box<dyn Hash>> {
+        DefaultResolver.resolve_hash(choice)
+    }
+    fn resolve_cipher(&self, choice: &CipherChoice) -> Option<Box<dyn Cipher>> {
+        DefaultResolver.resolve_cipher(choice)
+    }
+}
+
+impl snow::types::Random for Repeatable {
+    fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), snow::Error> {
+        Err(snow::Error::Rng)
+    }
 }
 
 /// One side of either make.

@@ -288,7 +288,7 @@ impl SendHalf {
                 && message.start < gap.end
             {
                 let wanted = gap.start.max(message.start)..gap.end;
-                if message.state == State::Live
+                if message.may_go_again()
                     && !message.range().is_empty()
                     && message.range().end > wanted.start
                 {
@@ -321,7 +321,7 @@ impl SendHalf {
             }
             let left = most.saturating_sub(len);
             let take = message.sent.min(left);
-            if message.state != State::Live || take < u64::from(message.prefix) {
+            if !message.may_go_again() || take < u64::from(message.prefix) {
                 break;
             }
             len = len.saturating_add(take);
@@ -354,6 +354,9 @@ impl SendHalf {
 
 /// Appends the bytes at `range` of a message: its length prefix, then its data.
 fn write_range(out: &mut Vec<u8>, message: &Outgoing, range: Range<u64>) {
+    if range.is_empty() {
+        return;
+    }
     let prefix = u64::from(message.prefix);
     let mut from = range.start;
     if from < prefix {

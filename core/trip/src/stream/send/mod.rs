@@ -113,6 +113,12 @@ impl Outgoing {
         self.size.saturating_sub(self.sent)
     }
 
+    /// Whether what was sent of it may be sent again: what is unreliable was let go of.
+    fn may_go_again(&self) -> bool {
+        let let_go = self.reliability == Reliability::Unreliable && self.is_all_sent();
+        self.state == State::Live && !let_go
+    }
+
     /// The offsets that were sent.
     fn range(&self) -> Range<u64> {
         self.start..self.start.saturating_add(self.sent)

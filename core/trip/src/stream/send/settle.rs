@@ -74,8 +74,11 @@ impl SendHalf {
         if self.is_closed() {
             return;
         }
-        for missing in self.settled.missing_in(range) {
-            self.skips.insert(missing);
+        // Whole messages, also where STREAM frames of a part were acknowledged meanwhile.
+        let Some(first) = self.index_of(range.start) else { return };
+        let again = self.queue.iter().skip(first).take_while(|message| message.start < range.end);
+        for message in again.filter(|message| message.state == State::GivenUp) {
+            self.skips.insert(message.range());
         }
     }
 

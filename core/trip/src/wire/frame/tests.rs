@@ -3,6 +3,7 @@
 
 use alloc::vec::Vec;
 use alloc::{format, vec};
+use core::iter::once;
 use core::ops::Range;
 
 use proptest::prelude::*;
@@ -285,8 +286,8 @@ fn r_frame_t57_t72_broken_rules_are_named() {
 /// R-FRAME: a reason text of 255 bytes is read and written, a longer one is refused and clipped.
 #[test]
 fn r_frame_reason_texts_have_a_bound() {
-    let long = "x".repeat(256);
-    let most = Frame::Disconnect { code: Code::IDLE, frame_type: 0, reason: &long[..255] };
+    let (longest, long) = ("x".repeat(255), "x".repeat(256));
+    let most = Frame::Disconnect { code: Code::IDLE, frame_type: 0, reason: &longest };
     round_trip(&most);
     let clipped = Frame::Disconnect { code: Code::IDLE, frame_type: 0, reason: &long };
     assert_eq!(encode(&clipped), encode(&most));
@@ -355,7 +356,7 @@ fn r_credit_2_limits_of_numbers() {
     // SKIP: the end counts, and a sum beyond 2^62 is no wrap.
     for (range, good) in [(0..top, true), (top - 1..top, true), (top - 1..top + 1, false)] {
         let mut out = Vec::new();
-        assert_eq!(write_skip(&mut out, 100, id, [range]), 1);
+        assert_eq!(write_skip(&mut out, 100, id, once(range)), 1);
         assert_eq!(
             all(&out).map_err(|error| error.code).err(),
             (!good).then_some(Code::FLOW_CONTROL)
@@ -390,8 +391,8 @@ fn r_ack_1_unusable_ranges_are_not_written() {
         (write_ack(&mut out, 100, 0, ranges.iter().cloned(), None), out)
     };
     assert_eq!(write(&[]), (0, vec![]));
-    assert_eq!(write(&[5..5]), (0, vec![]));
-    assert_eq!(write(&[0..0]), (0, vec![]));
+    assert_eq!(write(&[5..5, 1..2]), (0, vec![]));
+    assert_eq!(write(&[0..0, 1..2]), (0, vec![]));
     for second in [8..10, 5..11, 12..13, 4..4, 20..30] {
         let (count, out) = write(&[10..12, second]);
         assert_eq!((count, out), (1, hex("03 0b 00 01 00")));
@@ -413,9 +414,9 @@ fn r_skip_1_at_most_63_ranges() {
     assert_eq!(all(&bytes).unwrap_err().why, "no ranges or too many");
     out.clear();
     for space in 0..5 {
-        assert_eq!(write_skip(&mut out, space, stream(4), [0..1]), 0);
+        assert_eq!(write_skip(&mut out, space, stream(4), once(0..1)), 0);
     }
-    assert_eq!(write_skip(&mut out, 100, stream(4), [7..7]), 0);
+    assert_eq!(write_skip(&mut out, 100, stream(4), once(7..7)), 0);
     assert_eq!(out, []);
 }
 

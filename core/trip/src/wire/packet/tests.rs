@@ -288,7 +288,14 @@ fn r_data_3_packet_numbers() {
     // Before anything verified, numbers are the smallest with these bytes.
     assert_eq!(TruncatedNumber::Short(0xffff).expand(None), Some(0xffff));
     assert_eq!(TruncatedNumber::Long(u32::MAX).expand(None), Some(u32::MAX.into()));
-    // Near the upper end nothing wraps.
+    // At equal distance the higher of two numbers wins, as in RFC 9000 A.3.
+    assert_eq!(TruncatedNumber::Short(0).expand(Some(0x1_7fff)), Some(0x2_0000));
+    assert_eq!(TruncatedNumber::Short(0x8000).expand(Some(0xffff)), Some(0x1_8000));
+    // Near the upper end nothing wraps, and what would lie above the limit is the one below.
+    assert_eq!(
+        TruncatedNumber::Short(0).expand(Some(NUMBER_LIMIT - 2)),
+        Some(NUMBER_LIMIT - 0x1_0000)
+    );
     assert_eq!(
         TruncatedNumber::Short(0xffff).expand(Some(NUMBER_LIMIT - 1)),
         Some(NUMBER_LIMIT - 1)

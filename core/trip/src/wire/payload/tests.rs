@@ -101,7 +101,7 @@ fn r_chal_1_payloads_have_a_bound() {
     assert_eq!(refusal.len(), 1 + 8 + 2 + 255);
     assert_eq!(
         ChallengePayload::parse(&refusal),
-        Ok(ChallengePayload::Refuse { code, reason: &reason[..255] })
+        Ok(ChallengePayload::Refuse { code, reason: &"x".repeat(255) })
     );
 }
 

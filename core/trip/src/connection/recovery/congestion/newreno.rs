@@ -241,6 +241,19 @@ mod tests {
         assert_eq!(reno, NewReno::new(1200));
     }
 
+    /// RFC 9002 B.5: what was sent in the very instant of the reduction still belongs to it.
+    #[test]
+    fn recovery_includes_its_first_instant() {
+        let mut reno = NewReno::new(1200);
+        lose(&mut reno, 300, 250, false);
+        let reduced = reno.clone();
+        ack(&mut reno, 300, 40);
+        lose(&mut reno, 400, 300, false);
+        assert_eq!(reno, reduced);
+        lose(&mut reno, 400, 301, false);
+        assert_eq!(reno.window(), reduced.window() / 2);
+    }
+
     /// RFC 9002 §7.2: the window never falls below two datagrams.
     #[test]
     fn minimum_window_holds() {
