@@ -1,1 +1,8 @@
-//! (under construction)
+//! What the integration tests share, and the README as a test: its examples are compiled and run
+//! from here, because only this package sees every crate.
+#![forbid(unsafe_code)]
+
+/// The README; its code blocks are this item's doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -1,0 +1,6 @@
+//! The integration tests: one binary, one module per concern. `tidy` and `supply` look at the
+//! source tree and the dependency tree themselves.
+#![forbid(unsafe_code)]
+
+mod supply;
+mod tidy;

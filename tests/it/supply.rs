@@ -1,0 +1,68 @@
+//! The dependency trees that our libraries bring to their users, as cargo resolves them: one
+//! generation of the cipher crates, and no C compiler (T79).
+
+use std::path::Path;
+use std::process::Command;
+
+/// What must not be in a library's tree, normal and build dependencies, default features.
+const REFUSED: &[(&str, &str)] = &[
+    ("generic-array", "the generation of cipher crates before ours"),
+    ("cc", "runs a C compiler"),
+    ("cmake", "runs a C compiler"),
+    ("ring", "runs a C compiler; only the feature fast-aead may bring it"),
+    ("aws-lc-sys", "runs a C compiler"),
+    ("bindgen", "needs libclang"),
+    ("openssl-sys", "links a C library"),
+    ("pkg-config", "looks for a C library"),
+];
+
+/// The crates below (and with) a package: name and version, one a line.
+fn tree(package: &str) -> String {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
+    let output = Command::new(cargo)
+        .args(["tree", "--offline", "--locked", "-e", "normal,build", "--prefix", "none"])
+        .args(["-p", package, "--format", "{p}"])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
+        .output()
+        .expect("cargo starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("cargo speaks UTF-8");
+    assert!(text.starts_with(package), "the tree of {package} begins with it: {text}");
+    text
+}
+
+/// The refused crates in a tree, each with the reason.
+fn refused(package: &str, tree: &str) -> Vec<String> {
+    let names = tree.lines().filter_map(|line| line.split_whitespace().next());
+    let mut found: Vec<String> = names
+        .filter_map(|name| REFUSED.iter().find(|(refused, _)| *refused == name))
+        .map(|(name, why)| format!("{package} brings {name}: {why}"))
+        .collect();
+    found.dedup();
+    found
+}
+
+/// T79: what a user adds builds without a C compiler, and brings each cipher crate once.
+#[test]
+fn our_libraries_need_no_c_compiler_and_no_old_ciphers() {
+    let libraries = ["tripline-sansio", "tripline", "tripline-udp", "tripline-std", "tripline-sim"];
+    let found: Vec<String> =
+        libraries.iter().flat_map(|package| refused(package, &tree(package))).collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// The check can fail: the binary switches the faster ciphers on, and they come with ring and cc.
+#[test]
+fn the_check_sees_what_the_binary_brings() {
+    let found = refused("tripline-cli", &tree("tripline-cli")).join("\n");
+    for name in ["ring", "cc"] {
+        assert!(found.contains(&format!("brings {name}:")), "{name} not in: {found}");
+    }
+}
+
+#[test]
+fn a_refused_crate_is_caught_by_its_whole_name() {
+    let bad = "tripline v0.1.0 (x)\naes v0.9.4\ngeneric-array v0.14.7\nring v0.17.14\n";
+    assert_eq!(refused("tripline", bad).len(), 2);
+    assert!(refused("tripline", "tripline v0.1.0\nring-compat v1.0.0\nccm v0.5.0\n").is_empty());
+}

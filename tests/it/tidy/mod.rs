@@ -1,0 +1,99 @@
+//! The rules of the house that no compiler enforces, checked over the source tree as it lies on
+//! disk.
+//!
+//! In goes the tree around this package; out comes every breach at once, with file and line. Each
+//! rule is a plain function of a text (`rules`, `layers`, `manifests`, `tree`), and each has a test
+//! beside it that shows a breach being caught. Nothing is built or changed.
+
+mod layers;
+mod manifests;
+mod rules;
+mod source;
+mod tree;
+
+use source::Source;
+use tree::{File, Tree};
+
+/// Fails with every breach on a line of its own.
+#[track_caller]
+fn none(breaches: Vec<String>) {
+    assert!(breaches.is_empty(), "{} breaches:\n{}", breaches.len(), breaches.join("\n"));
+}
+
+/// Applies a rule to every Rust file of the house.
+fn rust(rule: impl Fn(&Source) -> Vec<String>) -> Vec<String> {
+    let tree = Tree::read();
+    let files: Vec<&File> = tree.files.iter().filter(|file| file.path.ends_with(".rs")).collect();
+    assert!(files.len() > 20, "the walk found {} Rust files only", files.len());
+    assert!(files.iter().any(|file| file.path == "core/trip/src/lib.rs"));
+    let sources: Vec<Source> =
+        files.iter().map(|file| Source::new(&file.path, &file.text)).collect();
+    let tests: Vec<String> = sources.iter().flat_map(Source::test_modules).collect();
+    let known = sources.into_iter().map(|source| {
+        let path = &source.path;
+        let test =
+            tests.iter().any(|test| path == test || test.ends_with('/') && path.starts_with(test));
+        if test { source.into_tests() } else { source }
+    });
+    known.flat_map(|source| rule(&source)).collect()
+}
+
+#[test]
+fn no_file_is_longer_than_800_lines_without_its_tests() {
+    none(rust(rules::file_length));
+}
+
+#[test]
+fn no_function_is_longer_than_70_lines() {
+    none(rust(rules::function_length));
+}
+
+#[test]
+fn no_line_is_wider_than_100_columns() {
+    none(rust(rules::line_width));
+}
+
+#[test]
+fn no_leftovers_and_no_sleeping() {
+    none(rust(rules::banned));
+}
+
+#[test]
+fn every_crate_but_uring_forbids_unsafe_code() {
+    none(rust(rules::forbids_unsafe));
+}
+
+/// T75: what runs in core has no loop of its own and cannot reach the operating system.
+#[test]
+fn every_core_crate_lives_without_std() {
+    none(rust(rules::core_is_no_std));
+    none(rust(rules::core_calls_no_std));
+}
+
+#[test]
+fn layers_inside_the_transport_point_one_way() {
+    let tree = Tree::read();
+    let root = tree.files.iter().find(|file| file.path == "core/trip/src/lib.rs");
+    let root = root.expect("the transport has a root module");
+    let exports = layers::exports(&Source::new(&root.path, &root.text));
+    none(rust(|source| layers::upward(source, &exports)));
+}
+
+/// T75: no core crate knows an adapter or the simulator.
+#[test]
+fn dependencies_between_our_packages_point_down() {
+    let packages = manifests::ours();
+    assert!(packages.len() >= 8, "cargo knows {} packages only", packages.len());
+    none(manifests::upward(&packages));
+}
+
+#[test]
+fn the_top_level_holds_what_the_house_says() {
+    none(tree::top_level(&tree::top_level_names()));
+}
+
+#[test]
+fn no_file_names_a_path_of_one_machine() {
+    let tree = Tree::read();
+    none(tree.files.iter().flat_map(|file| rules::machine_paths(&file.path, &file.text)).collect());
+}
