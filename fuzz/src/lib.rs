@@ -1,1 +1,2 @@
 //! (under construction)
+#![forbid(unsafe_code)]

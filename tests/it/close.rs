@@ -12,8 +12,8 @@ fn endings(events: &[Event]) -> Vec<&Event> {
     events.iter().filter(is_end).collect()
 }
 
-/// T25: `close` with a grace delivers what was handed in, in bad weather, and both sides learn of it
-/// once.
+/// T25: `close` with a grace delivers what was handed in, in bad weather, and both sides learn of
+/// it once.
 #[test]
 fn t25_a_graceful_close_delivers_what_was_queued() {
     for seed in 0..8 {

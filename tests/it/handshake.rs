@@ -55,7 +55,8 @@ fn t10_every_suite_connects() {
     }
 }
 
-/// T06: a wrong key ends in `Identity` at the deadline, on a public server; a private one is silent.
+/// T06: a wrong key ends in `Identity` at the deadline, on a public server; a private one is
+/// silent.
 #[test]
 fn t06_a_wrong_key_is_told_apart_from_silence() {
     let mut pair = Pair::new(1);
@@ -202,8 +203,8 @@ fn m01_a_cancelled_attempt_fails_once() {
     }
 }
 
-/// M01, M03: over lossy links every attempt ends in `Connected` or `Failed`, once, on every seed, and
-/// at 30 % loss both ways nearly all get through.
+/// M01, M03: over lossy links every attempt ends in `Connected` or `Failed`, once, on every seed,
+/// and at 30 % loss both ways nearly all get through.
 #[test]
 fn m01_every_attempt_ends_once_in_any_weather() {
     let mut through = 0;

@@ -1,8 +1,11 @@
-//! The integration tests: one binary, one module per concern.
+//! The integration tests: one binary, one module per concern. `tidy` and `supply` look at the
+//! source tree and the dependency tree themselves.
 #![forbid(unsafe_code)]
 
 mod close;
 mod handshake;
 mod hello;
 mod schedule;
+mod supply;
+mod tidy;
 mod transfer;

@@ -5,3 +5,8 @@
 mod pair;
 
 pub use pair::{Pair, Side, identity};
+
+/// The README; its code blocks are this item's doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -167,8 +167,8 @@ impl Pair {
             .collect()
     }
 
-    /// Runs until an event of a side is what `pick` looks for, a virtual minute at most. Events that
-    /// came before it stay for [`Self::events`].
+    /// Runs until an event of a side is what `pick` looks for, a virtual minute at most. Events
+    /// that came before it stay for [`Self::events`].
     pub fn wait<T>(&mut self, side: Side, mut pick: impl FnMut(&Event) -> Option<T>) -> T {
         let host = self.host(side);
         let limit = self.world.now() + Duration::from_secs(600);

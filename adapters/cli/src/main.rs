@@ -1,2 +1,4 @@
 //! (under construction)
+#![forbid(unsafe_code)]
+
 fn main() {}

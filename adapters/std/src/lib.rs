@@ -1,9 +1,9 @@
 //! The blocking loop: one thread, one wait, any datagram machine.
 //!
 //! *In*: a machine of the shape [`DatagramMachine`](tripline_sansio::DatagramMachine) and a
-//! [`Link`] (a UDP socket, or a user's own carrier of datagrams). *Out*: the machine's events, one by
-//! one. The loop holds the clock, the socket and the buffers; it never looks into a datagram, never
-//! starts a thread and never waits anywhere but in [`Loop::run_once`].
+//! [`Link`] (a UDP socket, or a user's own carrier of datagrams). *Out*: the machine's events, one
+//! by one. The loop holds the clock, the socket and the buffers; it never looks into a datagram,
+//! never starts a thread and never waits anywhere but in [`Loop::run_once`].
 //!
 //! # The run loop
 //!
@@ -56,10 +56,10 @@
 //! ```
 //!
 //! What one turn does, in this order: hand the machine what the user has changed since the last one
-//! a chance to send; wait for the socket, the [`Waker`], the machine's deadline or the caller's limit,
-//! whichever is first; receive a bounded number of batches; tell the time if the deadline has come;
-//! drain what the machine wants to send; look for an event. A full socket costs latency only: the
-//! datagram that did not fit is kept, and the loop waits for room as well.
+//! a chance to send; wait for the socket, the [`Waker`], the machine's deadline or the caller's
+//! limit, whichever is first; receive a bounded number of batches; tell the time if the deadline
+//! has come; drain what the machine wants to send; look for an event. A full socket costs latency
+//! only: the datagram that did not fit is kept, and the loop waits for room as well.
 //!
 //! Tested on Linux only; other Unix systems are untested (where the system's waits have no finer
 //! step than a millisecond, so has this loop), and Windows is not built yet.

@@ -1,4 +1,5 @@
-//! The loop with toy machines, over loopback with ports of the system's choice and over Unix sockets.
+//! The loop with toy machines, over loopback with ports of the system's choice and over Unix
+//! sockets.
 
 use crate::*;
 use std::collections::VecDeque;

@@ -27,8 +27,8 @@ pub struct Batcher {
 }
 
 impl Batcher {
-    /// Prepares `socket`: switches it to non-blocking, asks for ECN marks, destination addresses and
-    /// merged receives, and forbids fragmentation.
+    /// Prepares `socket`: switches it to non-blocking, asks for ECN marks, destination addresses
+    /// and merged receives, and forbids fragmentation.
     ///
     /// # Errors
     /// What the system says; a socket that is not UDP, for example.
@@ -58,8 +58,8 @@ impl Batcher {
     /// Receives what one call brings, and hands on each datagram.
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] if there is nothing to receive; others only if the socket itself
-    /// is broken. News of an earlier datagram (an ICMP message) is counted and read past.
+    /// [`io::ErrorKind::WouldBlock`] if there is nothing to receive; others only if the socket
+    /// itself is broken. News of an earlier datagram (an ICMP message) is counted and read past.
     pub fn recv_batch<S: AsFd>(
         &mut self,
         socket: &S,

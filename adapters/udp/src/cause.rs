@@ -3,8 +3,8 @@
 use rustix::io::Errno;
 use std::io;
 
-/// Why the system did not take a datagram. None of these is a reason to end anything: a datagram may
-/// always get lost, and the protocol above deals with that.
+/// Why the system did not take a datagram. None of these is a reason to end anything: a datagram
+/// may always get lost, and the protocol above deals with that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DropCause {
     /// Larger than the path's MTU (`EMSGSIZE`); normal while a machine searches for the MTU.

@@ -84,8 +84,8 @@ impl<S: AsFd> Socket<S> {
     /// As [`Batcher::recv_batch`].
     ///
     /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] if there is nothing to receive; others only if the socket itself
-    /// is broken.
+    /// [`io::ErrorKind::WouldBlock`] if there is nothing to receive; others only if the socket
+    /// itself is broken.
     pub fn recv_batch(
         &mut self,
         buffers: &mut RecvBuffers,

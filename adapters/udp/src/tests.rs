@@ -28,8 +28,8 @@ fn transmit(to: SocketAddr, ecn: Ecn, len: usize, segment_size: usize) -> Transm
 /// What arrived: path, mark, bytes; and the sums of the calls.
 type Arrived = (Vec<(Path, Ecn, Vec<u8>)>, Vec<Received>);
 
-/// Receives until `datagrams` have come. Loopback delivers within the send call, so each wait is short
-/// and one that takes ten seconds is a failure.
+/// Receives until `datagrams` have come. Loopback delivers within the send call, so each wait is
+/// short and one that takes ten seconds is a failure.
 fn receive<S: AsFd>(socket: &mut Socket<S>, datagrams: usize) -> Arrived {
     let mut buffers = RecvBuffers::new(RecvBuffers::MAX);
     let (mut arrived, mut calls) = (Vec::new(), Vec::new());

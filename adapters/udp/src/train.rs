@@ -1,7 +1,7 @@
 //! Sending a train: in one call where the system can, datagram by datagram where it cannot.
 //!
-//! The system is behind a seam ([`SendCall`]), so that its refusals can be played in tests: a kernel
-//! that refuses offload cannot be ordered.
+//! The system is behind a seam ([`SendCall`]), so that its refusals can be played in tests: a
+//! kernel that refuses offload cannot be ordered.
 
 use crate::cause::may_refuse_offload;
 use crate::{DropCause, Stats};
@@ -18,14 +18,14 @@ pub(crate) const MAX_TRAIN_BYTES: usize = 65_507;
 pub enum SendOutcome {
     /// The system took all of it.
     Sent,
-    /// The socket is full. Keep the bytes from `sent` on, wait until the socket is writable and send
-    /// them then.
+    /// The socket is full. Keep the bytes from `sent` on, wait until the socket is writable and
+    /// send them then.
     Full {
         /// Bytes at the front that are done with; always whole datagrams.
         sent: usize,
     },
-    /// The system refused some or all of it, for this (last) reason, and it is counted. Trying again
-    /// is the business of the protocol's loss recovery.
+    /// The system refused some or all of it, for this (last) reason, and it is counted. Trying
+    /// again is the business of the protocol's loss recovery.
     Dropped(DropCause),
 }
 

@@ -1,8 +1,8 @@
 //! Reading and writing bytes: the only place that may look into a slice by position.
 //!
 //! [`Reader`] takes bytes off the front of a slice and never past its end; [`Writer`] appends to a
-//! vector. All integers are big endian; variable-length integers are QUIC's (RFC 9000 §16), in their
-//! shortest form only, so that every value has one encoding.
+//! vector. All integers are big endian; variable-length integers are QUIC's (RFC 9000 §16), in
+//! their shortest form only, so that every value has one encoding.
 #![deny(clippy::arithmetic_side_effects)]
 
 use alloc::vec::Vec;

@@ -8,14 +8,16 @@
 //! - [`Instant`]: time as a plain number, so that it may come from a clock, a trace or a fuzzer;
 //! - [`Seed`] and [`Random`]: all randomness of a machine, expanded from 32 bytes, with labelled
 //!   children so that one more draw in one component moves no other;
-//! - [`DatagramMachine`] and [`StreamMachine`]: the two shapes, because networks come in two shapes;
+//! - [`DatagramMachine`] and [`StreamMachine`]: the two shapes, because networks come in two
+//!   shapes;
 //! - [`Backoff`]: growing, jittered waits;
 //! - [`codec`]: a bounds-checked reader, a writer and QUIC's variable-length integers.
 //!
 //! # The run loop
 //!
-//! 1. Make a call (`handle_*` or a command), then drain `poll_transmit`, then `poll_event`, then read
-//!    `poll_timeout`. A drain that is cut short (socket full) costs latency and never correctness.
+//! 1. Make a call (`handle_*` or a command), then drain `poll_transmit`, then `poll_event`, then
+//!    read `poll_timeout`. A drain that is cut short (socket full) costs latency and never
+//!    correctness.
 //! 2. `now` never goes back; a machine treats an older `now` as the last one it saw.
 //! 3. After a full drain the deadline lies in the future, or there is none.
 //! 4. Sleeping exactly until the deadline is enough.

@@ -72,7 +72,8 @@ pub trait DatagramMachine {
     /// Tells the time; to be called when [`Self::poll_timeout`]'s deadline has come.
     fn handle_timeout(&mut self, now: Instant);
 
-    /// Appends the next datagram, or train of equal datagrams, to `out`; `None` leaves it unchanged.
+    /// Appends the next datagram, or train of equal datagrams, to `out`; `None` leaves it
+    /// unchanged.
     fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<Transmit>;
 
     /// When [`Self::handle_timeout`] wants to be called next.

@@ -21,8 +21,8 @@ pub struct Config {
     pub transport: TransportConfig,
     /// How many connections there may be, those included that are closing or hold unread data.
     pub connections_max: u32,
-    /// How many datagrams one [`Transmit`](tripline_sansio::Transmit) may hold. Take what the socket
-    /// can segment; 1 where it cannot.
+    /// How many datagrams one [`Transmit`](tripline_sansio::Transmit) may hold. Take what the
+    /// socket can segment; 1 where it cannot.
     pub segments_max: usize,
     /// Whether this machine has AES instructions: clients then open with AES-256-GCM.
     pub hardware_aes: bool,
@@ -283,8 +283,8 @@ impl StreamOptions {
 pub struct SendOptions {
     /// How often it may be sent.
     pub reliability: crate::Reliability,
-    /// After what time it is given up if the peer does not have it yet; `None`: never. Together with
-    /// a number of transmissions, whichever comes first.
+    /// After what time it is given up if the peer does not have it yet; `None`: never. Together
+    /// with a number of transmissions, whichever comes first.
     pub expires_after: Option<Duration>,
 }
 

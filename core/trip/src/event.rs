@@ -16,7 +16,8 @@ use tripline_sansio::Duration;
 /// and at last exactly one of [`Event::Closed`] and [`Event::Lost`] (rows T10, M01, M03, M05).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The engine asks for addresses; answer with [`resolved`](crate::Endpoint::resolved) (row T02).
+    /// The engine asks for addresses; answer with [`resolved`](crate::Endpoint::resolved) (row
+    /// T02).
     Resolve {
         /// The connection that waits.
         connection: ConnectionHandle,

@@ -1,20 +1,20 @@
 //! TRiP, an encrypted, message-oriented transport of many streams over datagrams, as a pure state
 //! machine: packets and time in, packets, events and a deadline out.
 //!
-//! An [`Endpoint`] is one party's whole protocol state on one socket. It has no socket, no clock and
-//! no entropy of its own: whoever drives it hands in datagrams and the time, drains what it wants to
-//! send and to tell, and sleeps until its deadline ([`tripline_sansio`] has the rules of that loop).
-//! The wire is described in PROTOCOL.md beside this crate, whose requirement numbers (`R-OPEN-3`) the
-//! code cites.
+//! An [`Endpoint`] is one party's whole protocol state on one socket. It has no socket, no clock
+//! and no entropy of its own: whoever drives it hands in datagrams and the time, drains what it
+//! wants to send and to tell, and sleeps until its deadline ([`tripline_sansio`] has the rules of
+//! that loop). The wire is described in PROTOCOL.md beside this crate, whose requirement numbers
+//! (`R-OPEN-3`) the code cites.
 //!
-//! - Connect with [`Endpoint::connect`], open a stream with [`Endpoint::open`], hand in messages with
-//!   [`Endpoint::send`] and take them with [`Endpoint::receive`].
+//! - Connect with [`Endpoint::connect`], open a stream with [`Endpoint::open`], hand in messages
+//!   with [`Endpoint::send`] and take them with [`Endpoint::receive`].
 //! - Streams come in four orders ([`Order`]), one-way and two-way; reliability is chosen message by
 //!   message ([`SendOptions`]).
 //! - Every call has an error type of its own; how a connection ends is an [`Event`]; what is wrong
 //!   with a datagram is a counter ([`Drops`]).
-//! - The same [`Seed`](tripline_sansio::Seed) and the same calls give the same bytes. Nothing a peer
-//!   sends makes the engine panic; a panic is a bug.
+//! - The same [`Seed`](tripline_sansio::Seed) and the same calls give the same bytes. Nothing a
+//!   peer sends makes the engine panic; a panic is a bug.
 #![no_std]
 #![forbid(unsafe_code)]
 #![deny(

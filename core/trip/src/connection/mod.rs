@@ -55,7 +55,8 @@ pub(crate) use receive::Opened;
 /// Above this many events that were not polled, `send` says *blocked*.
 pub(crate) const EVENTS_MAX: usize = 65_536;
 
-/// Until its own first DATA is acknowledged, a side's idle limit is at most this (PROTOCOL.md §2.5).
+/// Until its own first DATA is acknowledged, a side's idle limit is at most this (PROTOCOL.md
+/// §2.5).
 const IDLE_BEFORE_ACK: Duration = Duration::from_secs(15);
 
 /// What a call may use besides the connection itself.
@@ -359,8 +360,8 @@ impl Connection {
         self.own_id
     }
 
-    /// The largest message that fits one datagram with the longest header (R-MSG-2): a 4-byte packet
-    /// number, an 8-byte offset and, as it ends the packet, no length.
+    /// The largest message that fits one datagram with the longest header (R-MSG-2): a 4-byte
+    /// packet number, an 8-byte offset and, as it ends the packet, no length.
     pub(crate) fn umtu(&self) -> usize {
         const STREAM_HEADER: usize = 1 + 8 + 8;
         const LENGTH_PREFIX: usize = 4;

@@ -1,8 +1,8 @@
 //! PING and PONG: the one mechanism for liveness, keep-alive and address proof (PROTOCOL.md §3).
 //!
-//! At most one PING of ours is waited for, and at most one PONG is owed: a newer one takes the older
-//! one's place. The PING with *fill* that opens a connection (R-HAND-1) and later liveness PINGs are
-//! the same thing. Paths and their probes have their place here.
+//! At most one PING of ours is waited for, and at most one PONG is owed: a newer one takes the
+//! older one's place. The PING with *fill* that opens a connection (R-HAND-1) and later liveness
+//! PINGs are the same thing. Paths and their probes have their place here.
 
 use tripline_sansio::Random;
 
@@ -90,8 +90,8 @@ mod tests {
     use super::*;
     use tripline_sansio::Seed;
 
-    /// A lost PING goes out again with the token that is waited for; a late PONG of it still counts,
-    /// once.
+    /// A lost PING goes out again with the token that is waited for; a late PONG of it still
+    /// counts, once.
     #[test]
     fn one_ping_is_waited_for_and_each_pong_counts_once() {
         let mut random = Seed::from_number(1).random("pings");

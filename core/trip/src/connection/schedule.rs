@@ -2,8 +2,8 @@
 //!
 //! Eight priority levels share what there is: a level of priority p gets 2^-p parts, so each level
 //! twice the next, and none starves. Within a level streams take turns, frame by frame. Stride
-//! scheduling (Waldspurger and Weihl, 1995): each level has a *pass* that grows by the bytes it sent
-//! times 2^p, and the level with the lowest pass goes first.
+//! scheduling (Waldspurger and Weihl, 1995): each level has a *pass* that grows by the bytes it
+//! sent times 2^p, and the level with the lowest pass goes first.
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::streams::StreamKey;

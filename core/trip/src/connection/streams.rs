@@ -1,7 +1,8 @@
 //! The streams of a connection: the table, the limits on their number, and their receiving credit.
 //!
-//! In come IDs from the user and from the wire, out come slots. A stream enters when it is opened or
-//! first heard of, and leaves when both halves are done and the user knows (R-STREAM-1, R-STREAM-2).
+//! In come IDs from the user and from the wire, out come slots. A stream enters when it is opened
+//! or first heard of, and leaves when both halves are done and the user knows (R-STREAM-1,
+//! R-STREAM-2).
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::Violation;

@@ -7,8 +7,8 @@ use tripline_sansio::Instant;
 pub(crate) enum Timer {
     /// OPENING: the next OPEN.
     Open,
-    /// Not connected by then: failed. While leaving: DISCONNECT goes out. While closing or draining:
-    /// the end.
+    /// Not connected by then: failed. While leaving: DISCONNECT goes out. While closing or
+    /// draining: the end.
     Deadline,
     /// A packet counts as lost, or a probe goes out (RFC 9002 §6).
     Recovery,

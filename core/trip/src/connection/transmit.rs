@@ -132,8 +132,8 @@ impl Connection {
             || !self.schedule.is_empty()
     }
 
-    /// Appends one packet of at most `size` bytes; `None` if there is nothing to send, or nothing may
-    /// be sent now.
+    /// Appends one packet of at most `size` bytes; `None` if there is nothing to send, or nothing
+    /// may be sent now.
     fn build_packet(&mut self, out: &mut Vec<u8>, size: usize, cx: &mut Cx<'_>) -> Option<usize> {
         let may_send = self.may_send(size);
         let ack_wanted = self.received.is_ack_wanted();
@@ -445,7 +445,8 @@ impl Connection {
         }
     }
 
-    /// The stream waits for the connection's credit, which is said once for each value (R-CREDIT-2).
+    /// The stream waits for the connection's credit, which is said once for each value
+    /// (R-CREDIT-2).
     fn on_connection_blocked(&mut self, key: StreamKey) {
         self.credit_waiters.push_back(key);
         let at = self.send_credit.limit();

@@ -1,8 +1,8 @@
 //! The AEAD seam: what seals and opens packets, handed in by configuration, and the pure-Rust one.
 //!
-//! In goes a key, a packet number, a header and a text; out comes the text sealed or opened in place
-//! and its tag. The suite is agreed on the wire; which back end computes it shows nowhere. A back
-//! end never sees the same number twice for sealing under one key: the caller sees to that.
+//! In goes a key, a packet number, a header and a text; out comes the text sealed or opened in
+//! place and its tag. The suite is agreed on the wire; which back end computes it shows nowhere. A
+//! back end never sees the same number twice for sealing under one key: the caller sees to that.
 
 use super::suite::Cipher;
 use aes_gcm::Aes256Gcm;
@@ -114,8 +114,8 @@ where
         match self.aead.encrypt_inout_detached(&nonce, header, (&mut *text).into()) {
             Ok(tag) => tag.into(),
             Err(_) => {
-                // Only a text of more than 2^36 bytes fails, and no packet is one. Should it come to
-                // that, nothing readable may leave.
+                // Only a text of more than 2^36 bytes fails, and no packet is one. Should it come
+                // to that, nothing readable may leave.
                 text.fill(0);
                 [0; TAG_LEN]
             }

@@ -1,13 +1,13 @@
 //! The protection of DATA: one key for one direction of one zone, and what it may be used for.
 //!
-//! In goes a packet with its number, out comes the same packet sealed or opened, in place. A sealing
-//! key refuses a number that is not above all it had (R-DATA-2), so that no caller's mistake uses a
-//! nonce twice; both kinds count what the limits of PROTOCOL.md §5.3 are about. When to renew or
-//! close is not decided here, and the replay window is kept elsewhere.
+//! In goes a packet with its number, out comes the same packet sealed or opened, in place. A
+//! sealing key refuses a number that is not above all it had (R-DATA-2), so that no caller's
+//! mistake uses a nonce twice; both kinds count what the limits of PROTOCOL.md §5.3 are about. When
+//! to renew or close is not decided here, and the replay window is kept elsewhere.
 
 use super::aead::{Aead, AeadKey, OpenError, TAG_LEN};
-use super::number::NUMBER_LIMIT;
 use super::suite::Cipher;
+use crate::wire::NUMBER_LIMIT;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
@@ -63,8 +63,8 @@ impl SealKey {
         &self.key.bytes
     }
 
-    /// Encrypts `text` in place; returns the tag that goes behind it. R-DATA-1: the header as sent is
-    /// authenticated with it.
+    /// Encrypts `text` in place; returns the tag that goes behind it. R-DATA-1: the header as sent
+    /// is authenticated with it.
     ///
     /// # Errors
     /// [`SealError`] if `number` is not above all numbers before, or not below 2^62.
@@ -126,8 +126,8 @@ impl OpenKey {
         &self.key.bytes
     }
 
-    /// Opens `packet` in place: `header_len` bytes of header, then ciphertext, then the tag. Returns
-    /// where the plaintext now is.
+    /// Opens `packet` in place: `header_len` bytes of header, then ciphertext, then the tag.
+    /// Returns where the plaintext now is.
     ///
     /// # Errors
     /// [`OpenError`] if the packet does not verify, which is counted, or is too short to, which is

@@ -188,8 +188,8 @@ fn a_wrong_text_is_told_precisely() {
     }
 }
 
-/// Any one letter in place of another, and any two neighbours swapped, is noticed; so is a text with
-/// the prefix of another kind.
+/// Any one letter in place of another, and any two neighbours swapped, is noticed; so is a text
+/// with the prefix of another kind.
 #[test]
 fn mistyped_texts_are_refused() {
     let letters: alloc::vec::Vec<char> = PUBLIC.chars().collect();

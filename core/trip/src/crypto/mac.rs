@@ -16,8 +16,8 @@ use super::keys::PublicKey;
 /// How many bytes a MAC has.
 pub(crate) const MAC_LEN: usize = 16;
 
-/// The key of mac1 and of RETRY's MAC (R-OPEN-1): BLAKE2s of a label and the server's public key, or
-/// of 32 zeros where the client knows none (NN and XX).
+/// The key of mac1 and of RETRY's MAC (R-OPEN-1): BLAKE2s of a label and the server's public key,
+/// or of 32 zeros where the client knows none (NN and XX).
 ///
 /// Whoever knows the server's key can make it: it shows that a packet is meant for this server, and
 /// proves nothing about its sender.
@@ -38,8 +38,8 @@ pub(crate) fn keyed_mac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; MAC_LEN] {
     mac.finalize().into_bytes().into()
 }
 
-/// The MAC inside a connection ID (R-ID-1): two bytes over the rest of it, so that who did not issue
-/// an ID guesses a good one once in 2^16.
+/// The MAC inside a connection ID (R-ID-1): two bytes over the rest of it, so that who did not
+/// issue an ID guesses a good one once in 2^16.
 pub(crate) fn id_mac(key: &[u8; 32], value: u64) -> u16 {
     let [high, low, ..] = keyed_mac(key, &[&value.to_be_bytes()]);
     u16::from_be_bytes([high, low])

@@ -22,7 +22,6 @@ mod key_text;
 mod keys;
 mod mac;
 mod noise;
-mod number;
 mod replay;
 #[cfg(feature = "fast-aead")]
 mod ring;

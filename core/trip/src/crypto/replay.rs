@@ -4,7 +4,7 @@
 //! be asked about anything that comes from the wire; [`ReplayWindow::accept`] is called only behind
 //! a tag that verified, so nothing forged can move the window (R-DATA-3).
 
-use super::number::NUMBER_LIMIT;
+use crate::wire::NUMBER_LIMIT;
 
 /// How many numbers up to the largest are remembered one by one; older ones count as taken.
 pub(crate) const WINDOW: u64 = 4096;

@@ -1,4 +1,5 @@
-//! The suites: which Noise pattern, which cipher and hash, and whether a pre-shared key is mixed in.
+//! The suites: which Noise pattern, which cipher and hash, and whether a pre-shared key is mixed
+//! in.
 //!
 //! In goes the suite byte of an OPEN, out comes the suite or nothing; the other way round as well,
 //! and the name under which Noise knows it. Which suites a server takes is not decided here.

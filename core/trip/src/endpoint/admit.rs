@@ -20,7 +20,6 @@ use crate::wire::{
     PROTOCOL_VERSION, Parameters, TruncatedNumber, VersionReason, prologue, write_version,
 };
 use alloc::boxed::Box;
-use alloc::string::ToString;
 use alloc::vec::Vec;
 use tripline_sansio::{Ecn, Instant, Path};
 
@@ -274,8 +273,8 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Refuses a client that [`Event::Incoming`] told of, with a code and a text of at most 255 bytes
-    /// (row T13).
+    /// Refuses a client that [`Event::Incoming`] told of, with a code and a text of at most 255
+    /// bytes (row T13).
     ///
     /// # Errors
     /// If it was answered already, or waited for more than 30 s.

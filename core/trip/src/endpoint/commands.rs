@@ -181,8 +181,8 @@ impl Endpoint {
             .unwrap_or(Err(OpenError::UnknownConnection))
     }
 
-    /// Hands in a message, or a chunk of a byte stream. It is kept, without a copy, until its fate is
-    /// told by [`Event::Message`].
+    /// Hands in a message, or a chunk of a byte stream. It is kept, without a copy, until its fate
+    /// is told by [`Event::Message`].
     ///
     /// # Errors
     /// See [`SendError`]; the message was not taken then.
@@ -200,8 +200,8 @@ impl Endpoint {
         .unwrap_or(Err(SendError::UnknownConnection))
     }
 
-    /// Takes the next message or chunk of a stream. After [`Event::Readable`], call it until it says
-    /// that there is nothing: only then another event will come.
+    /// Takes the next message or chunk of a stream. After [`Event::Readable`], call it until it
+    /// says that there is nothing: only then another event will come.
     ///
     /// # Errors
     /// See [`ReceiveError`].
@@ -275,7 +275,8 @@ impl Endpoint {
     }
 
     /// Ends a connection in order: what was handed in is delivered first, for at most `grace`; what
-    /// was not is reported. A grace of zero ends it at once (row T25). The text is cut to 255 bytes.
+    /// was not is reported. A grace of zero ends it at once (row T25). The text is cut to 255
+    /// bytes.
     ///
     /// # Errors
     /// If the connection is gone.

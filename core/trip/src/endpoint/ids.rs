@@ -1,8 +1,8 @@
 //! The connection IDs that we give out: `slot 20 · random 28 · MAC 16` bits (PROTOCOL.md §2.1).
 //!
-//! The slot finds the owner without hashing; the random bits tell a slot's users apart; the MAC lets
-//! us know an ID of ours, wrong at most once in 2^16, from any other number (R-ID-1). The slot index
-//! also tells which shard owns an ID, once there are shards.
+//! The slot finds the owner without hashing; the random bits tell a slot's users apart; the MAC
+//! lets us know an ID of ours, wrong at most once in 2^16, from any other number (R-ID-1). The slot
+//! index also tells which shard owns an ID, once there are shards.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::crypto::id_mac;
@@ -102,7 +102,8 @@ mod tests {
     use super::*;
     use alloc::collections::BTreeSet;
 
-    /// R-ID-1, R-ID-2, T27, T43: an ID finds its owner as long as it is in use, and never comes back.
+    /// R-ID-1, R-ID-2, T27, T43: an ID finds its owner as long as it is in use, and never comes
+    /// back.
     #[test]
     fn an_id_is_never_issued_twice() {
         let mut ids = Ids::new(&Seed::from_number(1));

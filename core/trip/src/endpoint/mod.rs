@@ -38,8 +38,9 @@ struct Slot {
 
 /// The engine: all connections of one socket, as a pure state machine.
 ///
-/// It is driven like every [`DatagramMachine`]: hand in datagrams and the time, then drain transmits,
-/// then events, then read the deadline. The commands below count as handing something in.
+/// It is driven like every [`DatagramMachine`]: hand in datagrams and the time, then drain
+/// transmits, then events, then read the deadline. The commands below count as handing something
+/// in.
 #[derive(Debug)]
 pub struct Endpoint {
     config: Config,

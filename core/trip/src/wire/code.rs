@@ -4,8 +4,8 @@ use core::fmt;
 
 /// Why a connection or a stream ended, as a number on the wire.
 ///
-/// Codes below 0x100 are the protocol's, the rest is the application's own. On streams all codes are
-/// the application's, but for those that this page gives the protocol.
+/// Codes below 0x100 are the protocol's, the rest is the application's own. On streams all codes
+/// are the application's, but for those that this page gives the protocol.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Code(u64);
 

@@ -23,8 +23,8 @@ pub(crate) use frame::{
     stream_header_len, write_ack, write_padding, write_skip, write_stream_header,
 };
 pub(crate) use packet::{
-    Challenge, Confirm, DATA_OVERHEAD_LONG, DataHeader, Open, OpenPrefix, PacketKind, TAG_LEN,
-    TruncatedNumber, VersionHint, VersionReason, classify, through_suite, write_open,
+    Challenge, Confirm, DATA_OVERHEAD_LONG, DataHeader, NUMBER_LIMIT, Open, OpenPrefix, PacketKind,
+    TAG_LEN, TruncatedNumber, VersionHint, VersionReason, classify, through_suite, write_open,
     write_version,
 };
 pub use parameters::{ParameterError, ParameterProblem, Parameters, Versions};

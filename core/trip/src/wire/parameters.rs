@@ -1,9 +1,9 @@
 //! The parameters that both sides announce in the handshake (PROTOCOL.md §6).
 //!
 //! `varint id · varint length · value`, whole numbers as variable-length integers that fill their
-//! value. In goes the rest of a handshake payload, out come all parameters, those that were not sent
-//! at their defaults. Each known one comes at most once and in range (R-PARAM, else code 7); unknown
-//! ones are ignored. What a side makes of the other's parameters is not decided here.
+//! value. In goes the rest of a handshake payload, out come all parameters, those that were not
+//! sent at their defaults. Each known one comes at most once and in range (R-PARAM, else code 7);
+//! unknown ones are ignored. What a side makes of the other's parameters is not decided here.
 
 mod error;
 #[cfg(test)]
@@ -46,39 +46,39 @@ const MESSAGE_SLACK: u64 = 8;
 
 /// What one side announces to the other in the handshake (PROTOCOL.md §6).
 ///
-/// The numbers bind the *other* side: credit, stream limits and sizes say what this side is ready to
-/// receive. A parameter that is not on the wire has the value of [`Parameters::default`], but for the
-/// connection's credit, which is then 16 times the stream's.
+/// The numbers bind the *other* side: credit, stream limits and sizes say what this side is ready
+/// to receive. A parameter that is not on the wire has the value of [`Parameters::default`], but
+/// for the connection's credit, which is then 16 times the stream's.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Parameters {
     /// 1: after how many milliseconds of silence this side gives up. 0: never. Default 30,000; at
     /// most 2^32 − 1. The smaller of both sides' counts (R-CLOSE-2).
     pub idle_timeout_ms: u64,
-    /// 2: at what interval in milliseconds this side sends keep-alives. 0, the default: none. At most
-    /// 2^32 − 1.
+    /// 2: at what interval in milliseconds this side sends keep-alives. 0, the default: none. At
+    /// most 2^32 − 1.
     pub keep_alive_ms: u64,
     /// 3: how many bytes of offsets, over all streams, the other side may send at first. Default 16
     /// times the stream's credit; at least 8 more than the largest message, below 2^60.
     pub connection_credit: u64,
-    /// 4: how many bytes of offsets the other side may send at first on each stream. Default 262,144;
-    /// at least 8 more than the largest message, below 2^60.
+    /// 4: how many bytes of offsets the other side may send at first on each stream. Default
+    /// 262,144; at least 8 more than the largest message, below 2^60.
     pub stream_credit: u64,
-    /// 5: the first index of two-way streams that the other side may not yet open. Default 128; below
-    /// 2^58.
+    /// 5: the first index of two-way streams that the other side may not yet open. Default 128;
+    /// below 2^58.
     pub two_way_streams: u64,
     /// 6: the same for one-way streams. Default 128; below 2^58.
     pub one_way_streams: u64,
-    /// 7: the longest message in bytes that this side takes. Default 65,536; below 2^30, so that the
-    /// length before a message never needs more than four bytes (T72).
+    /// 7: the longest message in bytes that this side takes. Default 65,536; below 2^30, so that
+    /// the length before a message never needs more than four bytes (T72).
     pub message_max: u64,
-    /// 8: the largest datagram in bytes of UDP payload that this side takes. Default 65,527; at least
-    /// 1,200.
+    /// 8: the largest datagram in bytes of UDP payload that this side takes. Default 65,527; at
+    /// least 1,200.
     pub datagram_max: u16,
-    /// 9: for how many milliseconds at most this side holds back an acknowledgement. Default 25; below
-    /// 2^14.
+    /// 9: for how many milliseconds at most this side holds back an acknowledgement. Default 25;
+    /// below 2^14.
     pub ack_delay_ms: u64,
-    /// 10: a bit for each optional feature, [`Parameters::SINGLE`] and ones that this version does not
-    /// know. Default 0; below 2^62.
+    /// 10: a bit for each optional feature, [`Parameters::SINGLE`] and ones that this version does
+    /// not know. Default 0; below 2^62.
     pub features: u64,
     /// 11: what a RESET of the connection ID given out in the same handshake will hold (R-RESET-2).
     pub reset_token: Option<[u8; 16]>,

@@ -1,7 +1,7 @@
 //! What the handshake messages carry inside Noise (PROTOCOL.md §2.2, §2.3).
 //!
-//! In goes the opened payload of a Noise message, out come its fields; the other way round, bytes to be
-//! sealed. Nothing of payload 1 takes effect by being read (R-OPEN-4): it may be a replay.
+//! In goes the opened payload of a Noise message, out come its fields; the other way round, bytes
+//! to be sealed. Nothing of payload 1 takes effect by being read (R-OPEN-4): it may be a replay.
 
 #[cfg(test)]
 mod tests;
@@ -100,7 +100,8 @@ pub(crate) struct OpenPayload<'a> {
 }
 
 impl<'a> OpenPayload<'a> {
-    /// Reads the whole payload. (The empty payload 1 of XX is not one: its fields come with CONFIRM.)
+    /// Reads the whole payload. (The empty payload 1 of XX is not one: its fields come with
+    /// CONFIRM.)
     ///
     /// # Errors
     /// [`PayloadError::Read`] or [`PayloadError::Parameter`].
@@ -128,7 +129,8 @@ impl<'a> OpenPayload<'a> {
 /// The server's answer: payload of CHALLENGE, at most [`CHALLENGE_PAYLOAD_MAX`] bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ChallengePayload<'a> {
-    /// `0 · server's ID (8) · parameters`: the connection stands, as far as the server is concerned.
+    /// `0 · server's ID (8) · parameters`: the connection stands, as far as the server is
+    /// concerned.
     Accept {
         /// The connection ID by which the server wants to be addressed.
         server_id: u64,

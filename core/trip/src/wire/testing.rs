@@ -1,4 +1,5 @@
-//! What the property tests of the wire share: a fixed seed, numbers of all sizes, packets with damage.
+//! What the property tests of the wire share: a fixed seed, numbers of all sizes, packets with
+//! damage.
 #![allow(clippy::arithmetic_side_effects)]
 
 use alloc::vec::Vec;

@@ -1,5 +1,5 @@
-//! What a run of losses says about congestion: one event for each round of detection, and whether it
-//! is persistent (RFC 9002 §7.6).
+//! What a run of losses says about congestion: one event for each round of detection, and whether
+//! it is persistent (RFC 9002 §7.6).
 //!
 //! In go lost packets by rising number; out comes the event. It lives for one round, so a run that
 //! two rounds share is judged by its parts, as in RFC 9002 B.8.

@@ -1,9 +1,9 @@
-//! What was sent and may still be acknowledged or lost (R-DATA-2, R-ACK-2; RFC 9002 §5.1, §6.1, §7.6
-//! and appendix A).
+//! What was sent and may still be acknowledged or lost (R-DATA-2, R-ACK-2; RFC 9002 §5.1, §6.1,
+//! §7.6 and appendix A).
 //!
 //! In go packets with the caller's frame records, then ACK ranges and the time; out comes the fate
-//! of each packet, once, with its records, and what round-trip estimator, controller and timers need
-//! to know. It sends nothing, and does not know what a frame record means.
+//! of each packet, once, with its records, and what round-trip estimator, controller and timers
+//! need to know. It sends nothing, and does not know what a frame record means.
 //!
 //! An ACK costs its ranges (each a binary search) and the packets it newly acknowledges, never all
 //! that are in flight: `outstanding` holds the numbers without a fate as ranges.
@@ -134,8 +134,8 @@ fn is_quiet(info: &PacketInfo) -> bool {
 
 /// The packets sent in one direction of a connection, with frame records of kind `F`.
 ///
-/// Building a packet: [`begin`](Self::begin) for its number, [`record`](Self::record) for each frame
-/// worth remembering, [`finish`](Self::finish) when it is sealed.
+/// Building a packet: [`begin`](Self::begin) for its number, [`record`](Self::record) for each
+/// frame worth remembering, [`finish`](Self::finish) when it is sealed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SentPackets<F> {
     ring: Ring<F>,
@@ -406,8 +406,8 @@ impl<F: Copy> SentPackets<F> {
         self.reordering = Reordering::new();
     }
 
-    /// Gives all packets below `bound` the fate *lost*; `each` also learns whether the packet before
-    /// was acknowledged. Returns how many there were.
+    /// Gives all packets below `bound` the fate *lost*; `each` also learns whether the packet
+    /// before was acknowledged. Returns how many there were.
     fn lose_below(
         &mut self,
         bound: u64,

@@ -1,9 +1,9 @@
 //! The Noise handshake (revision 34) for NN, NK, IK and XX, with and without a pre-shared key.
 //!
-//! In go keys and the other side's messages, out come messages, payloads, and in the end the keys of
-//! zone 0. A message that fails changes nothing: it is tried on a copy, so a forged one can be
-//! followed by the true one. It knows nothing of packets, repeats, time or policy; the ephemeral key
-//! is given to it, so it draws no randomness.
+//! In go keys and the other side's messages, out come messages, payloads, and in the end the keys
+//! of zone 0. A message that fails changes nothing: it is tried on a copy, so a forged one can be
+//! followed by the true one. It knows nothing of packets, repeats, time or policy; the ephemeral
+//! key is given to it, so it draws no randomness.
 
 mod pattern;
 mod symmetric;
@@ -122,8 +122,8 @@ impl Handshake {
     /// The client's side.
     ///
     /// # Errors
-    /// [`NoiseError::NoLocal`], [`NoiseError::NoRemote`] or [`NoiseError::Key`] if a static key that
-    /// the pattern wants is missing or not canonical. (The pre-shared key may come later.)
+    /// [`NoiseError::NoLocal`], [`NoiseError::NoRemote`] or [`NoiseError::Key`] if a static key
+    /// that the pattern wants is missing or not canonical. (The pre-shared key may come later.)
     pub(crate) fn initiator(setup: Setup<'_>) -> Result<Self, NoiseError> {
         let remote = match (pattern::remote_known(setup.suite.pattern), setup.remote) {
             (false, _) => None,
@@ -309,8 +309,8 @@ impl Handshake {
         self.symmetric.read(&*self.aead, message.take_rest(), payload)
     }
 
-    /// An ephemeral key goes into the hash, and where a pre-shared key is used into the keys too, so
-    /// that what is sealed before an exchange is not sealed alike twice (Noise §9.2).
+    /// An ephemeral key goes into the hash, and where a pre-shared key is used into the keys too,
+    /// so that what is sealed before an exchange is not sealed alike twice (Noise §9.2).
     fn mix_ephemeral(&mut self, key: &PublicKey) {
         self.symmetric.mix_hash(key.as_bytes());
         if self.suite.psk {

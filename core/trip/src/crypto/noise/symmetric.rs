@@ -1,4 +1,5 @@
-//! Noise's symmetric state (§5.2): the hash of all that was said, the chaining key, the current key.
+//! Noise's symmetric state (§5.2): the hash of all that was said, the chaining key, the current
+//! key.
 
 use super::super::aead::{Aead, TAG_LEN};
 use super::super::hash::{HASH_LEN, Keys, hash, hkdf};

@@ -1,7 +1,7 @@
 //! Reassembly of a byte stream.
 //!
-//! In go frames at any offset; out come the bytes in order. What comes in order is copied once, into
-//! the segment in which it is handed over.
+//! In go frames at any offset; out come the bytes in order. What comes in order is copied once,
+//! into the segment in which it is handed over.
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::fragments::Fragments;

@@ -107,8 +107,11 @@ impl Fragments {
         self.held.remove(range);
     }
 
-    /// Takes out the block that begins at `offset`, as far as `limit`.
+    /// Takes out the block that begins at `offset`, as far as `limit`; never an empty one.
     pub(super) fn take_at(&mut self, offset: u64, limit: u64) -> Option<Vec<u8>> {
+        if limit <= offset {
+            return None;
+        }
         let mut block = self.blocks.remove(&offset)?;
         let end = offset.saturating_add(len64(&block));
         if end > limit {
@@ -213,7 +216,7 @@ mod tests {
                         model.retain(|at, _| !range.contains(at));
                     }
                     1 => {
-                        let limit = start + 1 + random.below(20);
+                        let limit = start + random.below(20);
                         if let Some(block) = store.take_at(start, limit) {
                             assert!(!block.is_empty() && len64(&block) <= limit - start);
                             for (at, byte) in (start..).zip(block) {

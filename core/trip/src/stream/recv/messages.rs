@@ -6,7 +6,8 @@
 //!
 //! Every offset is in one of five places:
 //!
-//! - `settled`: ready, taken, skipped or superseded. Its ranges begin and end at message boundaries;
+//! - `settled`: ready, taken, skipped or superseded. Its ranges begin and end at message
+//!   boundaries;
 //! - `waiting` (order *ordered* only): whole messages beyond a gap, in wire form;
 //! - `begun`: messages of which the first byte is known: their bytes without a gap so far;
 //! - `loose`: bytes beyond a gap, inside a begun message or of one whose start is not known;
@@ -18,39 +19,26 @@
 //! its length declares (R-SKIP-2). A receiver may see pieces of the successor first, and they look
 //! like pieces of the message that was cut. No harm comes of that, because only an aligned frame
 //! holds a message's first byte: without it the message cannot look complete, and with it the cut
-//! is known. Then everything beyond what is *sure* to belong to the cut message becomes loose again.
+//! is known. Then everything beyond what is *sure* to belong to the cut message becomes loose
+//! again.
 #![deny(clippy::arithmetic_side_effects)]
+
+mod pieces;
 
 use super::fragments::{ENTRY_COST, Fragments};
 use super::parse::{self, Aligned, Boundaries};
 use super::ready::{CHUNK_MAX, Ready, SEGMENT_MAX};
-use super::{CROSSES, DIFFERS, Effect, Violation, len64, slice, to_usize};
+use super::{CROSSES, DIFFERS, Effect, Violation, len64, slice};
 use crate::ranges::RangeSet;
 use crate::wire::Order;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::Range;
-use tripline_sansio::codec::Reader;
+use pieces::Begun;
 
 /// Whole messages that wait for their turn grow together up to this length: short enough to search
 /// one for a boundary.
 const WAITING_BLOCK: usize = 4 * 1024;
-/// How many spans of `links` are remembered; beyond, contradictions may go unnoticed.
-const LINKS_MAX: usize = 1024;
-
-/// A message of which the first byte is known, and not all.
-#[derive(Debug)]
-struct Begun {
-    /// Where it ends by its length.
-    end: u64,
-    /// All below is sure to belong to it: it came in one frame with its first byte, or in frames
-    /// that overlap such a one.
-    sure: u64,
-    /// Its bytes in wire form from its first one to the first gap; none once it is cut.
-    bytes: Vec<u8>,
-    /// It is known to end before its length says, somewhere from `sure` on.
-    cut: bool,
-}
 
 /// The messages of one stream, as far as they arrived and were not taken.
 #[derive(Debug)]
@@ -72,9 +60,6 @@ enum Wire<'a> {
     Copy(&'a [u8]),
     Own(Vec<u8>),
 }
-
-/// A step's outcome: the end of what it resolved, where a message must begin, if it did.
-type Step = Result<Option<u64>, Violation>;
 
 impl Messages {
     /// Nothing yet.
@@ -277,154 +262,6 @@ impl Messages {
         if self.loose.agrees(part.start, run) { Ok(()) } else { Err(DIFFERS) }
     }
 
-    /// The first bytes of a message that is cut off in its frame: `bytes` from `start` on, of `wire`
-    /// that its length declares.
-    fn begin(&mut self, start: u64, bytes: &[u8], wire: u64, effect: &mut Effect) -> Step {
-        let have = start.saturating_add(len64(bytes));
-        let end = start.saturating_add(wire);
-        if self.settled.contains(start) {
-            return if self.settled.covers(&(start..have)) { Ok(None) } else { Err(CROSSES) };
-        }
-        if self.waiting.held().contains(start) {
-            return match self.waiting.held().covers(&(start..end)) {
-                false => Err(CROSSES),
-                true if !self.waiting.agrees(start, bytes) => Err(DIFFERS),
-                true => Ok(None),
-            };
-        }
-        let next = self.next_start(start);
-        if next < have {
-            return Err(CROSSES);
-        }
-        self.known_start(start)?;
-        if let Some(one) = self.begun.get_mut(&start) {
-            if one.end != end {
-                return Err(CROSSES);
-            }
-            one.sure = one.sure.max(have);
-            return if one.cut { Ok(None) } else { self.extend(start, start, bytes, effect) };
-        }
-        if !self.loose.agrees(start, bytes) {
-            return Err(DIFFERS);
-        }
-        let mut cut = next < end;
-        if !cut && let Some(link) = self.links.iter().find(|link| link.contains(&end)) {
-            // A frame of one message reaches across the end: so this one ends before that.
-            if link.start <= have {
-                return Err(CROSSES);
-            }
-            cut = true;
-        }
-        self.loose.remove(start..have);
-        self.begun.insert(start, Begun { end, sure: have, bytes: Vec::new(), cut });
-        if cut { Ok(None) } else { self.extend(start, start, bytes, effect) }
-    }
-
-    /// A frame that lies within one message.
-    fn within(&mut self, offset: u64, payload: &[u8], effect: &mut Effect) -> Step {
-        let range = offset..offset.saturating_add(len64(payload));
-        if self.settled.count_in(&range) > 0 {
-            return if self.settled.covers(&range) { Ok(None) } else { Err(CROSSES) };
-        }
-        if self.waiting.held().count_in(&range) > 0 {
-            return match self.waiting.held().covers(&range) {
-                false => Err(CROSSES),
-                true if !self.waiting.agrees(offset, payload) => Err(DIFFERS),
-                true => Ok(None),
-            };
-        }
-        // The last message that begins before the frame's end is the frame's, or lies before it.
-        if let Some((&start, one)) = self.begun.range_mut(..range.end).next_back() {
-            if start > offset {
-                return Err(CROSSES);
-            }
-            if offset < one.sure {
-                if range.end > one.end {
-                    return Err(CROSSES);
-                }
-                one.sure = one.sure.max(range.end);
-                if one.cut {
-                    return Ok(None);
-                }
-            }
-            if !one.cut && range.end <= one.end {
-                return self.extend(start, offset, payload, effect);
-            }
-            if !one.cut && offset < one.end {
-                // Of another message, which begins inside the extent of this one.
-                self.cut(start);
-            }
-        }
-        self.hold_loose(offset, payload)?;
-        let start = self.loose.block_at(offset).map_or(offset, |(start, _)| start);
-        Ok(self.is_boundary(start).then_some(start))
-    }
-
-    /// Bytes of a begun message that is not cut.
-    fn extend(&mut self, start: u64, offset: u64, bytes: &[u8], effect: &mut Effect) -> Step {
-        let Some(one) = self.begun.get_mut(&start) else { return Ok(None) };
-        let upto = start.saturating_add(len64(&one.bytes));
-        let end = offset.saturating_add(len64(bytes));
-        let shared = offset..end.min(upto);
-        if slice(bytes, offset, &shared) != slice(&one.bytes, start, &shared) {
-            return Err(DIFFERS);
-        }
-        if offset > upto {
-            self.hold_loose(offset, bytes)?;
-            return Ok(None);
-        }
-        let fresh = slice(bytes, offset, &(upto..end));
-        if !self.loose.is_empty() && !self.loose.agrees(upto, fresh) {
-            return Err(DIFFERS);
-        }
-        one.append(start, fresh);
-        if !self.loose.is_empty() {
-            self.loose.remove(upto..upto.max(end));
-            let mut at = upto.max(end);
-            while let Some(block) = self.loose.take_at(at, one.end) {
-                one.append(start, &block);
-                at = at.saturating_add(len64(&block));
-            }
-        }
-        self.finish(start, effect)
-    }
-
-    /// Delivers a begun message if it is complete.
-    fn finish(&mut self, start: u64, effect: &mut Effect) -> Step {
-        let complete = |one: &Begun| start.saturating_add(len64(&one.bytes)) == one.end;
-        if !self.begun.get(&start).is_some_and(complete) {
-            return Ok(None);
-        }
-        let Some(one) = self.begun.remove(&start) else { return Ok(None) };
-        if self.links.contains(one.end) {
-            return Err(CROSSES);
-        }
-        self.links.remove(start..one.end);
-        self.deliver(start, Wire::Own(one.bytes), effect);
-        Ok(Some(one.end))
-    }
-
-    /// Begins the messages whose first bytes are loose and whose start is now known, one after the
-    /// other, from `at` on.
-    fn promote(&mut self, at: Option<u64>, effect: &mut Effect) -> Result<(), Violation> {
-        let mut next = at;
-        while let Some(at) = next.take() {
-            let mut head = [0; 8];
-            let count = self.loose.copy_out(at, &mut head);
-            let head = head.get(..count).unwrap_or_default();
-            let Some(wire) = parse::wire_length(head, self.message_max)? else { break };
-            if self.begun.contains_key(&at) {
-                break;
-            }
-            // Only the length is sure to be the message's: the rest joins it as it becomes known.
-            let mut length = Reader::new(head);
-            let _ = length.varint();
-            let prefix = count.saturating_sub(length.remaining());
-            next = self.begin(at, head.get(..prefix).unwrap_or_default(), wire, effect)?;
-        }
-        Ok(())
-    }
-
     /// Settles whole messages that begin at `start`, or lets them wait for their turn.
     fn deliver(&mut self, start: u64, wire: Wire<'_>, effect: &mut Effect) {
         let run = match &wire {
@@ -477,84 +314,9 @@ impl Messages {
         }
     }
 
-    /// A message begins at `at`: that must not contradict what is known, and cuts the message before
-    /// it if that one's length says more (R-SKIP-2).
-    fn known_start(&mut self, at: u64) -> Result<(), Violation> {
-        if self.links.contains(at) {
-            return Err(CROSSES);
-        }
-        if let Some((&start, one)) = self.begun.range(..at).next_back() {
-            if one.sure > at {
-                return Err(CROSSES);
-            }
-            if !one.cut && one.end > at {
-                self.cut(start);
-            }
-        }
-        Ok(())
-    }
-
-    /// The message that begins at `start` ends before its length says.
-    fn cut(&mut self, start: u64) {
-        if let Some(one) = self.begun.get_mut(&start) {
-            one.cut = true;
-            let bytes = core::mem::take(&mut one.bytes);
-            let upto = start.saturating_add(len64(&bytes));
-            self.loose.insert(one.sure, slice(&bytes, start, &(one.sure..upto)));
-        }
-    }
-
-    /// Holds a piece of one message until more is known.
-    fn hold_loose(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Violation> {
-        if !self.loose.agrees(offset, bytes) {
-            return Err(DIFFERS);
-        }
-        self.loose.insert(offset, bytes);
-        if self.links.len() < LINKS_MAX {
-            let end = offset.saturating_add(len64(bytes));
-            self.links.insert(offset.saturating_add(1)..end);
-        }
-        Ok(())
-    }
-
-    /// Forgets the loose bytes of a range that is resolved.
-    fn drop_loose(&mut self, range: Range<u64>) {
-        self.links.remove(range.clone());
-        self.loose.remove(range);
-    }
-
-    /// The next offset behind `at` where a message is known to begin.
-    fn next_start(&self, at: u64) -> u64 {
-        let next_of =
-            |set: &RangeSet| set.missing_in(at..u64::MAX).next().map_or(u64::MAX, |gap| gap.end);
-        let behind = at.saturating_add(1);
-        let begun = self.begun.range(behind..).next().map_or(u64::MAX, |(&start, _)| start);
-        begun.min(next_of(&self.settled)).min(next_of(self.waiting.held()))
-    }
-
-    /// Whether a message is sure to begin at `at`, where nothing is settled or waits.
-    fn is_boundary(&self, at: u64) -> bool {
-        at.checked_sub(1).is_none_or(|before| {
-            self.settled.contains(before) || self.waiting.held().contains(before)
-        })
-    }
-
     /// Whether `at` does not lie within one of the messages that wait.
     fn may_divide_waiting(&self, at: u64) -> bool {
         self.waiting.block_at(at).is_none_or(|(start, block)| Boundaries::new(start, block).has(at))
-    }
-}
-
-impl Begun {
-    /// Appends bytes. The buffer doubles, and never gets larger than the message (R-MSG-3).
-    fn append(&mut self, start: u64, bytes: &[u8]) {
-        let needed = self.bytes.len().saturating_add(bytes.len());
-        if needed > self.bytes.capacity() {
-            let most = to_usize(self.end.saturating_sub(start)).max(needed);
-            let size = needed.max(self.bytes.capacity().saturating_mul(2)).min(most);
-            self.bytes.reserve_exact(size.saturating_sub(self.bytes.len()));
-        }
-        self.bytes.extend_from_slice(bytes);
     }
 }
 

@@ -3,8 +3,8 @@
 //!
 //! In go the fields of STREAM, SKIP and CLOSE_STREAM, already charged against credit; out come
 //! chunks or messages, how many bytes were consumed (for credit), and the violations that close the
-//! connection. There is no clock here, nothing is sent, and no limit is granted: when to say STOP or
-//! to raise a limit is the connection's affair.
+//! connection. There is no clock here, nothing is sent, and no limit is granted: when to say STOP
+//! or to raise a limit is the connection's affair.
 //!
 //! Every offset is consumed exactly once: when the user takes it, or when it is skipped, superseded
 //! or discarded. In the end consumed = final offset on every path (R-STREAM-2).
@@ -136,8 +136,8 @@ impl RecvHalf {
     }
 
     /// How many separate ranges, fragments and unfinished messages are held or remembered beyond a
-    /// gap. One frame adds at most [`GAPS_PER_FRAME`]; the connection compares with its bound before
-    /// any effect and drops the packet (PROTOCOL.md §11). O(1).
+    /// gap. One frame adds at most [`GAPS_PER_FRAME`]; the connection compares with its bound
+    /// before any effect and drops the packet (PROTOCOL.md §11). O(1).
     pub(crate) fn gaps(&self) -> usize {
         match &self.body {
             Body::Bytes(body) => body.gaps(),
@@ -181,8 +181,8 @@ impl RecvHalf {
     /// One range of a SKIP frame: the sender gives these offsets up (R-SKIP-1).
     ///
     /// # Errors
-    /// R-SKIP-1: on a byte stream (2), or a range that contradicts known boundaries (2); R-STREAM-2:
-    /// beyond the final offset (5).
+    /// R-SKIP-1: on a byte stream (2), or a range that contradicts known boundaries (2);
+    /// R-STREAM-2: beyond the final offset (5).
     pub(crate) fn on_skip(&mut self, range: Range<u64>) -> Result<Effect, Violation> {
         let was_ended = self.is_ended();
         let Body::Messages(body) = &mut self.body else {

@@ -1,4 +1,5 @@
 //! Random schedules against an independent, simple model of a sender, and arbitrary frames.
+#![allow(clippy::arithmetic_side_effects, reason = "a model's overflow fails its test")]
 
 use super::*;
 use alloc::vec;
@@ -6,6 +7,9 @@ use alloc::vec::Vec;
 use proptest::prelude::*;
 use tripline_sansio::codec::Writer;
 use tripline_sansio::{Random, Seed};
+
+/// Schedules per property; [`arbitrary_frames_never_panic`] is cheaper and has eight times as many.
+const CASES: u32 = 500;
 
 /// What becomes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,7 +163,9 @@ impl Run {
         assert_eq!(self.consumed, self.half.consumed());
         assert!(self.consumed <= self.half.highest());
         let held = usize::try_from(self.half.highest() - self.consumed).unwrap();
-        let constant = 20_000 + self.half.gaps() * 300;
+        // A segment of which most was taken, and what a range costs.
+        let segment = if self.order == Order::Bytes { 66_000 } else { 18_000 };
+        let constant = segment + 2_000 + self.half.gaps() * 300;
         assert!(
             self.half.memory() <= held.saturating_mul(2).saturating_add(constant),
             "{} {held}",
@@ -294,7 +300,7 @@ fn orders() -> impl Strategy<Value = Order> {
 }
 
 proptest! {
-    #![proptest_config(config(1_500))]
+    #![proptest_config(config(CASES))]
 
     /// R-MSG-1..3, R-SKIP-1, R-SKIP-2, R-STREAM-2: whatever order frames come in, however they are
     /// sliced, what is reliable arrives, in the stream's order, what is cut never does, nothing
@@ -326,7 +332,7 @@ proptest! {
     /// R-STREAM-2 on byte streams: all bytes, in order, whatever order they come in.
     #[test]
     fn bytes_of_a_legal_sender_arrive(
-        length in 0_usize..100_000,
+        length in 0_usize..20_000,
         end in end(),
         seed in any::<u64>(),
     ) {
@@ -356,7 +362,7 @@ fn garbage() -> impl Strategy<Value = Event> {
 }
 
 proptest! {
-    #![proptest_config(config(4_000))]
+    #![proptest_config(config(8 * CASES))]
 
     /// Arbitrary frames never panic and never break the accounts, whatever is refused.
     #[test]

@@ -90,7 +90,8 @@ struct Outgoing {
     prefix: u8,
     /// Length prefix and data together; cut to `sent` when given up half-way.
     size: u64,
-    /// The offset of the first byte; `u64::MAX` until it is begun, so that the queue is sorted by it.
+    /// The offset of the first byte; `u64::MAX` until it is begun, so that the queue is sorted by
+    /// it.
     start: u64,
     /// How much of `size` has been sent at least once.
     sent: u64,
@@ -194,7 +195,8 @@ impl SendHalf {
         }
     }
 
-    /// Appends a message. The caller has checked its length and that the half [is open](Self::is_open).
+    /// Appends a message. The caller has checked its length and that the half [is
+    /// open](Self::is_open).
     pub(crate) fn push(&mut self, token: MessageToken, data: Bytes, reliability: Reliability) {
         let len = u64::try_from(data.len()).unwrap_or(u64::MAX);
         let prefix = match self.id.order() {
@@ -285,8 +287,8 @@ impl SendHalf {
         news
     }
 
-    /// The stream's credit is used up; returns whether that is still to be said (R-CREDIT-2: once for
-    /// each value).
+    /// The stream's credit is used up; returns whether that is still to be said (R-CREDIT-2: once
+    /// for each value).
     pub(crate) fn mark_blocked(&mut self) -> bool {
         if self.blocked.is_none_or(|(at, _)| at != self.limit) {
             self.blocked = Some((self.limit, false));

@@ -82,7 +82,8 @@ impl SendHalf {
         }
     }
 
-    /// The time of a message is over: it is given up, if it is not settled yet. Returns whether it was.
+    /// The time of a message is over: it is given up, if it is not settled yet. Returns whether it
+    /// was.
     pub(crate) fn expire(
         &mut self,
         token: MessageToken,

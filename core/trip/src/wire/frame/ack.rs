@@ -2,8 +2,9 @@
 //!
 //! `largest · delay µs · first range · count · count × (gap, length) · [ECT0 · ECT1 · CE]`
 //!
-//! The ranges stay as bytes and are decoded as they are walked; reading a frame has walked them once, so
-//! that no number below 0 can come (R-ACK-2). Whether a number was ever sent is not known here.
+//! The ranges stay as bytes and are decoded as they are walked; reading a frame has walked them
+//! once, so that no number below 0 can come (R-ACK-2). Whether a number was ever sent is not known
+//! here.
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -145,11 +146,11 @@ impl Iterator for AckRanges<'_> {
     }
 }
 
-/// Appends an ACK of at most `space` bytes and returns how many of `ranges` are in it: as many of the
-/// newest as fit, at most [`ACK_RANGES_MAX`]. 0 means that nothing was appended.
+/// Appends an ACK of at most `space` bytes and returns how many of `ranges` are in it: as many of
+/// the newest as fit, at most [`ACK_RANGES_MAX`]. 0 means that nothing was appended.
 ///
-/// `ranges` come newest first, not empty, not touching (a `RangeSet` turned round); the walk ends at
-/// the first that breaks this.
+/// `ranges` come newest first, not empty, not touching (a `RangeSet` turned round); the walk ends
+/// at the first that breaks this.
 pub(crate) fn write_ack(
     out: &mut Vec<u8>,
     space: usize,
@@ -198,8 +199,8 @@ pub(crate) fn write_ack(
     usize::from(count).saturating_add(1)
 }
 
-/// Gap and length that say `range` behind a range that begins at `smallest`; `None` if it is empty, or
-/// not below with a number between.
+/// Gap and length that say `range` behind a range that begins at `smallest`; `None` if it is empty,
+/// or not below with a number between.
 fn pair_below(smallest: u64, range: &Range<u64>) -> Option<(u64, u64)> {
     let gap = smallest.checked_sub(range.end)?.checked_sub(1)?;
     let length = range.end.checked_sub(range.start)?.checked_sub(1)?;

@@ -1,9 +1,9 @@
 //! The frames: what the plaintext of DATA holds (PROTOCOL.md §3).
 //!
 //! In goes an opened packet, out come its frames, one after the other, borrowed and checked
-//! ([`Frames`]); the other way round, frames are appended to a packet being built. A frame's fields are
-//! in range by themselves; whether it fits the state of its stream or connection is not known here.
-//! Reading allocates nothing.
+//! ([`Frames`]); the other way round, frames are appended to a packet being built. A frame's fields
+//! are in range by themselves; whether it fits the state of its stream or connection is not known
+//! here. Reading allocates nothing.
 
 mod ack;
 mod read;
@@ -25,8 +25,8 @@ pub(crate) use write::write_padding;
 
 use super::{Code, Direction, StreamId};
 
-/// The types of frames on the wire (§3). STATS 0x05, RENEW 0x40, RENEW_CONFIRM 0x41 and FORWARD 0x52
-/// are unknown to this version.
+/// The types of frames on the wire (§3). STATS 0x05, RENEW 0x40, RENEW_CONFIRM 0x41 and FORWARD
+/// 0x52 are unknown to this version.
 pub(crate) mod frame_type {
     /// See [`super::Frame::Padding`].
     pub(crate) const PADDING: u64 = 0x00;
@@ -74,8 +74,8 @@ pub(crate) mod frame_type {
 
 /// One frame.
 ///
-/// Equality compares contents, not encodings: a STREAM frame with its length left out equals the same
-/// one with a length.
+/// Equality compares contents, not encodings: a STREAM frame with its length left out equals the
+/// same one with a length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Frame<'a> {
     /// Zero bytes without meaning, a whole run of them.

@@ -1,8 +1,8 @@
 //! Reading frames off the plaintext of a packet.
 //!
-//! In goes the plaintext, out comes one frame at a time. Total: every input gives frames or one error,
-//! and the work is linear in the input. To check a whole packet before any effect, run a clone of
-//! [`Frames`] to its end first: a clone copies no bytes.
+//! In goes the plaintext, out comes one frame at a time. Total: every input gives frames or one
+//! error, and the work is linear in the input. To check a whole packet before any effect, run a
+//! clone of [`Frames`] to its end first: a clone copies no bytes.
 
 use tripline_sansio::codec::{ReadError, Reader};
 

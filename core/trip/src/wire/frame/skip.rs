@@ -2,8 +2,9 @@
 //!
 //! `stream id · count · count × (offset, length)`
 //!
-//! The ranges stay as bytes and are decoded as they are walked. Each is not empty and ends below 2^60;
-//! order and overlap are not restricted, and whether they are whole messages is not known here.
+//! The ranges stay as bytes and are decoded as they are walked. Each is not empty and ends below
+//! 2^60; order and overlap are not restricted, and whether they are whole messages is not known
+//! here.
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -88,9 +89,9 @@ fn header_len(id: StreamId) -> usize {
     varint_len(frame_type::SKIP).saturating_add(varint_len(id.number())).saturating_add(1)
 }
 
-/// Appends a SKIP of at most `space` bytes and returns how many of `ranges` are in it: as many of the
-/// first as fit, at most [`SKIP_RANGES_MAX`]. 0 means that nothing was appended. The walk ends at the
-/// first empty range.
+/// Appends a SKIP of at most `space` bytes and returns how many of `ranges` are in it: as many of
+/// the first as fit, at most [`SKIP_RANGES_MAX`]. 0 means that nothing was appended. The walk ends
+/// at the first empty range.
 pub(crate) fn write_skip(
     out: &mut Vec<u8>,
     space: usize,

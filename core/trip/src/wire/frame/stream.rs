@@ -1,6 +1,7 @@
 //! STREAM: bytes of a stream (PROTOCOL.md §3, §4).
 //!
-//! `id · [offset, else 0] · [length, else to the packet's end] · payload`, with four bits in the type.
+//! `id · [offset, else 0] · [length, else to the packet's end] · payload`, with four bits in the
+//! type.
 //!
 //! The payload is borrowed where it is read. For writing only the header is built here, because the
 //! payload may come in pieces; [`stream_room`] says how much of it fits.
@@ -22,8 +23,8 @@ pub(crate) struct StreamFrame<'a> {
     pub(crate) offset: u64,
     /// The bytes; may be empty.
     pub(crate) payload: &'a [u8],
-    /// Starts with a message's first byte and holds whole messages, of which the last may be cut off
-    /// (R-MSG-2). Never on a stream of order *bytes*.
+    /// Starts with a message's first byte and holds whole messages, of which the last may be cut
+    /// off (R-MSG-2). Never on a stream of order *bytes*.
     pub(crate) aligned: bool,
     /// The stream's direction ends where the payload does.
     pub(crate) fin: bool,
@@ -103,8 +104,8 @@ pub(crate) fn stream_header_len(id: StreamId, offset: u64, length: Option<usize>
         .saturating_add(length_len)
 }
 
-/// How many bytes of payload fit into `space` together with their header; with `to_end` the frame is
-/// the packet's last and has no length. `None` if not even the header of an empty frame fits.
+/// How many bytes of payload fit into `space` together with their header; with `to_end` the frame
+/// is the packet's last and has no length. `None` if not even the header of an empty frame fits.
 pub(crate) fn stream_room(space: usize, id: StreamId, offset: u64, to_end: bool) -> Option<usize> {
     let left = space.checked_sub(stream_header_len(id, offset, None))?;
     if to_end {

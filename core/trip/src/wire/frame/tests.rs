@@ -131,8 +131,8 @@ fn golden() -> Vec<(&'static str, u64, bool, Frame<'static>)> {
     ]
 }
 
-/// T51–T56 as far as frames go (T53 PING, T54 NOTIFY, T55 DISCONNECT, T56 STREAM), R-FRAME: the golden
-/// table holds in both directions.
+/// T51–T56 as far as frames go (T53 PING, T54 NOTIFY, T55 DISCONNECT, T56 STREAM), R-FRAME: the
+/// golden table holds in both directions.
 #[test]
 fn t53_t54_t55_t56_golden_frames() {
     for (text, frame_type, eliciting, frame) in golden() {
@@ -179,8 +179,8 @@ fn r_frame_golden_ack_and_skip() {
     assert_eq!(out, bytes);
 }
 
-/// R-FRAME: the encodings that are not written but read: no length (to the packet's end), and an offset
-/// of 0 that is spelled out.
+/// R-FRAME: the encodings that are not written but read: no length (to the packet's end), and an
+/// offset of 0 that is spelled out.
 #[test]
 fn r_frame_stream_without_length_reaches_to_the_end() {
     let (id, payload) = (stream(0x57), &b"abc"[..]);
@@ -297,8 +297,8 @@ fn r_frame_reason_texts_have_a_bound() {
     assert_eq!(all(&bytes).unwrap_err().why, "reason text too long");
 }
 
-/// R-CREDIT-2: offsets and grants stay below 2^60 (else 3), limits on indexes below 2^58 (else 4); the
-/// largest allowed value passes.
+/// R-CREDIT-2: offsets and grants stay below 2^60 (else 3), limits on indexes below 2^58 (else 4);
+/// the largest allowed value passes.
 #[test]
 fn r_credit_2_limits_of_numbers() {
     let id = stream(0x57);
@@ -382,8 +382,8 @@ fn r_ack_1_at_most_64_ranges() {
     assert_eq!(all(&huge).unwrap_err().why, "too many ranges");
 }
 
-/// R-ACK-1: ranges that are not newest first, touch or are empty end the walk; without a first range
-/// nothing is written.
+/// R-ACK-1: ranges that are not newest first, touch or are empty end the walk; without a first
+/// range nothing is written.
 #[test]
 fn r_ack_1_unusable_ranges_are_not_written() {
     let write = |ranges: &[Range<u64>]| {
@@ -531,7 +531,8 @@ proptest! {
         prop_assert_eq!(all(&bytes), Ok(frames));
     }
 
-    /// R-ACK-1: in any space the newest ranges that fit are written and no byte more; they read back.
+    /// R-ACK-1: in any space the newest ranges that fit are written and no byte more; they read
+    /// back.
     #[test]
     fn r_ack_1_acks_fit_their_space(
         top in number(62),

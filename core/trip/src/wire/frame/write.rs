@@ -2,7 +2,8 @@
 //!
 //! In goes a [`Frame`], out come its bytes behind those already there. [`Frame::wire_len`] tells a
 //! packet builder beforehand whether it fits. ACK, SKIP and STREAM are better built in place by
-//! `write_ack`, `write_skip` and `write_stream_header`; here they are only written as they were read.
+//! `write_ack`, `write_skip` and `write_stream_header`; here they are only written as they were
+//! read.
 
 use alloc::vec::Vec;
 

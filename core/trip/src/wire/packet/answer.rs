@@ -1,7 +1,8 @@
-//! What answers an OPEN, and what answers that: CHALLENGE, CONFIRM and VERSION (PROTOCOL.md §2.3, §2.4).
+//! What answers an OPEN, and what answers that: CHALLENGE, CONFIRM and VERSION (PROTOCOL.md §2.3,
+//! §2.4).
 //!
-//! In goes a datagram, out come its fields. What lies outside the Noise message decides nothing, and
-//! VERSION is a hint that nobody acts on at once: that is for the handshake to obey.
+//! In goes a datagram, out come its fields. What lies outside the Noise message decides nothing,
+//! and VERSION is a hint that nobody acts on at once: that is for the handshake to obey.
 
 use alloc::vec::Vec;
 
@@ -122,8 +123,8 @@ impl<'a> VersionHint<'a> {
     /// Reads a VERSION.
     ///
     /// # Errors
-    /// [`PacketError::Kind`] if it is another packet, [`PacketError::Value`] if the reason is unknown,
-    /// [`PacketError::Length`] if it is not exactly as long as its count says.
+    /// [`PacketError::Kind`] if it is another packet, [`PacketError::Value`] if the reason is
+    /// unknown, [`PacketError::Length`] if it is not exactly as long as its count says.
     pub(crate) fn parse(packet: &'a [u8]) -> Result<Self, PacketError> {
         let mut reader = Reader::new(packet);
         if reader.u8()? != FIRST_VERSION {

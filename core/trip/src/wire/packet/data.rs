@@ -1,7 +1,7 @@
 //! The header of DATA and its packet number (PROTOCOL.md §2.1).
 //!
-//! In goes a datagram or a full packet number, out comes the header or its bytes. Never opens or seals
-//! a packet, and keeps no window of numbers.
+//! In goes a datagram or a full packet number, out comes the header or its bytes. Never opens or
+//! seals a packet, and keeps no window of numbers.
 
 use alloc::vec::Vec;
 
@@ -34,7 +34,8 @@ pub(crate) enum TruncatedNumber {
 }
 
 impl TruncatedNumber {
-    /// What to send of `number`: two bytes while it is less than 2^14 above `largest_acked`, else four.
+    /// What to send of `number`: two bytes while it is less than 2^14 above `largest_acked`, else
+    /// four.
     pub(crate) const fn new(number: u64, largest_acked: Option<u64>) -> Self {
         let ahead = match largest_acked {
             Some(largest) => number.saturating_sub(largest),
@@ -50,8 +51,8 @@ impl TruncatedNumber {
     }
 
     /// The full number: the one nearest to the next expected that ends in these bytes (R-DATA-3, as
-    /// RFC 9000 A.3). `largest` is the largest number that ever verified. `None` if the result would
-    /// not lie below [`NUMBER_LIMIT`].
+    /// RFC 9000 A.3). `largest` is the largest number that ever verified. `None` if the result
+    /// would not lie below [`NUMBER_LIMIT`].
     pub(crate) fn expand(self, largest: Option<u64>) -> Option<u64> {
         let expected = largest.map_or(0, |largest| largest.saturating_add(1));
         let (low, window): (u64, u64) = match self {
@@ -82,7 +83,8 @@ pub(crate) struct DataHeader {
 }
 
 impl DataHeader {
-    /// Reads the header of a datagram. What follows [`Self::header_len`] bytes is ciphertext and tag.
+    /// Reads the header of a datagram. What follows [`Self::header_len`] bytes is ciphertext and
+    /// tag.
     ///
     /// # Errors
     /// [`PacketError::Kind`] if it is not DATA or a reserved bit is set, [`PacketError::Length`] if

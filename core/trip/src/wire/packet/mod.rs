@@ -1,9 +1,9 @@
 //! The packets: what one datagram holds (PROTOCOL.md §2).
 //!
-//! In goes a whole datagram, out come its fields, borrowed. [`classify`] tells the kinds apart by the
-//! first byte; each kind parses by itself. A packet that does not parse is dropped in silence and
-//! counted (R-WIRE), so the errors name no more than what a counter can use. Nothing here opens or
-//! seals anything.
+//! In goes a whole datagram, out come its fields, borrowed. [`classify`] tells the kinds apart by
+//! the first byte; each kind parses by itself. A packet that does not parse is dropped in silence
+//! and counted (R-WIRE), so the errors name no more than what a counter can use. Nothing here opens
+//! or seals anything.
 
 mod answer;
 mod data;
@@ -66,8 +66,8 @@ pub(crate) enum PacketKind {
     Reset,
 }
 
-/// The kind of packet that begins with `first`; `None` if there is none, or if a reserved bit of DATA
-/// is set (R-WIRE).
+/// The kind of packet that begins with `first`; `None` if there is none, or if a reserved bit of
+/// DATA is set (R-WIRE).
 pub(crate) const fn classify(first: u8) -> Option<PacketKind> {
     Some(match first {
         FIRST_DATA_SHORT | FIRST_DATA_LONG => PacketKind::Data,

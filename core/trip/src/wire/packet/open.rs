@@ -3,9 +3,9 @@
 //! `0x01 · version (4) · client's ID (8) · suite (1) · length (2) · noise message 1 · mac1 (16) ·
 //! token length (1) · token · zeros`, 1,200 bytes or more.
 //!
-//! In goes a datagram, out come its fields and the three starts of it that the handshake hashes. The
-//! order of work (R-HAND-3) is the caller's: length by parsing, then version, suite, mac1, and only
-//! then [`Open::padding_is_zero`]. Computes no mac and judges no version, suite or token.
+//! In goes a datagram, out come its fields and the three starts of it that the handshake hashes.
+//! The order of work (R-HAND-3) is the caller's: length by parsing, then version, suite, mac1, and
+//! only then [`Open::padding_is_zero`]. Computes no mac and judges no version, suite or token.
 
 use alloc::vec::Vec;
 
@@ -32,8 +32,8 @@ pub(crate) struct OpenPrefix {
 }
 
 impl OpenPrefix {
-    /// Reads the first 13 bytes. The packet must have OPEN's least length, so that no answer is larger
-    /// than its cause in any version.
+    /// Reads the first 13 bytes. The packet must have OPEN's least length, so that no answer is
+    /// larger than its cause in any version.
     ///
     /// # Errors
     /// [`PacketError::Kind`] if it is not an OPEN, [`PacketError::Length`] if it is too short.
@@ -129,8 +129,8 @@ pub(crate) fn through_suite(version: u32, client_id: u64, suite: u8) -> [u8; THR
     [FIRST_OPEN, v0, v1, v2, v3, i0, i1, i2, i3, i4, i5, i6, i7, suite]
 }
 
-/// Appends the part of an OPEN that all repeats of an attempt share (R-OPEN-2): keep it, and give it
-/// to [`write_open_again`] for each. `mac1` is handed the bytes that it covers.
+/// Appends the part of an OPEN that all repeats of an attempt share (R-OPEN-2): keep it, and give
+/// it to [`write_open_again`] for each. `mac1` is handed the bytes that it covers.
 ///
 /// # Errors
 /// [`PacketError::Length`] if `noise` is longer than [`NOISE_MAX`]; nothing is appended then.

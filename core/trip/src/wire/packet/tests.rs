@@ -18,8 +18,8 @@ fn open(noise: &[u8], token: &[u8]) -> Vec<u8> {
     out
 }
 
-/// R-WIRE: of all 256 first bytes, two are DATA and six the other packets; reserved bits and the rest
-/// are nothing.
+/// R-WIRE: of all 256 first bytes, two are DATA and six the other packets; reserved bits and the
+/// rest are nothing.
 #[test]
 fn r_wire_first_bytes() {
     let known: Vec<_> = (0..=255_u8).filter_map(|first| Some((first, classify(first)?))).collect();
@@ -38,7 +38,8 @@ fn r_wire_first_bytes() {
     );
 }
 
-/// T51, R-OPEN-1: the golden OPEN, without token and with one: bytes, the starts that are hashed, zeros.
+/// T51, R-OPEN-1: the golden OPEN, without token and with one: bytes, the starts that are hashed,
+/// zeros.
 #[test]
 fn t51_golden_open() {
     for (token, text) in [
@@ -133,7 +134,8 @@ fn t56_golden_data_headers() {
     }
 }
 
-/// R-OPEN-1, R-HAND-3: a pad byte that is not zero parses (length comes first) and shows when asked.
+/// R-OPEN-1, R-HAND-3: a pad byte that is not zero parses (length comes first) and shows when
+/// asked.
 #[test]
 fn r_open_1_padding_is_a_check_of_its_own() {
     let bytes = open(&[1; 40], b"token");
@@ -148,8 +150,8 @@ fn r_open_1_padding_is_a_check_of_its_own() {
     assert!(Open::parse(&bytes).unwrap().padding_is_zero(), "the token is no padding");
 }
 
-/// R-OPEN-2: a repeat with a token is the same up to and with mac1; mac1 covers all before it, and only
-/// this packet.
+/// R-OPEN-2: a repeat with a token is the same up to and with mac1; mac1 covers all before it, and
+/// only this packet.
 #[test]
 fn r_open_2_repeats_share_their_start() {
     let noise = [7; 96];
@@ -267,7 +269,8 @@ fn r_wire_lengths_of_the_answers() {
     assert!(out.len() < OPEN_LEAST, "R-HAND-1: an answer is smaller than its cause");
 }
 
-/// R-DATA-3: the example of RFC 9000 A.3, the switch from two bytes to four, and the ends of the range.
+/// R-DATA-3: the example of RFC 9000 A.3, the switch from two bytes to four, and the ends of the
+/// range.
 #[test]
 fn r_data_3_packet_numbers() {
     assert_eq!(TruncatedNumber::Short(0x9b32).expand(Some(0xa82f_30ea)), Some(0xa82f_9b32));
@@ -307,7 +310,8 @@ fn r_data_3_packet_numbers() {
 proptest! {
     #![proptest_config(config())]
 
-    /// R-DATA-3: what was sent is rebuilt while the receiver lags or leads as far as the rule allows.
+    /// R-DATA-3: what was sent is rebuilt while the receiver lags or leads as far as the rule
+    /// allows.
     #[test]
     fn r_data_3_numbers_are_rebuilt(acked in number(61), ahead in 1..1_u64 << 31, seen in any::<u64>()) {
         let number = acked + ahead;

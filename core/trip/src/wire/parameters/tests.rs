@@ -235,7 +235,8 @@ proptest! {
         prop_assert_eq!(Parameters::parse(&encode(&parameters)), Ok(parameters));
     }
 
-    /// R-PARAM, T71: no bytes make the parser panic; what it takes is in range and written canonically.
+    /// R-PARAM, T71: no bytes make the parser panic; what it takes is in range and written
+    /// canonically.
     #[test]
     fn r_param_arbitrary_bytes_never_panic(
         parameters in parameters(),

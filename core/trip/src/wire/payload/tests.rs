@@ -153,7 +153,8 @@ proptest! {
         }
     }
 
-    /// R-WIRE, T71: no bytes make the parsers panic; what they take is written and read to the same.
+    /// R-WIRE, T71: no bytes make the parsers panic; what they take is written and read to the
+    /// same.
     #[test]
     fn r_wire_arbitrary_payloads_never_panic(
         kind in 0..4_u8,

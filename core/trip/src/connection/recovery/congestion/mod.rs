@@ -1,8 +1,8 @@
 //! Congestion control: how many bytes may be in flight, and how fast they go out.
 //!
 //! [`Controller`] is the seam: in go the packets sent, acknowledged and lost, out come a window and
-//! a pacing rate. A controller sends nothing, keeps no timer and draws no randomness. Users may hand
-//! in their own; a configured value is the *prototype* of which each connection, and each new
+//! a pacing rate. A controller sends nothing, keeps no timer and draws no randomness. Users may
+//! hand in their own; a configured value is the *prototype* of which each connection, and each new
 //! path of a connection (R-MTU-1), takes a copy.
 
 mod newreno;
@@ -95,12 +95,12 @@ impl Error for RestoreError {}
 /// A congestion controller.
 ///
 /// Calls come in this order: for a packet sent, [`on_sent`](Self::on_sent) once; for an ACK frame,
-/// [`on_spurious`](Self::on_spurious) and [`on_acked`](Self::on_acked) for each packet, newest range
-/// first and rising within a range, then [`on_lost`](Self::on_lost) for each packet it showed to be
-/// lost, then at most one [`on_congestion`](Self::on_congestion) each for loss and for CE marks, then
-/// [`on_ack_end`](Self::on_ack_end). A loss timer brings `on_lost` and `on_congestion` alone. Each
-/// packet that was sent is later acknowledged or lost exactly once; one that was lost may be
-/// spurious once. Only packets that count as in flight are told.
+/// [`on_spurious`](Self::on_spurious) and [`on_acked`](Self::on_acked) for each packet, newest
+/// range first and rising within a range, then [`on_lost`](Self::on_lost) for each packet it showed
+/// to be lost, then at most one [`on_congestion`](Self::on_congestion) each for loss and for CE
+/// marks, then [`on_ack_end`](Self::on_ack_end). A loss timer brings `on_lost` and `on_congestion`
+/// alone. Each packet that was sent is later acknowledged or lost exactly once; one that was lost
+/// may be spurious once. Only packets that count as in flight are told.
 ///
 /// A controller is plain data and depends on nothing but its calls, so that the same run gives the
 /// same windows: it can be copied, saved and restored, and two controllers in the same state save
@@ -122,8 +122,8 @@ pub trait Controller: fmt::Debug + Send + Sync {
     /// The most bytes that may be in flight. Probes may pass it (RFC 9002 §7.5).
     fn window(&self) -> u64;
 
-    /// How fast packets may go out, in bytes per second; at least 1. By default 5/4 of the window in
-    /// a smoothed round trip (RFC 9002 §7.7).
+    /// How fast packets may go out, in bytes per second; at least 1. By default 5/4 of the window
+    /// in a smoothed round trip (RFC 9002 §7.7).
     fn pacing_rate(&self, rtt: &RttSummary) -> u64 {
         let nanos = rtt.smoothed.as_nanos().saturating_mul(4).max(1);
         let bytes = u128::from(self.window()).saturating_mul(5 * 1_000_000_000);
