@@ -201,12 +201,16 @@ impl<M: DatagramMachine, L: Link> Loop<M, L> {
         if self.busy || self.event.is_some() {
             return Some(Duration::ZERO);
         }
-        // A deadline that is still past after it was told needs room on the link first, for only a
-        // full drain moves it: waiting for it as well would spin.
-        let full = self.pending.is_some();
-        let deadline = self.machine.poll_timeout().filter(|deadline| !full || *deadline > now);
+        let deadline = self.future_deadline(now);
         let first = [deadline, limit].into_iter().flatten().min()?;
         Some(first.saturating_duration_since(now))
+    }
+
+    /// The machine's deadline. One that is still past after it was told needs room on the link first,
+    /// for only a full drain moves it: to wait for it as well would be to spin.
+    fn future_deadline(&self, now: Instant) -> Option<Instant> {
+        let full = self.pending.is_some();
+        self.machine.poll_timeout().filter(|deadline| !full || *deadline > now)
     }
 
     /// Tells the machine the time if its deadline has come.

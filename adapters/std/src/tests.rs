@@ -319,6 +319,7 @@ fn a_full_link_with_a_deadline_in_the_past_does_not_spin() {
     let limit = Some(Duration::from_millis(20));
     assert_eq!(looper.run_once(limit).expect("a turn"), Turn::TimedOut);
     assert_eq!(looper.counts().waits, 1);
+    assert!(looper.wants_room() && looper.deadline().is_none(), "a foreign loop would spin");
 }
 
 /// A train that went out in part goes on where it stopped.
