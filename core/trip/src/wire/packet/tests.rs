@@ -256,7 +256,7 @@ fn r_wire_lengths_of_the_answers() {
         assert_eq!(Challenge { client_id: 1, noise }.write(&mut out), Err(PacketError::Length));
         assert_eq!(Confirm { server_id: 1, noise }.write(&mut out), Err(PacketError::Length));
     }
-    assert_eq!(out, []);
+    assert!(out.is_empty());
     Challenge { client_id: 1, noise: &noise[1..] }.write(&mut out).unwrap();
     assert!(Challenge::parse(&out).is_ok());
     assert!(out.len() < OPEN_LEAST, "R-HAND-1: an answer is smaller than its cause");

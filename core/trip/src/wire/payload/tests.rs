@@ -118,7 +118,7 @@ fn r_open_4_routes_have_a_bound() {
     let long = [b'r'; ROUTE_MAX + 1];
     let mut payload = OpenPayload { user_id: [0; 8], route: &long, parameters };
     assert_eq!(payload.write(&mut out), Err(PayloadError::Length));
-    assert_eq!(out, []);
+    assert!(out.is_empty());
     payload.route = &long[1..];
     payload.write(&mut out).unwrap();
     assert_eq!(OpenPayload::parse(&out), Ok(payload));
