@@ -206,8 +206,18 @@ impl<M: DatagramMachine, L: Link> Loop<M, L> {
         Some(first.saturating_duration_since(now))
     }
 
-    /// The machine's deadline. One that is still past after it was told needs room on the link first,
-    /// for only a full drain moves it: to wait for it as well would be to spin.
+    /// For a foreign loop: whether to wait for room on the link too, because a datagram waits for it.
+    pub fn wants_room(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// For a foreign loop: when to call [`Self::run_once`] again even if nothing happens on the link.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.future_deadline(self.clock.now())
+    }
+
+    /// The machine's deadline. One that is still past after it was told needs room on the link
+    /// first, for only a full drain moves it: to wait for it as well would be to spin.
     fn future_deadline(&self, now: Instant) -> Option<Instant> {
         let full = self.pending.is_some();
         self.machine.poll_timeout().filter(|deadline| !full || *deadline > now)
