@@ -326,7 +326,7 @@ impl Connection {
         }
         self.started = opening.first_sent.unwrap_or(self.started);
         self.pings.want(true);
-        self.on_parameters(parameters);
+        self.on_parameters(parameters, cx);
         self.arm_idle(cx.now);
     }
 }
