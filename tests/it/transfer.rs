@@ -244,8 +244,8 @@ fn t41_ten_thousand_streams_come_and_go() {
     }
 }
 
-/// T11, T28: what is handed in before the peer's limits are known waits for them; what is above them
-/// is reported, and harms nobody.
+/// T11, T28: what is handed in before the peer's limits are known waits for them; what is above
+/// them is reported, and harms nobody.
 #[test]
 fn t11_early_messages_wait_for_the_peers_limits() {
     let mut small = Config::public_server(identity("server"));
