@@ -1,4 +1,71 @@
-//! (under construction)
+//! The command line of tripline.
+//!
+//! Each command is one single-threaded loop around one endpoint; helper threads exist only for what
+//! can block for ever: standard input and output, the system's resolver, a disk's `fsync`, signals.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod address;
+mod args;
+mod fail;
+mod host;
+mod keys;
+mod net;
+mod ping;
+mod pipe;
+mod signals;
+mod stdio;
+mod transfer;
+mod units;
+
+use args::{Args, Command};
+use clap::{CommandFactory, Parser};
+use fail::{Fail, Result};
+use std::io::Write;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // When the command line cannot be read, whether JSON is wanted has to be guessed.
+    let mut json = std::env::args_os().any(|arg| arg == "--json");
+    let done = match Args::try_parse() {
+        Ok(args) => {
+            json = args.json;
+            run(&args)
+        }
+        Err(error) => args::refusal(&error),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fail) => {
+            fail.report(json);
+            fail.code()
+        }
+    }
+}
+
+fn run(args: &Args) -> Result {
+    match &args.command {
+        Command::Keygen(keygen) => keys::keygen(keygen, args.json),
+        Command::Pubkey(pubkey) => keys::pubkey(pubkey, args.json),
+        Command::Listen(listen) => pipe::listen(listen, args.json),
+        Command::Connect(connect) => pipe::connect(connect),
+        Command::Send(send) => transfer::send(send, args.json),
+        Command::Receive(receive) => transfer::receive(receive, args.json),
+        Command::Ping(ping) => ping::ping(ping, args.json),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(*shell, &mut Args::command(), "tripline", &mut text);
+            raw(&text)
+        }
+        Command::Man => {
+            let mut text = Vec::new();
+            let rendered = clap_mangen::Man::new(Args::command()).render(&mut text);
+            rendered.map_err(|error| Fail::io("cannot write the manual page", &error))?;
+            raw(&text)
+        }
+    }
+}
+
+fn raw(text: &[u8]) -> Result {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text).and_then(|()| out.flush()).map_err(|error| Fail::output(&error))
+}

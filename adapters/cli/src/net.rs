@@ -1,0 +1,345 @@
+//! One endpoint and its loop, as all commands use them: bind, connect with a deadline, wait for
+//! events or a signal, and leave politely.
+
+use crate::address::{HostPort, Remote};
+use crate::args::{Client, Patience, Server};
+use crate::fail::{Fail, Result};
+use crate::host::Host;
+use crate::keys;
+use crate::signals::Interrupts;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+use tripline::{
+    Code, Config, ConnectError, ConnectOptions, ConnectionHandle, Endpoint, Event, LostCause,
+    Screening, TransportConfig,
+};
+use tripline_std::{Clock, Loop, Turn, UdpLink, Waker, os_seed};
+use tripline_udp::Socket;
+
+/// At what silence we say something; a third of a shorter idle timeout.
+const KEEP_ALIVE: Duration = Duration::from_secs(3);
+/// How long a polite end may take once there is nothing left to deliver but acknowledgements.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long we stay at most to repeat a goodbye that nobody has answered.
+const LINGER: Duration = Duration::from_millis(500);
+/// How much may be on its way or unread in one stream. With a few buffers of this size each side
+/// stays far below 64 MiB, whatever the size of the file.
+const STREAM_BUFFER: u64 = 4 << 20;
+
+/// With what code we end when something went wrong.
+pub(crate) const FAILED: Code = Code::application(1);
+
+/// Why [`Session::next`] came back.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Something happened.
+    Event(Event),
+    /// A helper thread has something for us.
+    Woken,
+    /// The limit has come.
+    TimedOut,
+}
+
+/// An endpoint, its socket and its loop.
+#[derive(Debug)]
+pub(crate) struct Session {
+    looper: Loop<Endpoint>,
+    interrupts: Interrupts,
+    /// Servers only: who decides on newcomers and answers pings.
+    host: Option<Host>,
+}
+
+impl Session {
+    /// A client's session, bound to any port.
+    pub(crate) fn client(remote: &Remote, options: &Client) -> Result<Self> {
+        let identity = options.identity.as_deref().map(keys::load).transpose()?;
+        let config = Config { identity, ..config(&options.patience) };
+        let any4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let any6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        let socket = match remote.at.host.parse::<IpAddr>() {
+            Ok(IpAddr::V4(_)) => bind(any4),
+            Ok(IpAddr::V6(_)) => bind(any6),
+            // A name may have addresses of both families; one socket reaches them all.
+            Err(_) => bind(any6).or_else(|_| bind(any4)),
+        };
+        Self::new(socket?, config, None)
+    }
+
+    /// A server's session, listening at `address` for whatever `host` lets in. Prints nothing.
+    pub(crate) fn server(address: &HostPort, options: &Server, host: Host) -> Result<Self> {
+        let identity = match &options.key {
+            Some(file) => keys::load(file)?,
+            None => keys::generate()?,
+        };
+        let mut config = match options.allow.as_slice() {
+            [] => Config::public_server(identity),
+            list => Config::private_server(identity, list.iter().copied()),
+        };
+        if let Some(server) = &mut config.server {
+            server.screening = Screening::Ask;
+        }
+        let patience = self::config(&options.patience);
+        let config = Config { identity: config.identity, server: config.server, ..patience };
+        Self::new(listen(address)?, config, Some(host))
+    }
+
+    fn new(socket: Socket, config: Config, host: Option<Host>) -> Result<Self> {
+        let seed = os_seed().map_err(|error| Fail::io("no entropy", &error))?;
+        let config = Config { segments_max: socket.max_gso_segments(), ..config };
+        let clock = Clock::new();
+        let endpoint = Endpoint::new(config, &seed, clock.now());
+        let looper = Loop::new(UdpLink::new(socket, 8), clock, endpoint)
+            .map_err(|error| Fail::io("cannot set up the loop", &error))?;
+        let interrupts = Interrupts::watch(looper.waker())?;
+        Ok(Self { looper, interrupts, host })
+    }
+
+    /// `tpub1…@ADDRESS:PORT`: what a client has to be told.
+    pub(crate) fn invitation(&self) -> Result<(String, SocketAddr)> {
+        let address = self.looper.link().local_addr();
+        let address = address.map_err(|error| Fail::io("cannot tell our address", &error))?;
+        let key = self.looper.machine().public_key().map(|key| key.to_string());
+        Ok((key.unwrap_or_default(), address))
+    }
+
+    /// Connects, or says in one line why not.
+    pub(crate) fn connect(
+        &mut self,
+        remote: &Remote,
+        route: &[u8],
+        timeout: Duration,
+    ) -> Result<ConnectionHandle> {
+        let options = ConnectOptions {
+            route: route.to_vec(),
+            deadline: timeout,
+            ..ConnectOptions::to(remote.key)
+        };
+        let target = remote.at.target();
+        let begun = self.with(|endpoint, now| endpoint.connect(now, target, options));
+        let failed =
+            |text: String| Fail::network(format!("cannot connect to {}: {text}", remote.at));
+        let connection = begun.map_err(|error| failed(error.to_string()))?;
+        let mut resolving = None;
+        loop {
+            match self.next(None)? {
+                Step::Event(Event::Connected { .. }) => return Ok(connection),
+                Step::Event(Event::Failed { error, .. }) => {
+                    return Err(failed(explain(&error, timeout)));
+                }
+                Step::Event(Event::Resolve { host, port, .. }) => {
+                    resolving = Some(resolve(host, port, self.waker())?);
+                }
+                Step::Woken => {
+                    let found = resolving.as_ref().and_then(|answer| answer.try_recv().ok());
+                    if let Some(found) = found {
+                        // The attempt may be over by now; its event says so.
+                        let _ =
+                            self.with(|endpoint, now| endpoint.resolved(now, connection, found));
+                    }
+                }
+                Step::Event(_) | Step::TimedOut => {}
+            }
+        }
+    }
+
+    /// The next event that is not for the host, at the latest at `limit`.
+    ///
+    /// # Errors
+    /// A signal, or a broken socket.
+    pub(crate) fn next(&mut self, limit: Option<Instant>) -> Result<Step> {
+        loop {
+            self.interrupts.check()?;
+            while let Some(event) = self.looper.next_event() {
+                let ours = self.host.as_mut().is_some_and(|host| host.on(&mut self.looper, &event));
+                if !ours {
+                    return Ok(Step::Event(event));
+                }
+            }
+            let timeout = limit.map(|limit| limit.saturating_duration_since(Instant::now()));
+            let turn = self.looper.run_once(timeout);
+            match turn.map_err(|error| Fail::io("the socket is broken", &error))? {
+                Turn::Event => {}
+                Turn::Woken => {
+                    self.interrupts.check()?;
+                    return Ok(Step::Woken);
+                }
+                Turn::TimedOut => return Ok(Step::TimedOut),
+            }
+        }
+    }
+
+    /// Lets what was handed in go out, without waiting.
+    pub(crate) fn flush(&mut self) -> Result {
+        let turn = self.looper.run_once(Some(Duration::ZERO));
+        turn.map(drop).map_err(|error| Fail::io("the socket is broken", &error))
+    }
+
+    /// Uses the endpoint at the present time.
+    pub(crate) fn with<R>(
+        &mut self,
+        action: impl FnOnce(&mut Endpoint, tripline_sansio::Instant) -> R,
+    ) -> R {
+        self.looper.with(action)
+    }
+
+    /// The endpoint, to be asked.
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        self.looper.machine()
+    }
+
+    /// Ends our waits from another thread.
+    pub(crate) fn waker(&self) -> Waker {
+        self.looper.waker()
+    }
+
+    /// Ends a connection in order: what was handed in is delivered first.
+    ///
+    /// # Errors
+    /// If it could not be ended in order.
+    pub(crate) fn close(&mut self, connection: ConnectionHandle) -> Result {
+        if self
+            .with(|endpoint, now| endpoint.close(now, connection, GRACE, Code::NONE, ""))
+            .is_err()
+        {
+            return Ok(());
+        }
+        loop {
+            match self.next(None)? {
+                Step::Event(Event::Closed { connection: ended, code, reason, .. })
+                    if ended == connection =>
+                {
+                    self.linger()?;
+                    return closed(code, &reason);
+                }
+                Step::Event(Event::Lost { connection: ended, cause }) if ended == connection => {
+                    return Err(lost(&cause));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Stays until the peers have heard our goodbye, or could have.
+    fn linger(&mut self) -> Result {
+        let limit = Instant::now() + LINGER;
+        while self.endpoint().connections() > 0 {
+            if matches!(self.next(Some(limit))?, Step::TimedOut) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a connection at once because of a failure, and tells the peer so in one datagram.
+    pub(crate) fn abandon(&mut self, connection: ConnectionHandle, why: &Fail) {
+        let end = |endpoint: &mut Endpoint, now| {
+            endpoint.close(now, connection, Duration::ZERO, FAILED, &why.text)
+        };
+        // We are leaving because of another failure; this one would only hide it.
+        let _ = self.with(end).map(|()| self.flush());
+    }
+}
+
+/// Does `work` with a connection; if it fails the peer is told.
+pub(crate) fn guarded<R>(
+    session: &mut Session,
+    connection: ConnectionHandle,
+    work: impl FnOnce(&mut Session) -> Result<R>,
+) -> Result<R> {
+    work(session).inspect_err(|fail| session.abandon(connection, fail))
+}
+
+/// What an orderly end means to us.
+pub(crate) fn closed(code: Code, reason: &str) -> Result {
+    if code == Code::NONE {
+        return Ok(());
+    }
+    let why = if reason.is_empty() { code.to_string() } else { reason.to_string() };
+    Err(Fail::network(format_args!("the other side gave up: {why}")))
+}
+
+/// What an unexpected end means to us.
+pub(crate) fn lost(cause: &LostCause) -> Fail {
+    Fail::network(format_args!("connection lost: {cause}"))
+}
+
+/// What a failed attempt means, and what to do.
+fn explain(error: &ConnectError, timeout: Duration) -> String {
+    let advice = match error {
+        ConnectError::Timeout { .. } => {
+            let timeout = humantime::format_duration(timeout);
+            format!(" after {timeout}; does the server run there, and does UDP get through?")
+        }
+        ConnectError::Identity => "; compare the key with the one that the server printed".into(),
+        _ => String::new(),
+    };
+    format!("{error}{advice}")
+}
+
+/// What all our connections have in common.
+fn config(patience: &Patience) -> Config {
+    let transport = TransportConfig {
+        idle_timeout: patience.idle_timeout,
+        keep_alive: KEEP_ALIVE.min(patience.idle_timeout / 3),
+        stream_credit: STREAM_BUFFER,
+        connection_credit: STREAM_BUFFER,
+        send_buffer: STREAM_BUFFER,
+        two_way_streams: 8,
+        one_way_streams: 8,
+        ..TransportConfig::default()
+    };
+    Config { transport, connections_max: 256, hardware_aes: hardware_aes(), ..Config::default() }
+}
+
+/// Whether AES is cheap on this machine.
+fn hardware_aes() -> bool {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    return std::arch::is_x86_feature_detected!("aes");
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("aes");
+    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
+    return false;
+}
+
+fn bind(address: SocketAddr) -> Result<Socket> {
+    Socket::bind(address, &tripline_udp::Options::default())
+        .map_err(|error| Fail::io(format_args!("cannot listen at {address}"), &error))
+}
+
+/// A socket at an address as the user gave it: no host means all addresses.
+fn listen(address: &HostPort) -> Result<Socket> {
+    if address.host.is_empty() {
+        let any6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, address.port));
+        let any4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port));
+        return bind(any6).or_else(|_| bind(any4));
+    }
+    let found = tripline_std::resolve(&address.host, address.port);
+    let found =
+        found.map_err(|error| Fail::io(format_args!("cannot listen at {address}"), &error))?;
+    let mut tried: Result<Socket> = Err(Fail::local("no address"));
+    for address in found {
+        tried = tried.or_else(|_| bind(address));
+    }
+    tried
+}
+
+/// What the engine is told about a name.
+type Resolved = std::result::Result<Vec<SocketAddr>, String>;
+
+/// Asks the system's resolver, which waits for as long as it likes, on a thread of its own.
+fn resolve(host: String, port: u16, waker: Waker) -> Result<Receiver<Resolved>> {
+    let (sender, answer) = channel();
+    let ask = move || {
+        let found = tripline_std::resolve(&host, port);
+        // If nobody listens any more the attempt is over.
+        let _ = sender.send(found.map_err(|error| crate::fail::plain(&error)));
+        waker.wake();
+    };
+    thread::Builder::new()
+        .name("resolver".into())
+        .spawn(ask)
+        .map_err(|error| Fail::io("cannot start a thread", &error))?;
+    Ok(answer)
+}

@@ -1,0 +1,45 @@
+//! Signals become a flag and a wake.
+//!
+//! The loop then ends as after any other failure, so that what has to be tidied up is.
+
+use crate::fail::{Fail, Result};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::iterator::Signals;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::thread;
+use tripline_std::Waker;
+
+/// Whether a signal wants us to end.
+#[derive(Clone, Debug)]
+pub(crate) struct Interrupts(Arc<AtomicI32>);
+
+impl Interrupts {
+    /// Watches for SIGINT, SIGTERM and SIGHUP and wakes the loop when one comes. The second one ends
+    /// the process where it stands.
+    pub(crate) fn watch(waker: Waker) -> Result<Self> {
+        let failed = |error| Fail::io("cannot watch for signals", &error);
+        // SIGXFSZ would kill us at a file-size limit; watched, the write fails and says why.
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGXFSZ]).map_err(failed)?;
+        let came = Arc::new(AtomicI32::new(0));
+        let flag = came.clone();
+        let watch = move || {
+            for signal in signals.forever().filter(|signal| *signal != SIGXFSZ) {
+                if flag.swap(signal, Ordering::SeqCst) != 0 {
+                    std::process::exit(signal.saturating_add(128));
+                }
+                waker.wake();
+            }
+        };
+        thread::Builder::new().name("signals".into()).spawn(watch).map_err(failed)?;
+        Ok(Self(came))
+    }
+
+    /// The failure, once a signal has come.
+    pub(crate) fn check(&self) -> Result {
+        match self.0.load(Ordering::SeqCst) {
+            0 => Ok(()),
+            signal => Err(Fail::signal(signal)),
+        }
+    }
+}
