@@ -16,7 +16,7 @@ Exit codes:
   1  something on this machine failed: a file, the disk, a checksum
   2  the command line is wrong
   3  the other side or the way to it failed: no answer, wrong key, refused, lost
-  128 + N  ended by signal N
+  128 + N  ended by signal N (141: nobody reads the output any more)
 
 Keys are printable: tpub1… may be shown to anyone, tsec1… never leaves its owner.
 Durations: 500ms, 10s, 2m. Sizes: 512, 64KiB, 10M.";
@@ -56,7 +56,10 @@ pub(crate) enum Command {
         shell: clap_complete::Shell,
     },
     /// Print the manual page, in roff.
-    Man,
+    Man {
+        /// Of which command; without it, the page of tripline itself.
+        command: Option<String>,
+    },
 }
 
 /// How long to be patient.

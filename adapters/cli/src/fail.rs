@@ -18,7 +18,8 @@ pub(crate) enum Kind {
     Network,
     /// This signal ended it. Exit code 128 + its number, as shells have it.
     Signal(i32),
-    /// Whoever read our output wants no more of it. No line, exit code 0.
+    /// Whoever read our output wants no more of it. No line, and the exit code of SIGPIPE, for the
+    /// work may not be done.
     Quiet,
 }
 
@@ -32,6 +33,12 @@ pub(crate) struct Fail {
 }
 
 impl Fail {
+    /// The same in the context of `what`. Peers are told the text without it: what our paths are
+    /// called is none of their business.
+    pub(crate) fn within(self, what: impl Display) -> Self {
+        Self { text: format!("{what}: {}", self.text), ..self }
+    }
+
     /// Something on this machine failed.
     pub(crate) fn local(text: impl Display) -> Self {
         Self { kind: Kind::Local, text: text.to_string() }
@@ -55,7 +62,7 @@ impl Fail {
     /// Standard output took no more.
     pub(crate) fn output(error: &io::Error) -> Self {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            Self { kind: Kind::Quiet, text: String::new() }
+            Self { kind: Kind::Quiet, text: "nobody reads its output any more".into() }
         } else {
             Self::io("cannot write to standard output", error)
         }
@@ -85,7 +92,7 @@ impl Fail {
     /// The exit code as a number.
     pub(crate) fn number(&self) -> u8 {
         match self.kind {
-            Kind::Quiet => 0,
+            Kind::Quiet => 128 + 13,
             Kind::Local => 1,
             Kind::Usage => 2,
             Kind::Network => 3,
@@ -145,7 +152,7 @@ mod tests {
         assert_eq!(Fail::usage("").number(), 2);
         assert_eq!(Fail::network("").number(), 3);
         assert_eq!(Fail::signal(2).number(), 130);
-        assert_eq!(Fail::output(&io::ErrorKind::BrokenPipe.into()).number(), 0);
+        assert_eq!(Fail::output(&io::ErrorKind::BrokenPipe.into()).number(), 141);
     }
 
     #[test]

@@ -146,7 +146,7 @@ impl Host {
             self.served.len() >= self.places
         };
         let refusal = if !ping && incoming.route != self.route {
-            Some((Code::NO_ROUTE, format!("the service here is {service:?}")))
+            Some((Code::NO_ROUTE, format!("the service here is {service}")))
         } else {
             full.then(|| (Code::BUSY, TAKEN.to_string()))
         };

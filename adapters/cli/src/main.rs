@@ -56,13 +56,25 @@ fn run(args: &Args) -> Result {
             clap_complete::generate(*shell, &mut Args::command(), "tripline", &mut text);
             raw(&text)
         }
-        Command::Man => {
-            let mut text = Vec::new();
-            let rendered = clap_mangen::Man::new(Args::command()).render(&mut text);
-            rendered.map_err(|error| Fail::io("cannot write the manual page", &error))?;
-            raw(&text)
-        }
+        Command::Man { command } => raw(&manual(command.as_deref())?),
     }
+}
+
+/// A manual page.
+fn manual(command: Option<&str>) -> Result<Vec<u8>> {
+    let mut whole = Args::command();
+    whole.build();
+    let page = match command {
+        None => whole,
+        Some(name) => whole
+            .find_subcommand(name)
+            .map(|found| found.clone().name(format!("tripline-{name}")))
+            .ok_or_else(|| Fail::usage(format_args!("there is no command {name:?}")))?,
+    };
+    let mut text = Vec::new();
+    let rendered = clap_mangen::Man::new(page).render(&mut text);
+    rendered.map_err(|error| Fail::io("cannot write the manual page", &error))?;
+    Ok(text)
 }
 
 fn raw(text: &[u8]) -> Result {

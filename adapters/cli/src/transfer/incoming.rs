@@ -8,7 +8,7 @@ use super::format::Head;
 use super::hex;
 use super::partial::Partial;
 use super::progress::{Board, Line};
-use crate::fail::{Fail, Result};
+use crate::fail::{Fail, Result, print};
 use crate::units;
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -23,6 +23,8 @@ pub(super) struct Rules<'a> {
     pub(super) max_size: Option<u64>,
     /// Where their progress is shown.
     pub(super) board: &'a Board,
+    /// Whether machines are told that one begins.
+    pub(super) json: bool,
 }
 
 /// A file on its way.
@@ -124,7 +126,11 @@ impl Body {
             return Err(Fail::local(format_args!("it has {size}, and {most} is the limit here")));
         }
         let partial =
-            Partial::create(rules.into, &head.name).map_err(|error| not_written(rules, &error))?;
+            Partial::create(rules.into, &head.name).map_err(|error| not_written(&error))?;
+        if rules.json {
+            let head = (&head.name, head.size);
+            print(serde_json::json!({"event": "receiving", "name": head.0, "bytes": head.1}))?;
+        }
         let line = rules.board.line(&head.name, head.size);
         let left = head.size;
         Ok(Self { head, partial, hash: Sha256::new(), left, sum: Vec::new(), line })
@@ -133,7 +139,7 @@ impl Body {
     fn feed(&mut self, bytes: &[u8], rules: Rules<'_>) -> Result {
         let here = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
         let (content, rest) = bytes.split_at_checked(here).unwrap_or((bytes, &[]));
-        self.partial.write(content).map_err(|error| not_written(rules, &error))?;
+        self.partial.write(content).map_err(|error| not_written(&error))?;
         self.hash.update(content);
         self.line.add(content.len());
         self.left = self.left.saturating_sub(content.len() as u64);
@@ -145,8 +151,10 @@ impl Body {
     }
 }
 
-fn not_written(rules: Rules<'_>, error: &std::io::Error) -> Fail {
-    Fail::io(format_args!("cannot write into {}", rules.into.display()), error)
+/// The disk would not have it.
+pub(super) fn not_written(error: &std::io::Error) -> Fail {
+    // Where exactly is none of the sender's business.
+    Fail::io("it cannot be written", error)
 }
 
 #[cfg(test)]
@@ -168,7 +176,7 @@ mod tests {
         let into = std::env::temp_dir().join(format!("tripline-{}", u64::from_le_bytes(random)));
         std::fs::create_dir(&into).expect("a directory");
         let board = Board::new(true);
-        let rules = Rules { into: &into, max_size, board: &board };
+        let rules = Rules { into: &into, max_size, board: &board, json: false };
         let mut incoming = Incoming::new();
         let fed = bytes.chunks(piece).try_for_each(|piece| incoming.feed(piece, rules));
         let done = fed

@@ -1,7 +1,7 @@
 //! The side that takes the files.
 
 use super::format::{Answer, Head, write_answer};
-use super::incoming::{Incoming, Rules, Whole};
+use super::incoming::{Incoming, Rules, Whole, not_written};
 use super::progress::Board;
 use super::{SUM_LEN, hex};
 use crate::args;
@@ -154,8 +154,12 @@ impl<'a> Desk<'a> {
             let taken = self.session.with(|end, now| end.receive(now, connection, stream));
             let failed = match taken {
                 Ok(ReceiveResult::Data(bytes)) => {
-                    let into = &self.args.into;
-                    let rules = Rules { into, max_size: self.args.max_size, board: &self.board };
+                    let rules = Rules {
+                        into: &self.args.into,
+                        max_size: self.args.max_size,
+                        board: &self.board,
+                        json: self.json,
+                    };
                     // Of a file that has failed nothing more matters.
                     let fed = self.files.get_mut(&key).map(|file| file.feed(&bytes, rules));
                     fed.and_then(Result::err)
@@ -208,8 +212,7 @@ impl<'a> Desk<'a> {
                 self.show(&receipt, &name)
             }
             Err(error) => {
-                let what = format!("cannot write into {}", self.args.into.display());
-                self.fail(key, &receipt.head.name, Fail::io(what, &error));
+                self.fail(key, &receipt.head.name, not_written(&error));
                 Ok(())
             }
         }
@@ -219,8 +222,9 @@ impl<'a> Desk<'a> {
     fn fail(&mut self, key: Key, name: &str, fail: Fail) {
         self.answer(key, &Err(fail.text.clone()));
         if let Some(sender) = self.senders.get_mut(&key.0) {
-            let text = format!("cannot receive {name} from {}: {}", sender.remote, fail.text);
-            sender.failed.get_or_insert(Fail { text, ..fail });
+            let into = self.args.into.display();
+            let what = format!("cannot receive {name} from {} into {into}", sender.remote);
+            sender.failed.get_or_insert(fail.within(what));
         }
     }
 
@@ -249,8 +253,7 @@ impl<'a> Desk<'a> {
         });
         let during = names.first().map_or(String::new(), |name| format!("{name} "));
         let end = end.map_err(|fail| {
-            let text = format!("cannot receive {during}from {}: {}", sender.remote, fail.text);
-            Fail { text, ..fail }
+            fail.within(format_args!("cannot receive {during}from {}", sender.remote))
         });
         // Our own trouble is the cause of what the sender said about it.
         let done = sender.failed.map_or(end, Err);

@@ -4,14 +4,14 @@ use super::format::{ANSWER_MAX, Answer, Head, check_name, read_answer};
 use super::progress::{Board, Line};
 use super::{SUM_LEN, hex};
 use crate::args;
-use crate::fail::{Fail, Result, one_line, print};
+use crate::fail::{Fail, Result, one_line, plain, print};
 use crate::host::{FILE_STREAM, FILES};
 use crate::net::{FAILED, Session, Step, closed, guarded, lost};
 use crate::units;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tripline::{ConnectionHandle, Event, Fate, ReceiveResult, SendError, SendOptions, StreamId};
@@ -21,47 +21,46 @@ const CHUNK: usize = 256 * 1024;
 
 /// `tripline send`.
 pub(crate) fn send(args: &args::Send, json: bool) -> Result {
+    let cannot = |path: &Path| format!("cannot send {}", path.display());
     // What cannot be read is better known before anyone is called.
     for path in &args.files {
-        open(path)?;
+        open(path).map_err(|fail| fail.within(cannot(path)))?;
     }
     let mut session = Session::client(&args.remote, &args.client)?;
     let connection = session.connect(&args.remote, FILES, args.client.timeout)?;
     let board = Board::new(json);
-    guarded(&mut session, connection, |session| {
-        args.files.iter().try_for_each(|path| {
-            let began = Instant::now();
+    for path in &args.files {
+        let began = Instant::now();
+        let sent = guarded(&mut session, connection, |session| {
             let (head, file) = open(path)?;
             let line = board.line(&head.name, head.size);
-            let sending =
-                Sending::open(session, connection, &head, file, line, args.stall_timeout)?;
-            let (sum, name) = sending.run().map_err(|fail| Fail {
-                text: format!("cannot send {}: {}", path.display(), fail.text),
-                ..fail
-            })?;
+            let file = Sending::open(session, connection, &head, file, line, args.stall_timeout)?;
+            file.run().map(|(sum, name)| (head, sum, name))
+        });
+        let (head, sum, name) = sent.map_err(|fail| fail.within(cannot(path)))?;
+        guarded(&mut session, connection, |_| {
             report(path, &head, &name, &sum, began.elapsed(), json)
-        })
-    })?;
+        })?;
+    }
     session.close(connection)
 }
 
 /// A file that can be sent, and what it is.
 fn open(path: &Path) -> Result<(Head, File)> {
-    let failed = |text: &str| Fail::local(format_args!("cannot send {}: {text}", path.display()));
-    let name = path.file_name().ok_or_else(|| failed("this names no file"))?;
-    let name = name.to_str().ok_or_else(|| failed("its name is not UTF-8"))?.to_string();
-    check_name(&name).map_err(|text| failed(&text))?;
-    let io = |error: &std::io::Error| failed(&crate::fail::plain(error));
+    let name = path.file_name().ok_or_else(|| Fail::local("this names no file"))?;
+    let name = name.to_str().ok_or_else(|| Fail::local("its name is not UTF-8"))?.to_string();
+    check_name(&name).map_err(Fail::local)?;
+    let io = |error: io::Error| Fail::local(plain(&error));
     // Asked first, for to open a pipe would wait for its writer.
-    let kind = std::fs::metadata(path).map_err(|error| io(&error))?;
+    let kind = std::fs::metadata(path).map_err(io)?;
     if kind.is_dir() {
-        return Err(failed("it is a directory; pack it first, for example with tar"));
+        return Err(Fail::local("it is a directory; pack it first, for example with tar"));
     }
     if !kind.is_file() {
-        return Err(failed("it is no regular file"));
+        return Err(Fail::local("it is no regular file"));
     }
-    let file = File::open(path).map_err(|error| io(&error))?;
-    let size = file.metadata().map_err(|error| io(&error))?.len();
+    let file = File::open(path).map_err(io)?;
+    let size = file.metadata().map_err(io)?.len();
     Ok((Head { name, size }, file))
 }
 
