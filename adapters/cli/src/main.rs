@@ -68,7 +68,7 @@ fn manual(command: Option<&str>) -> Result<Vec<u8>> {
         None => whole,
         Some(name) => whole
             .find_subcommand(name)
-            .map(|found| found.clone().name(format!("tripline-{name}")))
+            .cloned()
             .ok_or_else(|| Fail::usage(format_args!("there is no command {name:?}")))?,
     };
     let mut text = Vec::new();

@@ -450,6 +450,7 @@ fn a_wrong_command_line_is_told_in_one_line() {
     let key = json(&run(&["--json", "keygen"]).good()[0]);
     let key = key["public"].as_str().expect("a key");
     let (no_port, bad_port) = (format!("{key}@localhost"), format!("{key}@localhost:65536"));
+    let good = format!("{key}@localhost:4000");
     let cases: &[(&[&str], &str)] = &[
         (&[], "see tripline --help"),
         (&["fly"], "unrecognized subcommand"),
@@ -460,8 +461,8 @@ fn a_wrong_command_line_is_told_in_one_line() {
         (&["connect", "tpub1abc@localhost:4000"], "characters"),
         (&["connect", &no_port], "HOST:PORT"),
         (&["connect", &bad_port], "port"),
-        (&["ping", &bad_port, "--interval", "0s"], "at least 1ms"),
-        (&["ping", &bad_port, "--size", "1"], "8 to 64KiB"),
+        (&["ping", &good, "--interval", "0s"], "at least 1ms"),
+        (&["ping", &good, "--size", "1"], "8 to 64KiB"),
         (&["receive", "127.0.0.1:0"], "--into"),
         (&["receive", "127.0.0.1:0", "--into", ".", "--max-size", "1mb"], "unknown unit"),
         (&["completions", "cmd.exe"], "possible values"),
@@ -480,7 +481,8 @@ fn what_cannot_be_read_or_written_is_told_in_one_line() {
     run(&["send", &missing, &at]).bad(1, "No such file");
     run(&["send", "/dev/null", &at]).bad(1, "no regular file");
     // This one opens, and its first read fails.
-    run(&["send", "/proc/self/mem", &at]).bad(1, "cannot send");
+    run(&["send", "/proc/self/mem", &at]).bad(1, "Input/output error");
+    run(&["send", "/proc/self/status", &at]).bad(1, "its size is not known");
     run(&["receive", "127.0.0.1:0", "--into", &missing]).bad(1, "No such file");
     run(&["listen", "192.0.2.1:0"]).bad(1, "cannot listen at");
     run(&["listen", "127.0.0.1:0", "--key", &directory]).bad(1, "cannot read the secret key");

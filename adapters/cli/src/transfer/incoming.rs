@@ -83,7 +83,7 @@ impl Incoming {
     /// If it breaks the rules or the format, or cannot be written.
     pub(super) fn feed(&mut self, bytes: &[u8], rules: Rules<'_>) -> Result {
         match &mut self.stage {
-            Stage::Body(body) => body.feed(bytes, rules),
+            Stage::Body(body) => body.feed(bytes),
             Stage::Head(got) => {
                 got.extend_from_slice(bytes);
                 let Some((head, length)) = Head::read(got).map_err(Fail::network)? else {
@@ -91,7 +91,7 @@ impl Incoming {
                 };
                 let rest = got.split_off(length);
                 let mut body = Body::open(head, rules)?;
-                let fed = body.feed(&rest, rules);
+                let fed = body.feed(&rest);
                 self.stage = Stage::Body(Box::new(body));
                 fed
             }
@@ -136,7 +136,7 @@ impl Body {
         Ok(Self { head, partial, hash: Sha256::new(), left, sum: Vec::new(), line })
     }
 
-    fn feed(&mut self, bytes: &[u8], rules: Rules<'_>) -> Result {
+    fn feed(&mut self, bytes: &[u8]) -> Result {
         let here = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
         let (content, rest) = bytes.split_at_checked(here).unwrap_or((bytes, &[]));
         self.partial.write(content).map_err(|error| not_written(&error))?;

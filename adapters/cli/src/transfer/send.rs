@@ -59,8 +59,12 @@ fn open(path: &Path) -> Result<(Head, File)> {
     if !kind.is_file() {
         return Err(Fail::local("it is no regular file"));
     }
-    let file = File::open(path).map_err(io)?;
+    let mut file = File::open(path).map_err(io)?;
     let size = file.metadata().map_err(io)?.len();
+    // Files that the system makes up say that they are empty, and are not.
+    if size == 0 && file.read(&mut [0]).map_err(io)? > 0 {
+        return Err(Fail::local("its size is not known; copy it first, or use a pipe"));
+    }
     Ok((Head { name, size }, file))
 }
 
