@@ -206,7 +206,8 @@ impl Connection {
         self.closing.peer = true;
         self.closing.began.get_or_insert(cx.now);
         let until = cx.now + grace;
-        if self.timers.next_deadline().is_none_or(|ours| until < ours) {
+        // Who has nothing left names no deadline; its own ends it.
+        if deadline_ms > 0 && self.timers.next_deadline().is_none_or(|ours| until < ours) {
             self.timers.set(Timer::Deadline, Some(until));
         }
         cx.events.push_back(Event::Leaving {

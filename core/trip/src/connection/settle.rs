@@ -68,7 +68,10 @@ impl Connection {
         if outcome.ack_eliciting {
             self.pto.on_ack();
             self.probes = 0;
-            self.own_data_acked = true;
+            if !core::mem::replace(&mut self.own_data_acked, true) {
+                // From now on the limit is the agreed one, not that of a half-proven connection.
+                self.arm_idle(now);
+            }
         }
         for frame in acked.drain(..) {
             self.on_frame_acked(frame, cx);
