@@ -68,9 +68,9 @@ pub(crate) fn per_second(count: u64, elapsed: Duration) -> f64 {
     count as f64 / elapsed.as_secs_f64().max(1e-9)
 }
 
-/// Microseconds.
+/// Microseconds, to a tenth.
 pub(crate) fn micros(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e6
+    (duration.as_secs_f64() * 1e7).round() / 10.0
 }
 
 /// The smallest value that at least `percent` of the sorted values do not exceed.

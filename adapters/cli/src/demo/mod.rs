@@ -6,7 +6,7 @@
 mod report;
 mod server;
 
-use crate::figures::{CliError, cpu_time, new_key, percentile, short, while_doing};
+use crate::figures::{CliError, cpu_time, micros, new_key, percentile, short, while_doing};
 use indicatif::{ProgressBar, ProgressStyle};
 use report::{Bulk, Burst, Handshake, Report, Requests};
 use std::io::IsTerminal;
@@ -133,7 +133,7 @@ fn handshake(connection: &Connection, client_key: &SecretKey) -> Result<Handshak
             .iter()
             .map(|(state, at)| report::Phase { state: format!("{state:?}"), at_us: at.as_micros() })
             .collect(),
-        time_us: stats.connection.handshake_ns as f64 / 1e3,
+        time_us: micros(Duration::from_nanos(stats.connection.handshake_ns)),
     })
 }
 
