@@ -109,6 +109,7 @@ pub fn connect(address: &str) -> Result<Connection, Error> {
 /// (row T78).
 ///
 /// ```
+/// # fn main() -> Result<(), tripline_std::Error> {
 /// # let key = tripline::SecretKey::from_bytes([9; 32]);
 /// use tripline::Config;
 ///
@@ -130,9 +131,9 @@ pub fn connect(address: &str) -> Result<Connection, Error> {
 ///             stream.send(message)?;
 ///         }
 ///     }
-/// #   client.join().unwrap()?;
-/// #   return Ok::<_, tripline_std::Error>(());
+/// #   return client.join().unwrap();
 /// }
+/// # }
 /// ```
 ///
 /// # Errors
