@@ -3,13 +3,13 @@
 //! what profilers are pointed at.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tripline::{Config, Endpoint, Event, SecretKey};
 use tripline_sansio::{DatagramMachine, Ecn, Path, Seed, Transmit};
 
 use crate::tripline_peer::{Shape, Sink, Source, transport, with_suite};
-use crate::workload::{Failure, Workload};
+use crate::workload::{Failure, Workload, thread_cpu};
 
 /// How long a datagram is under way; a turn of the virtual clock.
 const ONE_WAY: Duration = Duration::from_micros(100);
@@ -22,9 +22,9 @@ pub struct Costs {
     pub sent: u64,
     /// Datagrams that the server sent.
     pub answered: u64,
-    /// Time spent in the client and its application.
+    /// Processor time spent in the client and its application.
     pub client: Duration,
-    /// Time spent in the server and its application.
+    /// Processor time spent in the server and its application.
     pub server: Duration,
     /// Payload bytes.
     pub bytes: u64,
@@ -71,7 +71,7 @@ impl Node {
 
     /// Takes what the other side sent.
     fn receive(&mut self, now: tripline_sansio::Instant, from: &mut Self) {
-        let begun = Instant::now();
+        let begun = thread_cpu();
         let mut rest = from.out.as_mut_slice();
         for train in from.trains.drain(..) {
             let (bytes, after) = rest.split_at_mut(train.len);
@@ -84,7 +84,7 @@ impl Node {
         if self.endpoint.poll_timeout().is_some_and(|deadline| deadline <= now) {
             self.endpoint.handle_timeout(now);
         }
-        self.spent += begun.elapsed();
+        self.spent += thread_cpu().saturating_sub(begun);
     }
 
     /// Lets the application have its events, then collects what there is to send.
@@ -93,7 +93,7 @@ impl Node {
         now: tripline_sansio::Instant,
         mut on_event: impl FnMut(&mut Endpoint, Event) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let begun = Instant::now();
+        let begun = thread_cpu();
         while let Some(event) = self.endpoint.poll_event() {
             on_event(&mut self.endpoint, event)?;
         }
@@ -101,7 +101,7 @@ impl Node {
             self.datagrams += train.segments() as u64;
             self.trains.push(train);
         }
-        self.spent += begun.elapsed();
+        self.spent += thread_cpu().saturating_sub(begun);
         Ok(())
     }
 }
