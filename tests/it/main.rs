@@ -2,6 +2,7 @@
 //! source tree and the dependency tree themselves.
 #![forbid(unsafe_code)]
 
+mod attack;
 mod close;
 mod handshake;
 mod hello;

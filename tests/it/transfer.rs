@@ -244,6 +244,95 @@ fn t41_ten_thousand_streams_come_and_go() {
     }
 }
 
+/// T11, T28: what is handed in before the peer's limits are known waits for them; what is above
+/// them is reported, and harms nobody.
+#[test]
+fn t11_early_messages_wait_for_the_peers_limits() {
+    let mut small = Config::public_server(identity("server"));
+    small.transport.message_max = 1_000;
+    small.transport.one_way_streams = 2;
+    let mut pair = Pair::with(1, Config::client(), small);
+    let client = pair.connect();
+    let streams: Vec<_> = (0..4)
+        .map(|_| pair.open(Side::Client, client, StreamOptions::one_way(Order::Ordered)))
+        .collect();
+    for stream in &streams {
+        pair.send(Side::Client, client, *stream, &[1; 2_000]);
+        pair.send(Side::Client, client, *stream, &[2; 500]);
+        pair.call(Side::Client, |e, now| e.finish(now, client, *stream)).unwrap();
+    }
+    let mut got = Vec::new();
+    for _ in 0..100 {
+        pair.run(Duration::from_millis(20));
+        for event in pair.events(Side::Server) {
+            if let Event::Readable { connection, stream } = event {
+                got.extend(pair.messages(Side::Server, connection, stream));
+            }
+        }
+    }
+    assert_eq!(got, vec![vec![2; 500]; 4]);
+    let fate = |event: &Event| match event {
+        Event::Message { fate, .. } => Some(*fate),
+        _ => None,
+    };
+    let fates: Vec<_> = pair.events(Side::Client).iter().filter_map(fate).collect();
+    assert_eq!(fates.iter().filter(|fate| **fate == Fate::Undelivered).count(), 4);
+    assert_eq!(fates.iter().filter(|fate| **fate == Fate::Acked).count(), 4);
+}
+
+/// T35: a message of UMTU bytes is sent in exactly one datagram, and one of a byte more is not.
+#[test]
+fn t35_a_message_of_umtu_bytes_takes_one_datagram() {
+    let mut pair = Pair::new(1);
+    let (client, server) = pair.connected();
+    let umtu = pair.call(Side::Client, |e, _| e.umtu(client)).unwrap();
+    let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Unordered));
+    for (size, datagrams) in [(umtu, 1), (umtu + 60, 2)] {
+        pair.run(Duration::from_secs(2));
+        let before = pair.world.machine(pair.client).connection_stats(client).unwrap().packets_sent;
+        pair.send(Side::Client, client, stream, &vec![1; size]);
+        let after = pair.world.machine(pair.client).connection_stats(client).unwrap().packets_sent;
+        assert_eq!(after - before, datagrams, "{size}");
+        pair.run(Duration::from_millis(100));
+        assert_eq!(pair.messages(Side::Server, server, stream).len(), 1);
+    }
+}
+
+/// T47: under saturation each priority gets twice the share of the next.
+#[test]
+fn t47_shares_follow_the_priorities() {
+    let mut pair = Pair::new(1)
+        .link(LinkConfig::perfect().delay(Duration::from_millis(10)).rate(500_000, 60_000));
+    let (client, server) = pair.connected();
+    let streams: Vec<_> = [1, 2, 3]
+        .map(|priority| StreamOptions { priority, ..StreamOptions::one_way(Order::Ordered) })
+        .map(|options| pair.open(Side::Client, client, options))
+        .to_vec();
+    let mut got = [0usize; 3];
+    for _ in 0..400 {
+        for stream in &streams {
+            while pair
+                .call(Side::Client, |e, now| {
+                    e.send(now, client, *stream, vec![1; 10_000], SendOptions::default())
+                })
+                .is_ok()
+            {}
+        }
+        pair.run(Duration::from_millis(25));
+        for (stream, sum) in streams.iter().zip(&mut got) {
+            if let Ok(ReceiveResult::Data(bytes)) =
+                pair.call(Side::Server, |e, now| e.receive(now, server, *stream))
+            {
+                let rest = pair.messages(Side::Server, server, *stream);
+                *sum += bytes.len() + rest.iter().map(Vec::len).sum::<usize>();
+            }
+        }
+    }
+    let ratio = |a: usize, b: usize| a as f64 / b as f64;
+    assert!((1.6..2.4).contains(&ratio(got[0], got[1])), "{got:?}");
+    assert!((1.6..2.4).contains(&ratio(got[1], got[2])), "{got:?}");
+}
+
 /// T44, T45: a receiver that does not read stops the sender at the credit; reading sets it going.
 #[test]
 fn t45_credit_runs_out_and_comes_back() {

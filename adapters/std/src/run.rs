@@ -186,6 +186,24 @@ impl<M: DatagramMachine, L: Link> Loop<M, L> {
         self.waker.clone()
     }
 
+    /// For a foreign event loop (T70): when [`Self::run_once`] wants to be called at the latest,
+    /// with zero, though nothing came in; `None` if never. A time in the past means at once. To be
+    /// asked after each [`Self::run_once`], which in turn is due after each use of the machine.
+    ///
+    /// The file descriptor to watch is that of [`Self::link`], for reading and, while
+    /// [`Self::wants_room`], for writing.
+    pub fn deadline(&self) -> Option<Instant> {
+        if self.busy || self.event.is_some() {
+            return Some(Instant::ZERO);
+        }
+        self.future_deadline(self.clock.now())
+    }
+
+    /// For a foreign event loop (T70): whether a datagram waits for room on the link.
+    pub fn wants_room(&self) -> bool {
+        self.pending.is_some()
+    }
+
     /// What this loop has done so far.
     pub fn counts(&self) -> Counts {
         self.counts
@@ -204,16 +222,6 @@ impl<M: DatagramMachine, L: Link> Loop<M, L> {
         let deadline = self.future_deadline(now);
         let first = [deadline, limit].into_iter().flatten().min()?;
         Some(first.saturating_duration_since(now))
-    }
-
-    /// For a foreign loop: whether to wait for room on the link too, because a datagram waits for it.
-    pub fn wants_room(&self) -> bool {
-        self.pending.is_some()
-    }
-
-    /// For a foreign loop: when to call [`Self::run_once`] again even if nothing happens on the link.
-    pub fn deadline(&self) -> Option<Instant> {
-        self.future_deadline(self.clock.now())
     }
 
     /// The machine's deadline. One that is still past after it was told needs room on the link

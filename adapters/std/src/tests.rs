@@ -407,3 +407,37 @@ fn endless_sending_does_not_shut_out_the_rest() {
     assert_eq!(looper.run_once(Some(Duration::ZERO)).expect("a turn"), Turn::TimedOut);
     assert_eq!(looper.counts().waits, 2);
 }
+
+/// T70: a foreign event loop needs the readiness of a descriptor and one timer, and drives many
+/// loops in one thread.
+#[test]
+fn a_foreign_event_loop_drives_two_loops_in_one_thread() {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let clock = Clock::new();
+    let options = Options { clock, ..Options::default() };
+    let any = "127.0.0.1:0".parse().expect("an address");
+    let toy = || Toy { answers: 10, ..Toy::default() };
+    let mut pair = [0, 1].map(|_| Loop::bind(any, &options, toy()).expect("a loop"));
+    let to = address(&pair[1]);
+    pair[0].machine_mut().send(to, b"ball");
+    pair[1].with(|toy, now| toy.deadline = Some(now + Duration::from_millis(5)));
+    let mut told = Vec::new();
+    loop {
+        for looper in &mut pair {
+            looper.run_once(Some(Duration::ZERO)).expect("a turn");
+            told.extend(std::iter::from_fn(|| looper.next_event()));
+        }
+        if told.len() >= 22 {
+            break;
+        }
+        let first = pair.iter().filter_map(Loop::deadline).min();
+        let wait = first.map_or(Duration::from_secs(20), |first| first - clock.now());
+        let mut fds = [0, 1].map(|at: usize| PollFd::new(pair[at].link(), PollFlags::IN));
+        let limit = Timespec::try_from(wait).expect("a time");
+        let ready = poll(&mut fds, Some(&limit)).expect("poll");
+        assert!(ready > 0 || first.is_some(), "nothing came, and nothing was due");
+        assert!(!pair[0].wants_room() && !pair[1].wants_room());
+    }
+    let timeouts = told.iter().filter(|told| matches!(told, Told::Timeout { .. })).count();
+    assert_eq!((told.len(), timeouts), (22, 1));
+}

@@ -103,7 +103,7 @@ impl Connection {
                 self.disconnect(code, 0, &reason, end, cx);
             }
             Stage::Pinging | Stage::Ready if self.closing.ours.is_none() => {
-                let until = later(cx.now, grace);
+                let until = cx.now + grace;
                 let until = self.deadline_of_peer().map_or(until, |theirs| until.min(theirs));
                 self.closing.ours = Some((code, reason, until));
                 self.closing.began = Some(cx.now);
@@ -205,7 +205,7 @@ impl Connection {
         let grace = Duration::from_millis(deadline_ms);
         self.closing.peer = true;
         self.closing.began.get_or_insert(cx.now);
-        let until = later(cx.now, grace);
+        let until = cx.now + grace;
         if self.timers.next_deadline().is_none_or(|ours| until < ours) {
             self.timers.set(Timer::Deadline, Some(until));
         }
@@ -328,7 +328,7 @@ impl Connection {
             next_answer: 1,
             ..Closing::default()
         };
-        self.timers.set(Timer::Deadline, Some(later(now, pto.saturating_mul(stay))));
+        self.timers.set(Timer::Deadline, Some(now + pto.saturating_mul(stay)));
         if stage == Stage::Closing {
             self.arm_repeat();
         }
@@ -391,7 +391,7 @@ impl Connection {
 
     fn arm_repeat(&mut self) {
         let next = REPEATS.get(self.closing.repeats).zip(self.closing.began);
-        let at = next.map(|(ptos, began)| later(began, self.closing.pto.saturating_mul(*ptos)));
+        let at = next.map(|(ptos, began)| began + self.closing.pto.saturating_mul(*ptos));
         self.timers.set(Timer::Repeat, at);
     }
 }
@@ -415,9 +415,4 @@ fn shorten(reason: &str) -> String {
         short.push(character);
     }
     short
-}
-
-#[allow(clippy::arithmetic_side_effects, reason = "the arithmetic of Instant saturates")]
-fn later(at: Instant, wait: Duration) -> Instant {
-    at + wait
 }

@@ -240,7 +240,7 @@ impl Connection {
         connection.started = accepted.opened_at;
         connection.own_id = accepted.zone.own_id;
         connection.zone = Some(accepted.zone);
-        connection.on_parameters(accepted.parameters);
+        connection.on_parameters(accepted.parameters, cx);
         if !connection.path.is_proven() {
             connection.pings.want(true);
         }
@@ -393,7 +393,7 @@ impl Connection {
     }
 
     /// The peer's parameters are known: what waited for them may go.
-    fn on_parameters(&mut self, parameters: Parameters) {
+    fn on_parameters(&mut self, parameters: Parameters, cx: &mut Cx<'_>) {
         self.send_credit.on_grant(parameters.connection_credit);
         self.streams.on_parameters(
             parameters.two_way_streams,
@@ -403,6 +403,13 @@ impl Connection {
         self.peer_parameters = parameters;
         let keys: Vec<StreamKey> = self.streams.keys().collect();
         for key in keys {
+            let Self { streams, fates, .. } = self;
+            let Some(stream) = streams.get_mut(key) else { continue };
+            let id = stream.id;
+            if let Some(half) = stream.send.as_mut() {
+                half.drop_larger(parameters.message_max, fates);
+            }
+            self.tell_fates(id, cx);
             self.wake_stream(key);
         }
     }

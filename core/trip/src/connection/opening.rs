@@ -316,7 +316,8 @@ impl Connection {
             seal: SealKey::new(start.aead.as_ref(), cipher, &split.client_to_server, 0),
             open: OpenKey::new(start.aead.as_ref(), cipher, &split.server_to_client),
         });
-        self.path = super::path::PeerPath::proven(path);
+        // The client does not pin its own address: it may change under it.
+        self.path = super::path::PeerPath::proven(Path::to(path.remote));
         self.stage = Stage::Pinging;
         // Only an answer to a single OPEN tells which one it answers.
         if opening.repeats.sent == 1
@@ -326,7 +327,7 @@ impl Connection {
         }
         self.started = opening.first_sent.unwrap_or(self.started);
         self.pings.want(true);
-        self.on_parameters(parameters);
+        self.on_parameters(parameters, cx);
         self.arm_idle(cx.now);
     }
 }

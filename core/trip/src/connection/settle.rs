@@ -67,6 +67,7 @@ impl Connection {
         self.spurious = self.spurious.saturating_add(outcome.spurious);
         if outcome.ack_eliciting {
             self.pto.on_ack();
+            self.probes = 0;
             self.own_data_acked = true;
         }
         for frame in acked.drain(..) {

@@ -137,7 +137,8 @@ impl Connection {
     fn build_packet(&mut self, out: &mut Vec<u8>, size: usize, cx: &mut Cx<'_>) -> Option<usize> {
         let may_send = self.may_send(size);
         let ack_wanted = self.received.is_ack_wanted();
-        if !(ack_wanted && self.path.allows(size)) && !(may_send && self.has_eliciting()) {
+        let due = (ack_wanted && self.path.allows(size)) || (may_send && self.has_eliciting());
+        if !due {
             return None;
         }
         let number = self.begin_number(cx);
@@ -157,7 +158,8 @@ impl Connection {
             self.put_control(out, &mut packet, cx);
             self.put_streams(out, &mut packet, cx);
         }
-        if !packet.eliciting && !(packet.ack && ack_wanted) {
+        let useful = packet.eliciting || (packet.ack && ack_wanted);
+        if !useful {
             out.truncate(start);
             return None;
         }

@@ -280,6 +280,24 @@ impl SendHalf {
         self.lost.clear();
     }
 
+    /// Drops messages that were handed in before the peer's limit was known and are above it.
+    pub(crate) fn drop_larger(&mut self, limit: u64, fates: &mut Fates) {
+        if self.id.order() == Order::Bytes {
+            return;
+        }
+        let unbegun = self.queue.iter_mut().filter(|m| !m.is_begun() && m.state == State::Live);
+        for message in unbegun {
+            let len = u64::try_from(message.data.len()).unwrap_or(u64::MAX);
+            if len > limit {
+                fates.push((message.token, Fate::Undelivered));
+                self.buffered = self.buffered.saturating_sub(len);
+                message.data.clear();
+                message.size = 0;
+                message.state = State::Settled;
+            }
+        }
+    }
+
     /// The peer granted more; returns whether it was news. Grants never shrink (R-CREDIT-2).
     pub(crate) fn on_credit(&mut self, limit: u64) -> bool {
         let news = limit > self.limit;
