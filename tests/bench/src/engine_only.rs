@@ -3,13 +3,13 @@
 //! what profilers are pointed at.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tripline::{Config, Endpoint, Event, SecretKey};
 use tripline_sansio::{DatagramMachine, Ecn, Path, Seed, Transmit};
 
 use crate::tripline_peer::{Shape, Sink, Source, transport, with_suite};
-use crate::workload::{Failure, Workload, thread_cpu};
+use crate::workload::{Failure, Workload};
 
 /// How long a datagram is under way; a turn of the virtual clock.
 const ONE_WAY: Duration = Duration::from_micros(100);
@@ -22,9 +22,9 @@ pub struct Costs {
     pub sent: u64,
     /// Datagrams that the server sent.
     pub answered: u64,
-    /// Processor time spent in the client and its application.
+    /// Time spent in the client and its application.
     pub client: Duration,
-    /// Processor time spent in the server and its application.
+    /// Time spent in the server and its application.
     pub server: Duration,
     /// Payload bytes.
     pub bytes: u64,
@@ -71,7 +71,7 @@ impl Node {
 
     /// Takes what the other side sent.
     fn receive(&mut self, now: tripline_sansio::Instant, from: &mut Self) {
-        let begun = thread_cpu();
+        let begun = Instant::now();
         let mut rest = from.out.as_mut_slice();
         for train in from.trains.drain(..) {
             let (bytes, after) = rest.split_at_mut(train.len);
@@ -84,7 +84,7 @@ impl Node {
         if self.endpoint.poll_timeout().is_some_and(|deadline| deadline <= now) {
             self.endpoint.handle_timeout(now);
         }
-        self.spent += thread_cpu().saturating_sub(begun);
+        self.spent += begun.elapsed();
     }
 
     /// Lets the application have its events, then collects what there is to send.
@@ -93,7 +93,7 @@ impl Node {
         now: tripline_sansio::Instant,
         mut on_event: impl FnMut(&mut Endpoint, Event) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let begun = thread_cpu();
+        let begun = Instant::now();
         while let Some(event) = self.endpoint.poll_event() {
             on_event(&mut self.endpoint, event)?;
         }
@@ -101,7 +101,7 @@ impl Node {
             self.datagrams += train.segments() as u64;
             self.trains.push(train);
         }
-        self.spent += thread_cpu().saturating_sub(begun);
+        self.spent += begun.elapsed();
         Ok(())
     }
 }
@@ -111,8 +111,9 @@ pub fn run(work: &Workload, shape: Shape) -> Result<Costs, Failure> {
     let identity = SecretKey::generate(&mut Seed::from_number(1).random("identity"));
     let key = identity.public_key();
     let address = SocketAddr::from(([127, 0, 0, 1], 2));
-    let config =
-        |config: Config| with_suite(Config { transport: transport(shape), ..config }, work.suite);
+    let config = |config: Config| {
+        with_suite(Config { transport: transport(work, shape), ..config }, work.suite)
+    };
     let mut client =
         Node::new(config(Config::client()), "client", SocketAddr::from(([127, 0, 0, 1], 1)));
     let mut server = Node::new(config(Config::public_server(identity)), "server", address);
