@@ -111,8 +111,9 @@ pub fn run(work: &Workload, shape: Shape) -> Result<Costs, Failure> {
     let identity = SecretKey::generate(&mut Seed::from_number(1).random("identity"));
     let key = identity.public_key();
     let address = SocketAddr::from(([127, 0, 0, 1], 2));
-    let config =
-        |config: Config| with_suite(Config { transport: transport(shape), ..config }, work.suite);
+    let config = |config: Config| {
+        with_suite(Config { transport: transport(work, shape), ..config }, work.suite)
+    };
     let mut client =
         Node::new(config(Config::client()), "client", SocketAddr::from(([127, 0, 0, 1], 1)));
     let mut server = Node::new(config(Config::public_server(identity)), "server", address);

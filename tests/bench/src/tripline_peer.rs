@@ -98,7 +98,7 @@ fn serve(
     address: Sender<SocketAddr>,
 ) -> Result<Side, Failure> {
     let begun = Instant::now();
-    let config = Config { transport: transport(shape), ..Config::public_server(identity) };
+    let config = Config { transport: transport(work, shape), ..Config::public_server(identity) };
     let mut looper = looper(with_suite(config, work.suite))?;
     address.send(looper.link().local_addr()?)?;
     let mut sink = Sink::default();
@@ -138,7 +138,7 @@ fn send(
     address: Receiver<SocketAddr>,
 ) -> Result<Side, Failure> {
     let server = address.recv()?;
-    let config = Config { transport: transport(shape), ..Config::client() };
+    let config = Config { transport: transport(work, shape), ..Config::client() };
     let mut looper = looper(with_suite(config, work.suite))?;
     let begun = Instant::now();
     let mut source = looper.with(|endpoint, now| Source::connect(endpoint, now, server, key))?;
@@ -272,11 +272,11 @@ impl Sink {
     }
 }
 
-/// Room for a few bandwidth-delay products of loopback, as quinn's defaults have it.
-pub fn transport(shape: Shape) -> TransportConfig {
+/// How both sides' connections behave.
+pub fn transport(work: &Workload, shape: Shape) -> TransportConfig {
     TransportConfig {
-        stream_credit: 4 << 20,
-        connection_credit: 8 << 20,
+        stream_credit: work.credit,
+        connection_credit: work.credit.saturating_mul(2),
         send_buffer: 8 << 20,
         datagram_size: shape.datagram,
         ..TransportConfig::default()
@@ -295,10 +295,11 @@ fn looper(config: Config) -> Result<Loop<Endpoint>, Failure> {
     Ok(Loop::bind((Ipv4Addr::LOCALHOST, 0).into(), &options, endpoint)?)
 }
 
-/// Runs until the peer has answered the close, or was given long enough to.
+/// Runs until the peer has answered the close, or was given long enough to. That the connection is
+/// gone is no event, so the loop is asked again and again.
 fn take_leave(looper: &mut Loop<Endpoint>) -> Result<(), Failure> {
     while looper.machine().connections() > 0 {
-        looper.run_once(Some(STUCK))?;
+        looper.run_once(Some(Duration::from_millis(2)))?;
     }
     Ok(())
 }

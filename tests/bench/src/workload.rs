@@ -53,6 +53,8 @@ pub struct Workload {
     pub bytes: u64,
     /// How packets are sealed.
     pub suite: Suite,
+    /// Credit of our own stream and half that of its connection, in bytes.
+    pub credit: u64,
     /// Whether peers print counters of their own to standard error.
     pub stats: bool,
 }
