@@ -1,6 +1,5 @@
 //! The command line of tripline.
 #![forbid(unsafe_code)]
-#![forbid(unsafe_code)]
 
 mod demo;
 mod figures;
