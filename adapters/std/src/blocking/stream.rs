@@ -208,6 +208,11 @@ impl Stream {
         }
     }
 
+    /// What is known so far of the messages handed in; never waits.
+    pub fn progress(&self) -> Settled {
+        lock(&self.cell.state).settled
+    }
+
     fn only_bytes(&self) -> io::Result<()> {
         if self.cell.id.order() == Order::Bytes {
             return Ok(());

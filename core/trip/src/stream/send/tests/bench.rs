@@ -100,7 +100,7 @@ impl Bench {
         Self {
             id,
             half: SendHalf::new(id, stream_limit),
-            credit: SendCredit::new(connection_limit),
+            credit: granted(connection_limit),
             recv: RecvHalf::new(order, MESSAGE_MAX),
             fates: Fates::new(),
             promises: Vec::new(),
@@ -546,4 +546,11 @@ impl Bench {
         }
         assert!(empty >= empty_acked || !finished, "{empty} of {empty_acked} empty messages");
     }
+}
+
+/// A credit of `limit` bytes, all of it unused.
+fn granted(limit: u64) -> SendCredit {
+    let mut credit = SendCredit::default();
+    credit.on_grant(limit);
+    credit
 }
