@@ -2,7 +2,7 @@
 
 use tripline::{Code, Config, Event, Order, SendOptions, State, StreamOptions};
 use tripline_sansio::Duration;
-use tripline_sim::LinkConfig;
+use tripline_sim::{LinkConfig, Verdict};
 use tripline_tests::{Pair, Side, identity};
 
 /// R-CLOSE-2, PROTOCOL.md §2.5: the packet that acknowledged a side's first DATA left the shorter
@@ -138,4 +138,48 @@ fn a_probe_timeout_that_an_ack_makes_due_fires_in_the_same_turn() {
         4, 0, 194, 96, 192, 0, 0, 0, 83, 0, 76, 28, 64, 0, 0, 0, 19, 0, 16, 4, 147, 0, 0, 0, 196,
         0, 146, 224, 132, 0, 2, 192, 147, 0, 1, 24,
     ]);
+}
+
+/// R-CHAL-2, PROTOCOL.md §9: a copier on the path that delivers the CHALLENGE first, from an
+/// address of its own, may not draw the client's packets there.
+#[test]
+fn a_challenge_from_a_foreign_address_does_not_lead_astray() {
+    let mut pair = Pair::new(6);
+    let copied = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+    let copy = copied.clone();
+    pair.world.add_tap(move |packet| {
+        if packet.bytes.first() == Some(&0x02) {
+            *copy.borrow_mut() = packet.bytes.to_vec();
+        }
+    });
+    let client = pair.connect();
+    pair.run(Duration::from_millis(15));
+    assert!(!copied.borrow().is_empty(), "the CHALLENGE is on its way");
+    let foreign = std::net::SocketAddr::from(([10, 6, 6, 6], 666));
+    let ecn = tripline_sim::Ecn::NotEct;
+    pair.world.inject(Duration::ZERO, foreign, pair.client, ecn, &copied.borrow());
+    pair.run(Duration::from_secs(2));
+    assert_eq!(pair.state(Side::Client, client), Some(State::Ready));
+}
+
+/// PROTOCOL.md §2.5: a server whose only ack-eliciting packet (a PONG) was lost, while its ACKs
+/// were acknowledged, took the client for one that cannot hear, and gave up after 15 s.
+#[test]
+fn an_acknowledged_ack_proves_that_the_peer_hears() {
+    let mut pair = Pair::new(7);
+    let mut pongs = 0;
+    // The server's first DATA, with the PONG, is lost; all else arrives.
+    pair.world.add_rule(move |packet| {
+        let data = packet.source.port() == 2222 && packet.bytes[0] >= 0x80;
+        pongs += u32::from(data);
+        if data && pongs == 1 { Verdict::Drop } else { Verdict::Pass }
+    });
+    let client = pair.connect();
+    let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Ordered));
+    for _ in 0..5 {
+        pair.send(Side::Client, client, stream, &[3; 4_000]);
+        pair.run(Duration::from_millis(60));
+    }
+    pair.run(Duration::from_secs(25));
+    assert_eq!(pair.state(Side::Client, client), Some(State::Ready), "{}", pair.explain());
 }

@@ -143,6 +143,16 @@ impl Opening {
         Path::to(self.start.addresses.get(self.next_address).copied().unwrap_or(nowhere))
     }
 
+    /// Where the latest OPEN went.
+    fn latest_remote(&self) -> SocketAddr {
+        let addresses = &self.start.addresses;
+        let latest = match self.next_address.checked_sub(1) {
+            Some(index) => addresses.get(index),
+            None => addresses.last(),
+        };
+        latest.copied().unwrap_or(self.path().remote)
+    }
+
     pub(super) fn state(&self) -> State {
         if self.challenged.is_some() {
             State::Challenged
@@ -316,8 +326,11 @@ impl Connection {
             seal: SealKey::new(start.aead.as_ref(), cipher, &split.client_to_server, 0),
             open: OpenKey::new(start.aead.as_ref(), cipher, &split.server_to_client),
         });
-        // The client does not pin its own address: it may change under it.
-        self.path = super::path::PeerPath::proven(Path::to(path.remote));
+        // A copier can send the CHALLENGE from anywhere: only an address that we chose counts. The
+        // client does not pin its own address: it may change under it.
+        let known = start.addresses.contains(&path.remote);
+        let remote = if known { path.remote } else { opening.latest_remote() };
+        self.path = super::path::PeerPath::proven(Path::to(remote));
         self.stage = Stage::Pinging;
         // Only an answer to a single OPEN tells which one it answers.
         if opening.repeats.sent == 1
