@@ -1,7 +1,7 @@
 //! `tripline demo`: a client and a server, each with its own socket and threads, over loopback.
 //!
-//! Goes through what the transport does for a living: a handshake, bulk, many small requests, a burst
-//! nobody waits for. All figures come from counters and clocks of this run.
+//! Goes through what the transport does for a living: a handshake, bulk, many small requests, a
+//! burst nobody waits for. All figures come from counters and clocks of this run.
 
 mod report;
 mod server;

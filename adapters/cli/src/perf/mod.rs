@@ -1,7 +1,7 @@
 //! `tripline perf`: throughput between two programs, or between two threads of one.
 //!
-//! The client sends messages of one size on some streams for some time; the server reads and forgets
-//! them. What counts is what the server has acknowledged.
+//! The client sends messages of one size on some streams for some time; the server reads and
+//! forgets them. What counts is what the server has acknowledged.
 
 mod client;
 mod report;

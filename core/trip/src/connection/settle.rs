@@ -68,7 +68,9 @@ impl Connection {
         if outcome.ack_eliciting {
             self.pto.on_ack();
             self.probes = 0;
-            self.own_data_acked = true;
+            if !core::mem::replace(&mut self.own_data_acked, true) {
+                self.arm_idle(now);
+            }
         }
         for frame in acked.drain(..) {
             self.on_frame_acked(frame, cx);
