@@ -83,7 +83,7 @@ fn measure(volume: &Volume, talk: bool) -> Result<Report, CliError> {
     let client = Client::bind(loopback, config, &Options::default())
         .map_err(while_doing("the client's socket"))?;
     let options = ConnectOptions::to(server_key.public_key());
-    let connection = client.connect(address, options).map_err(while_doing("connecting"))?;
+    let connection = client.connect(address, options)?;
     let handshake = handshake(&connection, &client_key)?;
     if talk {
         println!("{handshake}");

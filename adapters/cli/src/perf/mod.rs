@@ -116,8 +116,7 @@ pub(crate) fn run(args: &Args) -> Result<(), CliError> {
             let client = Client::new(Config { transport: transport(), ..Config::client() })
                 .map_err(while_doing("the socket"))?;
             let options = ConnectOptions::to(address.key);
-            let connection =
-                client.connect(address.target(), options).map_err(while_doing("connecting"))?;
+            let connection = client.connect(address.target(), options)?;
             print(&client::send(&connection, &load.load(), talk(load.json))?, load.json)
         }
         Mode::Local { load } => print(&local(&load.load(), talk(load.json))?, load.json),
@@ -159,9 +158,7 @@ fn local(load: &Load, progress: impl Fn(&str)) -> Result<Summary, CliError> {
     let config = Config { transport: transport(), ..Config::client() };
     let client =
         Client::bind(loopback, config, &Options::default()).map_err(while_doing("the socket"))?;
-    let connection = client
-        .connect(address.target(), ConnectOptions::to(address.key))
-        .map_err(while_doing("connecting"))?;
+    let connection = client.connect(address.target(), ConnectOptions::to(address.key))?;
     let cpu = cpu_time();
     let mut summary = client::send(&connection, load, progress)?;
     let received = server.join().map_err(|_| "the server panicked")??;
