@@ -61,7 +61,8 @@ fn t05_no_answer_amplifies() {
     assert!(first(CHALLENGE).unwrap() < first(OPEN).unwrap());
 }
 
-/// R-CHAL-1, R-OPEN-2: the same OPEN again gets the same CHALLENGE, byte for byte, where it came from.
+/// R-CHAL-1, R-OPEN-2: the same OPEN again gets the same CHALLENGE, byte for byte, where it came
+/// from.
 #[test]
 fn r_chal_1_the_same_open_gets_the_same_challenge() {
     let mut server = server(Config::public_server(identity("server")));
@@ -79,7 +80,8 @@ fn r_chal_1_the_same_open_gets_the_same_challenge() {
     assert_eq!(server.connections(), 0, "an OPEN makes no connection");
 }
 
-/// T27: the whole capture of an old connection, replayed to both sides of a new one, changes nothing.
+/// T27: the whole capture of an old connection, replayed to both sides of a new one, changes
+/// nothing.
 #[test]
 fn t27_an_old_capture_never_reaches_a_new_connection() {
     let mut pair = Pair::new(3);

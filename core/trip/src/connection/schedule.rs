@@ -22,6 +22,8 @@ struct Level {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Schedule {
     levels: [Level; LEVELS as usize],
+    /// How many streams wait, in all levels together: asked for several times a packet.
+    waiting: usize,
     /// The pass of the level that was served last: where a level that wakes begins.
     now: u64,
 }
@@ -29,7 +31,7 @@ pub(crate) struct Schedule {
 impl Schedule {
     /// Whether no stream wants to send.
     pub(crate) fn is_empty(&self) -> bool {
-        self.levels.iter().all(|level| level.waiting.is_empty())
+        self.waiting == 0
     }
 
     /// A stream wants to send. The caller sees to it that no stream is in twice.
@@ -43,16 +45,22 @@ impl Schedule {
             level.pass = level.pass.max(now);
         }
         level.waiting.push_back(key);
+        self.waiting = self.waiting.saturating_add(1);
     }
 
     /// Takes out the stream whose turn it is, with its priority.
     pub(crate) fn pop(&mut self) -> Option<(StreamKey, u8)> {
+        if self.waiting == 0 {
+            return None;
+        }
         let (priority, level) = (0u8..)
             .zip(self.levels.iter_mut())
             .filter(|(_, level)| !level.waiting.is_empty())
             .min_by_key(|(_, level)| level.pass)?;
+        let key = level.waiting.pop_front()?;
         self.now = level.pass;
-        Some((level.waiting.pop_front()?, priority))
+        self.waiting = self.waiting.saturating_sub(1);
+        Some((key, priority))
     }
 
     /// A stream of this priority sent `bytes`.
