@@ -100,8 +100,8 @@ impl RttEstimator {
     }
 
     /// How long after it was sent a packet counts as lost if a later one was acknowledged: so many
-    /// eighths ([`TIME_THRESHOLD_EIGHTHS`], or more on paths that reorder) of the larger of smoothed
-    /// and latest, at least 1 ms (RFC 9002 §6.1.2).
+    /// eighths ([`TIME_THRESHOLD_EIGHTHS`], or more on paths that reorder) of the larger of
+    /// smoothed and latest, at least 1 ms (RFC 9002 §6.1.2).
     pub(crate) fn loss_delay(&self, eighths: u32) -> Duration {
         let rtt = self.summary.smoothed.max(self.summary.latest);
         (rtt.saturating_mul(eighths) / 8).max(GRANULARITY)

@@ -342,7 +342,7 @@ fn sides_that_disagree_do_not_finish() {
     }
 }
 
-/// T12, PROTOCOL.md §2.2: a suite with a pre-shared key is not finished without it, by neither side.
+/// T12, PROTOCOL.md §2.2: without the pre-shared key neither side finishes a suite that has one.
 #[test]
 fn t12_without_the_pre_shared_key_there_is_no_last_message() {
     for suite in suites().filter(|suite| suite.psk) {
