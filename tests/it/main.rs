@@ -6,6 +6,8 @@ mod attack;
 mod close;
 mod handshake;
 mod hello;
+mod properties;
+mod regressions;
 mod schedule;
 mod supply;
 mod tidy;

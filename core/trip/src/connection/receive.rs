@@ -358,6 +358,7 @@ impl Connection {
             .collect();
         for key in waiting {
             self.wake_stream(key);
+            self.list_control(key);
         }
     }
 }

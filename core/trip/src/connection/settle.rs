@@ -69,6 +69,7 @@ impl Connection {
             self.pto.on_ack();
             self.probes = 0;
             if !core::mem::replace(&mut self.own_data_acked, true) {
+                // From now on the limit is the agreed one, not that of a half-proven connection.
                 self.arm_idle(now);
             }
         }

@@ -351,7 +351,9 @@ impl Connection {
         if packet.space(out) < ROOM {
             return false;
         }
-        let Some(stream) = self.streams.get_mut(key) else { return true };
+        // A frame of any kind opens a stream: an early one waits for the peer's limit (R-STREAM-1).
+        let early = self.streams.get(key).is_none_or(|stream| !self.streams.may_send(stream.id));
+        let Some(stream) = self.streams.get_mut(key).filter(|_| !early) else { return true };
         let id = stream.id;
         if let Some(recv) = stream.recv.as_mut() {
             let stop = match recv.stop {
