@@ -15,8 +15,8 @@ use std::sync::mpsc::{Sender, SyncSender};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use tripline::{
-    Code, ConnectOptions, ConnectionHandle, ConnectionStats, Event, Fate, Incoming, OpenError,
-    PublicKey, Side, State, StreamId, StreamOptions, Target,
+    By, Code, ConnectOptions, ConnectionHandle, ConnectionStats, Event, Fate, Incoming, LostCause,
+    OpenError, PublicKey, Side, State, StreamId, StreamOptions, Target,
 };
 use tripline_sansio::Instant;
 
@@ -306,6 +306,11 @@ impl Driver {
         let mut state = lock(&cell.state);
         state.end = Some(error.clone());
         state.undelivered = *undelivered;
+        // If it was the peer who said so, it need not be told: our answer went out with this turn.
+        state.over = matches!(
+            &error,
+            Error::Closed { by: By::Peer, .. } | Error::Lost(LostCause::Peer { .. })
+        );
         drop(state);
         cell.changed.notify_all();
         conn.end = Some(error);

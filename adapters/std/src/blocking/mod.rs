@@ -26,7 +26,6 @@ use crate::{Counts, Loop, Options, UdpLink, os_seed};
 use cell::{Accept, Command, Inbox, Progress, Shared, lock, wait};
 use driver::Driver;
 use std::fmt;
-use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::mpsc::{channel, sync_channel};
 use std::sync::{Arc, Condvar, Mutex};
@@ -345,6 +344,6 @@ fn start(
     });
     let driver = Driver::new(looper, Arc::clone(&shared), screen);
     let thread = std::thread::Builder::new().name("tripline".into());
-    thread.spawn(move || driver.run()).map_err(io::Error::from)?;
+    thread.spawn(move || driver.run())?;
     Ok(Arc::new(User { shared }))
 }

@@ -198,17 +198,17 @@ impl Bench {
         let mut frames = Frames::new(&packet.bytes);
         while let Some(frame) = frames.next().expect("the frames can be read") {
             match frame {
-                Frame::Stream(frame) => drop(
-                    self.recv
-                        .on_stream(frame.offset, frame.payload, frame.aligned, frame.fin)
-                        .unwrap_or_else(|broken| panic!("{broken:?} in {frame:?}")),
-                ),
+                Frame::Stream(frame) => {
+                    let StreamFrame { offset, payload, aligned, fin, .. } = frame;
+                    let effect = self.recv.on_stream(offset, payload, aligned, fin);
+                    let _ = effect.unwrap_or_else(|broken| panic!("{broken:?} in {frame:?}"));
+                }
                 Frame::Skip(skip) => skip.ranges().for_each(|range| {
                     let effect = self.recv.on_skip(range.clone());
                     let _ = effect.unwrap_or_else(|broken| panic!("{broken:?} in SKIP {range:?}"));
                 }),
                 Frame::CloseStream { code, final_offset, .. } => {
-                    drop(self.recv.on_close(code, final_offset).expect("CLOSE_STREAM is right"))
+                    let _ = self.recv.on_close(code, final_offset).expect("CLOSE_STREAM is right");
                 }
                 other => panic!("{other:?}"),
             }

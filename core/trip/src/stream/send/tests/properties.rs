@@ -61,7 +61,9 @@ fn run(order: Order, stream: u64, connection: u64, ops: &[Op]) {
     for op in ops {
         match *op {
             Op::Push { size, reliability, may_expire } => bench.push(size, reliability, may_expire),
-            Op::Packet { space } => drop(bench.packet(space)),
+            Op::Packet { space } => {
+                bench.packet(space);
+            }
             Op::Deliver { among, again } => bench.deliver_some(among, again),
             Op::Ack { among } => bench.ack_some(among),
             Op::Lose { among } => bench.lose_some(among),
