@@ -321,7 +321,8 @@ fn tests_are_told_from_the_rest() {
     let field = "struct A {\n    #[cfg(test)]\n    b: Vec<u8>,\n    c: u8,\n}\nfn d() {}\n";
     let shipped = Source::new("core/x/src/y.rs", field).shipped();
     assert_eq!(shipped, "struct A {\n\n\n    c: u8,\n}\nfn d() {}\n");
-    let value = "fn d() {\n    e(A {\n        #[cfg(test)]\n        b: f(1, {\n2\n}),\n        c,\n    });\n}\n";
+    let value = "fn d() {\n    e(A {\n        #[cfg(test)]\n        b: f(1, {\n2\n}),\n        \
+                 c,\n    });\n}\n";
     let shipped = Source::new("core/x/src/y.rs", value).shipped();
     assert_eq!(shipped, "fn d() {\n    e(A {\n\n\n\n\n        c,\n    });\n}\n");
 }

@@ -63,7 +63,8 @@ struct LoadArgs {
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     duration: Duration,
     /// How many streams to send on at once.
-    #[arg(long, default_value_t = 1, value_parser = RangedU64ValueParser::<u64>::new().range(1..=STREAMS_MAX))]
+    #[arg(long, default_value_t = 1)]
+    #[arg(value_parser = RangedU64ValueParser::<u64>::new().range(1..=STREAMS_MAX))]
     streams: u64,
     /// How large each message is, for example 64KiB; at most 4MiB.
     #[arg(long, default_value = "64KiB", value_parser = parse_message_size)]

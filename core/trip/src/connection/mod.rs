@@ -28,7 +28,7 @@ use crate::config::TransportConfig;
 use crate::crypto::{OpenKey, PublicKey, ReplayWindow, SealKey};
 use crate::error::Phase;
 use crate::event::Event;
-use crate::handle::{ConnectionHandle, MessageToken};
+use crate::handle::ConnectionHandle;
 use crate::stats::ConnectionStats;
 use crate::stream::send::{Fates, SendCredit};
 use crate::wire::{DATA_OVERHEAD_LONG, Parameters, Side, StreamId, Violation};

@@ -40,12 +40,18 @@ pub(crate) struct SealKey {
     key: Key,
     /// The lowest number that may still be used.
     next: u64,
+    sealed: u64,
 }
 
 impl SealKey {
     /// The key of these bytes, for numbers from `next` on: a new zone counts on (R-DATA-2).
     pub(crate) fn new(aead: &dyn Aead, cipher: Cipher, bytes: &[u8; 32], next: u64) -> Self {
-        Self { key: Key::new(aead, cipher, bytes), next }
+        Self { key: Key::new(aead, cipher, bytes), next, sealed: 0 }
+    }
+
+    /// How many packets this key has sealed (§5.3 limits them).
+    pub(crate) const fn sealed(&self) -> u64 {
+        self.sealed
     }
 
     /// Encrypts `text` in place; returns the tag that goes behind it. R-DATA-1: the header as sent
@@ -63,6 +69,7 @@ impl SealKey {
             return Err(SealError);
         }
         self.next = number.saturating_add(1);
+        self.sealed = self.sealed.saturating_add(1);
         Ok(self.key.ready.seal(number, header, text))
     }
 
