@@ -4,6 +4,7 @@
 
 mod attack;
 mod close;
+mod determinism;
 mod handshake;
 mod hello;
 mod properties;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use tripline_sim::script;
 
 /// How many scripts are played.
-const CASES: u32 = 300;
+const CASES: u32 = 1_000;
 
 fn config() -> ProptestConfig {
     ProptestConfig {
@@ -35,7 +35,7 @@ proptest! {
     /// whatever the schedule; every message has one fate, every event its place; and then it is
     /// quiet.
     #[test]
-    fn promises_are_kept_whatever_happens(script in any_script(150)) {
+    fn promises_are_kept_whatever_happens(script in any_script(200)) {
         script::run(&script);
     }
 }

@@ -129,7 +129,11 @@ impl Player {
         loop {
             let left = deadline.saturating_duration_since(self.world.now());
             if let Err(busy) = self.world.run_until_quiet(QUIET, left) {
-                panic!("it never gets quiet: {busy}");
+                let stats = [0, 1].map(|side| {
+                    let handle = self.judge.parties[side].handle;
+                    handle.and_then(|handle| self.machine(side).connection_stats(handle))
+                });
+                panic!("it never gets quiet: {busy}; {stats:#?}");
             }
             self.pump();
             let mut moved = false;

@@ -168,6 +168,7 @@ impl Connection {
         if may_send {
             self.put_control(out, &mut packet, cx);
             self.put_streams(out, &mut packet, cx);
+            self.put_probe(out, &mut packet, cx);
         }
         let useful = packet.eliciting || (packet.ack && ack_wanted);
         if !useful {
@@ -284,6 +285,15 @@ impl Connection {
             if let Some(stream) = self.streams.get_mut(key) {
                 stream.control_listed = false;
             }
+        }
+    }
+
+    /// What seemed to wait may not go (for want of credit, or it was given up): a probe sends
+    /// something all the same (RFC 9002 §6.2.4), or what was lost before it would never show.
+    fn put_probe(&mut self, out: &mut Vec<u8>, packet: &mut Packet, cx: &mut Cx<'_>) {
+        if self.probes > 0 && !packet.eliciting && self.last_eliciting < self.probed_at {
+            self.pings.want(false);
+            self.put_pings(out, packet, cx);
         }
     }
 

@@ -42,10 +42,9 @@ impl SendHalf {
     /// Sends a piece again that may have been lost, as a probe: only what is reliable.
     pub(crate) fn probe(&mut self, piece: Piece) {
         let range = piece.range();
-        let reliable = self
-            .queue
-            .get(self.first_in(&range))
-            .is_some_and(|message| message.reliability == Reliability::Reliable);
+        let reliable = self.queue.get(self.first_in(&range)).is_some_and(|message| {
+            message.reliability == Reliability::Reliable && message.state == State::Live
+        });
         if self.is_closed() {
             return;
         }
