@@ -9,7 +9,6 @@ mod handshake;
 mod hello;
 mod properties;
 mod regressions;
-mod schedule;
 mod supply;
 mod tidy;
 mod transfer;

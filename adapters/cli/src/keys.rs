@@ -10,8 +10,8 @@ use tripline::SecretKey;
 /// Arguments of `keygen`.
 #[derive(clap::Args)]
 pub(crate) struct KeygenArgs {
-    /// Where the secret key goes, readable by its owner only; stdout if left out. An existing file is
-    /// never overwritten.
+    /// Where the secret key goes, readable by its owner only; stdout if left out. An existing file
+    /// is never overwritten.
     file: Option<PathBuf>,
     /// Prints a JSON object.
     #[arg(long)]

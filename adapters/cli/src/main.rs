@@ -17,8 +17,8 @@ use std::process::ExitCode;
 
 /// An encrypted message transport over UDP: demo, keys, pipes, files, measurements.
 ///
-/// Servers are written KEY@HOST:PORT. Exit codes: 0 done, 1 failed (one line on stderr says what), 2
-/// wrong usage.
+/// Servers are written KEY@HOST:PORT. Exit codes: 0 done, 1 failed (one line on stderr says what),
+/// 2 wrong usage.
 #[derive(Parser)]
 #[command(name = "tripline", version)]
 enum Command {

@@ -1,7 +1,7 @@
 //! `tripline demo`: a client and a server, each with its own socket and threads, over loopback.
 //!
-//! Goes through what the transport does for a living: a handshake, bulk, many small requests, a burst
-//! nobody waits for. All figures come from counters and clocks of this run.
+//! Goes through what the transport does for a living: a handshake, bulk, many small requests, a
+//! burst nobody waits for. All figures come from counters and clocks of this run.
 
 mod report;
 mod server;
@@ -83,7 +83,7 @@ fn measure(volume: &Volume, talk: bool) -> Result<Report, CliError> {
     let client = Client::bind(loopback, config, &Options::default())
         .map_err(while_doing("the client's socket"))?;
     let options = ConnectOptions::to(server_key.public_key());
-    let connection = client.connect(address, options).map_err(while_doing("connecting"))?;
+    let connection = client.connect(address, options)?;
     let handshake = handshake(&connection, &client_key)?;
     if talk {
         println!("{handshake}");

@@ -1,7 +1,7 @@
 //! `tripline perf`: throughput between two programs, or between two threads of one.
 //!
-//! The client sends messages of one size on some streams for some time; the server reads and forgets
-//! them. What counts is what the server has acknowledged.
+//! The client sends messages of one size on some streams for some time; the server reads and
+//! forgets them. What counts is what the server has acknowledged.
 
 mod client;
 mod report;
@@ -63,7 +63,8 @@ struct LoadArgs {
     #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
     duration: Duration,
     /// How many streams to send on at once.
-    #[arg(long, default_value_t = 1, value_parser = RangedU64ValueParser::<u64>::new().range(1..=STREAMS_MAX))]
+    #[arg(long, default_value_t = 1)]
+    #[arg(value_parser = RangedU64ValueParser::<u64>::new().range(1..=STREAMS_MAX))]
     streams: u64,
     /// How large each message is, for example 64KiB; at most 4MiB.
     #[arg(long, default_value = "64KiB", value_parser = parse_message_size)]
@@ -116,8 +117,7 @@ pub(crate) fn run(args: &Args) -> Result<(), CliError> {
             let client = Client::new(Config { transport: transport(), ..Config::client() })
                 .map_err(while_doing("the socket"))?;
             let options = ConnectOptions::to(address.key);
-            let connection =
-                client.connect(address.target(), options).map_err(while_doing("connecting"))?;
+            let connection = client.connect(address.target(), options)?;
             print(&client::send(&connection, &load.load(), talk(load.json))?, load.json)
         }
         Mode::Local { load } => print(&local(&load.load(), talk(load.json))?, load.json),
@@ -159,9 +159,7 @@ fn local(load: &Load, progress: impl Fn(&str)) -> Result<Summary, CliError> {
     let config = Config { transport: transport(), ..Config::client() };
     let client =
         Client::bind(loopback, config, &Options::default()).map_err(while_doing("the socket"))?;
-    let connection = client
-        .connect(address.target(), ConnectOptions::to(address.key))
-        .map_err(while_doing("connecting"))?;
+    let connection = client.connect(address.target(), ConnectOptions::to(address.key))?;
     let cpu = cpu_time();
     let mut summary = client::send(&connection, load, progress)?;
     let received = server.join().map_err(|_| "the server panicked")??;

@@ -52,6 +52,11 @@ impl Closing {
         self.ours.is_some() || self.peer
     }
 
+    /// When our own leaving ends at the latest.
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.ours.as_ref().map(|(_, _, until)| *until)
+    }
+
     /// The user may hand in nothing more.
     pub(super) fn takes_no_more(&self) -> bool {
         self.ours.is_some() || self.done
@@ -162,6 +167,13 @@ impl Connection {
         }
     }
 
+    /// The key may not be used any longer (PROTOCOL.md §5.3).
+    pub(super) fn on_key_limit(&mut self, cx: &mut Cx<'_>) {
+        let end = Event::Lost { connection: self.handle, cause: LostCause::KeyLimit };
+        let code = Code::KEY_LIMIT;
+        self.end_with(code, 0, "", end, ConnectError::Cancelled, cx);
+    }
+
     /// The timer `Deadline`: what it means depends on the stage.
     pub(super) fn on_deadline(&mut self, cx: &mut Cx<'_>) {
         match self.stage {
@@ -206,8 +218,9 @@ impl Connection {
         self.closing.peer = true;
         self.closing.began.get_or_insert(cx.now);
         let until = cx.now + grace;
-        // Who has nothing left names no deadline; its own ends it.
-        if deadline_ms > 0 && self.timers.next_deadline().is_none_or(|ours| until < ours) {
+        // A first NOTIFY that says "nothing left" sets no time: the one that did was lost.
+        let sooner = self.timers.next_deadline().is_none_or(|ours| until < ours);
+        if deadline_ms > 0 && sooner {
             self.timers.set(Timer::Deadline, Some(until));
         }
         cx.events.push_back(Event::Leaving {
@@ -379,6 +392,8 @@ impl Connection {
         let bytes = u16::try_from(len).unwrap_or(u16::MAX);
         self.sent.finish(cx.now, super::recovery::sent::Shape { bytes, ..Default::default() });
         self.path.on_sent(len);
+        self.stats.packets_sent = self.stats.packets_sent.saturating_add(1);
+        self.stats.bytes_sent = self.stats.bytes_sent.saturating_add(u64::from(bytes));
         Some(Transmit { path: self.path.path(), ecn: Ecn::NotEct, len, segment_size: len })
     }
 

@@ -98,6 +98,8 @@ struct Challenged {
     server_id: u64,
     parameters: Parameters,
     path: Path,
+    /// When it came.
+    at: Instant,
 }
 
 impl core::fmt::Debug for Start {
@@ -135,6 +137,12 @@ impl Opening {
 
     pub(super) fn deadline(&self) -> Instant {
         self.start.deadline
+    }
+
+    /// Whether a CHALLENGE from there is waited for: only from an address that an OPEN went to, or
+    /// a copier could draw our data to where it likes.
+    fn awaits(&self, path: Path) -> bool {
+        self.challenged.is_none() && self.start.addresses.contains(&path.remote)
     }
 
     /// Where the next OPEN goes.
@@ -250,8 +258,7 @@ impl Connection {
     /// CHALLENGE came. The first that verifies counts; anything else changes nothing but a counter.
     pub(crate) fn on_challenge(&mut self, path: Path, noise: &[u8], cx: &mut Cx<'_>) {
         let bad = &mut self.stats.drops.bad_handshake;
-        let Some(opening) =
-            self.opening.as_deref_mut().filter(|opening| opening.challenged.is_none())
+        let Some(opening) = self.opening.as_deref_mut().filter(|opening| opening.awaits(path))
         else {
             *bad = bad.saturating_add(1);
             return;
@@ -265,7 +272,7 @@ impl Connection {
         }
         match ChallengePayload::parse(&payload) {
             Ok(ChallengePayload::Accept { server_id, parameters }) => {
-                let challenged = Challenged { handshake, server_id, parameters, path };
+                let challenged = Challenged { handshake, server_id, parameters, path, at: cx.now };
                 self.on_accepted(challenged, cx);
             }
             Ok(ChallengePayload::Refuse { code, reason }) => {
@@ -316,7 +323,7 @@ impl Connection {
     /// The keys are known: messages may flow (state PINGING).
     fn establish(&mut self, challenged: Challenged, cx: &mut Cx<'_>) {
         let Some(opening) = self.opening.take() else { return };
-        let Challenged { handshake, server_id, parameters, path } = challenged;
+        let Challenged { handshake, server_id, parameters, path, at } = challenged;
         let Ok(split) = handshake.split() else { return self.fail(ConnectError::Identity, cx) };
         let start = &opening.start;
         let cipher = start.cipher;
@@ -336,7 +343,7 @@ impl Connection {
         if opening.repeats.sent == 1
             && let Some(sent) = opening.first_sent
         {
-            self.rtt.update(cx.now, cx.now - sent, Duration::ZERO, Duration::ZERO);
+            self.rtt.update(cx.now, at - sent, Duration::ZERO, Duration::ZERO);
         }
         self.started = opening.first_sent.unwrap_or(self.started);
         self.pings.want(true);

@@ -20,7 +20,14 @@ use core::ops::Range;
 use tripline_sansio::{Ecn, Transmit};
 
 /// A train is at most this long: the largest UDP payload over IPv4.
-const TRAIN_MAX: usize = 65_507;
+const TRAIN_MAX: usize = DATAGRAM_MAX as usize;
+
+/// And so is a datagram.
+pub(super) const DATAGRAM_MAX: u16 = 65_507;
+
+/// A key seals no more packets than this (RFC 9001 §6.6, for full-sized packets and AES-GCM; one
+/// limit for all ciphers, PROTOCOL.md §5.3). Renewing the key in time has its place here.
+const PACKETS_PER_KEY: u64 = 1 << 23;
 
 /// In less room than this no STREAM frame is begun.
 const STREAM_ROOM_MIN: usize = 32;
@@ -135,6 +142,10 @@ impl Connection {
     /// Appends one packet of at most `size` bytes; `None` if there is nothing to send, or nothing
     /// may be sent now.
     fn build_packet(&mut self, out: &mut Vec<u8>, size: usize, cx: &mut Cx<'_>) -> Option<usize> {
+        if self.zone.as_ref().is_some_and(|zone| zone.seal.sealed() >= PACKETS_PER_KEY) {
+            self.on_key_limit(cx);
+            return None;
+        }
         let may_send = self.may_send(size);
         let ack_wanted = self.received.is_ack_wanted();
         let due = (ack_wanted && self.path.allows(size)) || (may_send && self.has_eliciting());

@@ -1,4 +1,5 @@
 //! What each order delivers, and what closes the connection.
+#![allow(unused_must_use, reason = "most steps are judged by what can be taken after them")]
 
 use super::*;
 use crate::wire::Order::{Bytes as ByteStream, Latest, Ordered, Unordered};
