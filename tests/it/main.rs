@@ -9,6 +9,8 @@ mod handshake;
 mod hello;
 mod properties;
 mod regressions;
+mod rows;
 mod supply;
 mod tidy;
 mod transfer;
+mod violations;

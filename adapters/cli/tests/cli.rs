@@ -233,7 +233,8 @@ fn names_that_are_taken_are_left_alone() {
     assert_eq!(fs::read_to_string(into.file("x (1).bin")).unwrap(), "two");
 }
 
-/// SIGINT to the receiver in the middle of a file leaves nothing behind, and the sender hears of it.
+/// SIGINT to the receiver in the middle of a file leaves nothing behind, and the sender hears of
+/// it.
 #[test]
 fn an_interrupted_file_leaves_nothing_behind() {
     let (from, into) = (Folder::new(), Folder::new());
@@ -275,6 +276,7 @@ fn a_killed_server_is_noticed() {
     assert_fails(&finish(sender), 1, "idle limit");
 }
 
+/// M02, M30, T06, T13: each failure is one line of readable text and a code, a listener's too.
 #[test]
 fn what_goes_wrong_is_said_in_one_line() {
     let (from, into) = (Folder::new(), Folder::new());
