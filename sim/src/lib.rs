@@ -67,6 +67,7 @@ mod network;
 mod pool;
 mod queue;
 mod rule;
+pub mod script;
 #[cfg(test)]
 mod toy;
 mod trace;

@@ -61,7 +61,8 @@ fn t05_no_answer_amplifies() {
     assert!(first(CHALLENGE).unwrap() < first(OPEN).unwrap());
 }
 
-/// R-CHAL-1, R-OPEN-2: the same OPEN again gets the same CHALLENGE, byte for byte, where it came from.
+/// R-CHAL-1, R-OPEN-2: the same OPEN again gets the same CHALLENGE, byte for byte, where it came
+/// from.
 #[test]
 fn r_chal_1_the_same_open_gets_the_same_challenge() {
     let mut server = server(Config::public_server(identity("server")));
@@ -79,7 +80,8 @@ fn r_chal_1_the_same_open_gets_the_same_challenge() {
     assert_eq!(server.connections(), 0, "an OPEN makes no connection");
 }
 
-/// T27: the whole capture of an old connection, replayed to both sides of a new one, changes nothing.
+/// T27: the whole capture of an old connection, replayed to both sides of a new one, changes
+/// nothing.
 #[test]
 fn t27_an_old_capture_never_reaches_a_new_connection() {
     let mut pair = Pair::new(3);
@@ -201,4 +203,54 @@ fn r_hand_1_an_address_that_is_not_proven_gets_three_times_what_it_sent() {
     pair.run(Duration::from_secs(10));
     let (came, went) = *sums.borrow();
     assert!(came > 0 && went > 0);
+}
+
+/// R-HAND-1: after a refusal in XX only the same CONFIRM gets the answer again, and never more
+/// bytes than it has.
+#[test]
+fn r_hand_1_a_refused_confirm_reflects_nothing() {
+    let mut config = Config::public_server(identity("server"));
+    config.server.as_mut().unwrap().screening = tripline::Screening::Ask;
+    let mut pair = Pair::with(1, Config::client(), config);
+    let seen = capture(&mut pair);
+    let connection = pair.connect_with(ConnectOptions::default());
+    pair.wait(Side::Client, |event| matches!(event, Event::ServerKey { .. }).then_some(()));
+    pair.call(Side::Client, |e, now| e.trust(now, connection)).unwrap();
+    let incoming = pair.wait(Side::Server, |event| match event {
+        Event::Incoming(incoming) => Some(incoming.handle),
+        _ => None,
+    });
+    let text = "x".repeat(255);
+    pair.call(Side::Server, |e, now| e.refuse(now, incoming, tripline::Code::REFUSED, &text))
+        .unwrap();
+    pair.wait(Side::Client, |event| matches!(event, Event::Failed { .. }).then_some(()));
+    let packets = seen.borrow().clone();
+    let confirm = packets.iter().find(|(_, bytes)| bytes[0] == 0x04).unwrap().1.clone();
+    let answer = packets.iter().find(|(client, bytes)| !client && bytes[0] >= 0x80).unwrap();
+    assert!(answer.1.len() <= confirm.len(), "{} for {}", answer.1.len(), confirm.len());
+    let victim = Path::to(SocketAddr::from(([10, 9, 9, 9], 9)));
+    let mut forged = confirm[..10].to_vec();
+    let said = pair.call(Side::Server, |e, now| {
+        e.handle_datagram(now, victim, Ecn::NotEct, &mut forged);
+        answers(e, now)
+    });
+    assert!(said.is_empty(), "{} bytes to a stranger", said[0].1.len());
+    let mut again = confirm.clone();
+    let said = pair.call(Side::Server, |e, now| {
+        e.handle_datagram(now, victim, Ecn::NotEct, &mut again);
+        answers(e, now)
+    });
+    assert!(said.len() == 1 && said[0].1 == answer.1);
+}
+
+/// T17: a private server does not show its key to whoever asks.
+#[test]
+fn t17_a_private_server_does_not_answer_xx() {
+    let config = Config::private_server(identity("server"), [identity("client").public_key()]);
+    let client = Config { identity: Some(identity("client")), ..Config::client() };
+    let mut pair = Pair::with(1, client, config);
+    pair.connect_with(ConnectOptions::default());
+    pair.run(Duration::from_secs(11));
+    assert_eq!(pair.world.machine(pair.server).stats().datagrams_sent, 0);
+    assert!(matches!(pair.events(Side::Client)[..], [Event::Failed { .. }]));
 }

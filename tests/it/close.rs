@@ -139,3 +139,57 @@ fn keep_alive_holds_an_idle_connection() {
     let datagrams = pair.world.totals().offered;
     assert!((720..3_000).contains(&datagrams), "{datagrams} in an hour");
 }
+
+/// A leaver that is idle itself waits, within its grace, for what the peer is still sending.
+#[test]
+fn t25_an_idle_leaver_hears_the_peer_out() {
+    let mut pair = Pair::new(1);
+    let (client, server) = pair.connected();
+    let stream = pair.open(Side::Server, server, StreamOptions::one_way(Order::Ordered));
+    for _ in 0..10 {
+        pair.send(Side::Server, server, stream, &[1; 50_000]);
+    }
+    let grace = Duration::from_secs(5);
+    pair.call(Side::Client, |e, now| e.close(now, client, grace, Code::NONE, "")).unwrap();
+    pair.run(Duration::from_secs(2));
+    assert_eq!(pair.messages(Side::Client, client, stream).len(), 10);
+    let events = pair.events(Side::Server);
+    let acked = |e: &&Event| matches!(e, Event::Message { fate: Fate::Acked, .. });
+    assert_eq!(events.iter().filter(acked).count(), 10);
+    assert!(matches!(endings(&events)[..], [Event::Closed { by: By::Peer, .. }]), "{events:?}");
+    let events = pair.events(Side::Client);
+    assert!(matches!(endings(&events)[..], [Event::Closed { by: By::Us, .. }]), "{events:?}");
+}
+
+/// `close(grace)` before the connection is ready still ends it in time, as ours.
+#[test]
+fn a_grace_that_began_while_pinging_holds() {
+    let mut pair = Pair::new(1);
+    let client = pair.connect();
+    let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Ordered));
+    pair.send(Side::Client, client, stream, &[1; 200_000]);
+    let code = Code::application(1);
+    pair.wait(Side::Server, |event| matches!(event, Event::Connected { .. }).then_some(()));
+    assert_eq!(pair.state(Side::Client, client), Some(State::Pinging));
+    let grace = Duration::from_millis(300);
+    pair.call(Side::Client, |e, now| e.close(now, client, grace, code, "")).unwrap();
+    pair.run(Duration::from_secs(5));
+    let events = pair.events(Side::Client);
+    let ours = Event::Closed { connection: client, by: By::Us, code, reason: String::new() };
+    assert_eq!(endings(&events), [&ours]);
+}
+
+/// R-CLOSE-2: once our first DATA is acknowledged the agreed idle limit holds, not the short one.
+#[test]
+fn an_idle_connection_lives_as_long_as_agreed() {
+    let mut pair = Pair::new(1);
+    let (client, server) = pair.connected();
+    pair.run(Duration::from_secs(25));
+    assert_eq!(pair.state(Side::Client, client), Some(State::Ready));
+    assert_eq!(pair.state(Side::Server, server), Some(State::Ready));
+    pair.run(Duration::from_secs(10));
+    assert!(matches!(
+        endings(&pair.events(Side::Client))[..],
+        [Event::Lost { cause: LostCause::Idle, .. }]
+    ));
+}

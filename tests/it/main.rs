@@ -4,9 +4,13 @@
 
 mod attack;
 mod close;
+mod determinism;
 mod handshake;
 mod hello;
-mod schedule;
+mod properties;
+mod regressions;
+mod rows;
 mod supply;
 mod tidy;
 mod transfer;
+mod violations;

@@ -2,7 +2,7 @@
 
 use crate::address::{HostPort, Remote};
 use crate::fail::Fail;
-use crate::units;
+use crate::{demo, perf, units};
 use clap::error::ErrorKind;
 use clap::{ArgAction, Parser, Subcommand};
 use std::path::PathBuf;
@@ -36,6 +36,8 @@ pub(crate) struct Args {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Show a client and a server talking over loopback, with figures.
+    Demo(demo::Args),
     /// Make a secret key and show its public key.
     Keygen(Keygen),
     /// Show the public key of a secret key.
@@ -50,6 +52,8 @@ pub(crate) enum Command {
     Receive(Receive),
     /// Measure round trips to any tripline server.
     Ping(Ping),
+    /// Measure throughput.
+    Perf(perf::Args),
     /// Print the completions for a shell.
     Completions {
         /// Which shell.

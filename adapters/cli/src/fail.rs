@@ -1,5 +1,6 @@
 //! How a command ends when it does not end well: one line for people, one number for scripts.
 
+use crate::figures::{CliError, chain};
 use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -37,6 +38,11 @@ impl Fail {
     /// called is none of their business.
     pub(crate) fn within(self, what: impl Display) -> Self {
         Self { text: format!("{what}: {}", self.text), ..self }
+    }
+
+    /// What `demo` and `perf` fail with.
+    pub(crate) fn from_chain(error: CliError) -> Self {
+        Self::local(chain(&*error))
     }
 
     /// Something on this machine failed.

@@ -6,10 +6,13 @@
 
 mod address;
 mod args;
+mod demo;
 mod fail;
+mod figures;
 mod host;
 mod keys;
 mod net;
+mod perf;
 mod ping;
 mod pipe;
 mod signals;
@@ -44,6 +47,8 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result {
     match &args.command {
+        Command::Demo(demo) => demo::run(demo).map_err(Fail::from_chain),
+        Command::Perf(perf) => perf::run(perf).map_err(Fail::from_chain),
         Command::Keygen(keygen) => keys::keygen(keygen, args.json),
         Command::Pubkey(pubkey) => keys::pubkey(pubkey, args.json),
         Command::Listen(listen) => pipe::listen(listen, args.json),

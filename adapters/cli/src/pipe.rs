@@ -39,7 +39,7 @@ fn announce(session: &Session, json: bool) -> Result {
         let address = address.to_string();
         serde_json::json!({"event": "listening", "key": key, "address": address}).to_string()
     } else {
-        format!("listening: {key}@{address}")
+        format!("listening on {key}@{address}")
     };
     writeln!(io::stderr(), "{line}")
         .map_err(|error| Fail::io("cannot write to standard error", &error))

@@ -166,7 +166,7 @@ impl End {
 #[track_caller]
 fn invitation(lines: &Receiver<String>) -> String {
     let line = lines.recv_timeout(LIMIT).expect("the server's first line");
-    line.strip_prefix("listening: ").expect("where it listens").to_string()
+    line.strip_prefix("listening on ").expect("where it listens").to_string()
 }
 
 fn json(line: &str) -> serde_json::Value {
@@ -386,6 +386,7 @@ fn a_killed_sender_is_noticed_and_its_partial_file_goes() {
     assert_eq!(scratch.received(), Vec::<String>::new());
 }
 
+/// M03: the end is told, and why.
 #[test]
 fn a_killed_receiver_is_noticed() {
     let scratch = Scratch::new("kill-receiver");
@@ -424,6 +425,7 @@ fn t02_a_name_without_an_address_fails_within_the_timeout() {
     run(&["connect", &at, "--timeout", "2s"]).bad(3, "resolv");
 }
 
+/// T13, T15: the reason that the server gives reaches the client's user.
 #[test]
 fn t13_t15_a_client_of_another_service_is_refused_with_a_reason() {
     let scratch = Scratch::new("refused");
@@ -472,6 +474,7 @@ fn a_wrong_command_line_is_told_in_one_line() {
     }
 }
 
+/// M02, M30: what fails on this machine is one line of readable text and a code, a listener's too.
 #[test]
 fn what_cannot_be_read_or_written_is_told_in_one_line() {
     let scratch = Scratch::new("unreadable");
@@ -485,6 +488,8 @@ fn what_cannot_be_read_or_written_is_told_in_one_line() {
     run(&["send", "/proc/self/status", &at]).bad(1, "its size is not known");
     run(&["receive", "127.0.0.1:0", "--into", &missing]).bad(1, "No such file");
     run(&["listen", "192.0.2.1:0"]).bad(1, "cannot listen at");
+    let (_, taken) = at.split_once('@').expect("KEY@ADDR");
+    run(&["listen", taken]).bad(1, "Address already in use");
     run(&["listen", "127.0.0.1:0", "--key", &directory]).bad(1, "cannot read the secret key");
     assert_eq!(scratch.received(), Vec::<String>::new());
 }
@@ -569,6 +574,12 @@ fn a_reader_that_leaves_ends_a_command_quietly() {
     let said = process.rest(&process.stderr);
     assert_eq!(said, Vec::<String>::new());
     assert_eq!(process.end().code, Some(141));
+}
+
+#[test]
+fn the_demo_ends_well_and_its_json_parses() {
+    let lines = run(&["demo", "--json"]).good();
+    assert!(json(&lines.join("\n")).is_object());
 }
 
 #[test]

@@ -1,9 +1,12 @@
-//! The blocking loop: one thread, one wait, any datagram machine.
+//! The blocking loop: one thread, one wait, any datagram machine; and on top of it a client and a
+//! server whose calls block: [`connect`] and [`listen`] are where most programs begin.
 //!
 //! *In*: a machine of the shape [`DatagramMachine`](tripline_sansio::DatagramMachine) and a
 //! [`Link`] (a UDP socket, or a user's own carrier of datagrams). *Out*: the machine's events, one
 //! by one. The loop holds the clock, the socket and the buffers; it never looks into a datagram,
-//! never starts a thread and never waits anywhere but in [`Loop::run_once`].
+//! never starts a thread and never waits anywhere but in [`Loop::run_once`]. [`Client`] and
+//! [`Listener`] start one thread each, which does nothing but run such a loop (and one for each
+//! name that is being resolved).
 //!
 //! # The run loop
 //!
@@ -65,6 +68,7 @@
 //! step than a millisecond, so has this loop), and Windows is not built yet.
 #![forbid(unsafe_code)]
 
+mod blocking;
 mod clock;
 mod link;
 mod resolve;
@@ -75,6 +79,10 @@ mod waker;
 #[cfg(test)]
 mod tests;
 
+pub use blocking::{
+    Address, Client, Connection, Error, ListenOptions, Listener, Screen, Settled, Stats, Stream,
+    connect, hardware_aes, listen,
+};
 pub use clock::{Clock, os_seed};
 pub use link::{Link, UdpLink};
 pub use resolve::resolve;

@@ -158,7 +158,7 @@ impl TransportConfig {
             connection_credit: self.connection_credit.clamp(least, most),
             two_way_streams: self.two_way_streams.min((1 << 58) - 1),
             one_way_streams: self.one_way_streams.min((1 << 58) - 1),
-            ack_delay_ms: millis(self.ack_delay).min((1 << 14) - 1),
+            ack_delay_ms: millis(self.ack_delay).clamp(1, (1 << 14) - 1),
             ..Parameters::default()
         }
     }

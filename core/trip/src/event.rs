@@ -13,7 +13,9 @@ use tripline_sansio::Duration;
 ///
 /// Per connection the order is: any number of [`Event::Resolve`] and [`Event::ServerKey`]; then
 /// exactly one of [`Event::Connected`] and [`Event::Failed`]; after `Connected` the stream events;
-/// and at last exactly one of [`Event::Closed`] and [`Event::Lost`] (rows T10, M01, M03, M05).
+/// and at last exactly one of [`Event::Closed`] and [`Event::Lost`] (rows T10, M01, M03, M05). Of
+/// messages handed in before that (row T11), [`Event::Message`] and [`Event::Writable`] may come
+/// before `Connected` or `Failed`: their time ran out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The engine asks for addresses; answer with [`resolved`](crate::Endpoint::resolved) (row

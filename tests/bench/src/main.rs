@@ -4,8 +4,10 @@
 //! run it.
 #![forbid(unsafe_code)]
 
+mod engine_only;
 mod quinn_peer;
 mod report;
+mod tripline_peer;
 mod workload;
 
 use std::process::ExitCode;
@@ -14,11 +16,23 @@ use report::Series;
 use workload::{Failure, Peer, Suite, Workload};
 
 /// Every peer there is, in the order of a round. The first is what the others are divided by.
-const PEERS: &[Peer] = &[Peer { name: "quinn", run: quinn_peer::run }];
+const PEERS: &[Peer] = &[
+    Peer { name: "quinn", suites: Suite::ALL, run: quinn_peer::run },
+    Peer { name: "tripline", suites: OURS, run: tripline_peer::messages },
+    Peer { name: "tripline-1452", suites: OURS, run: tripline_peer::messages_1452 },
+    Peer { name: "tripline-bytes", suites: OURS, run: tripline_peer::bytes_1452 },
+];
+
+/// The suites of our own engine.
+const OURS: &[Suite] = &[Suite::Aes256, Suite::ChaCha];
+
+/// Credit of our own stream: less than the buffer of the receiver's socket holds, so that bulk over
+/// loopback, which knows no congestion but that buffer, loses nothing.
+const CREDIT: u64 = 4 << 20;
 
 const USAGE: &str = "\
 usage: tripline-bench [--bytes N[K|M|G]] [--suite aes|aes128|chacha] [--rounds N]
-                      [--peer NAME]... [--json]
+                      [--peer NAME]... [--json] [--credit N[K|M|G]] [--stats] [--engine]
 ";
 
 /// The command line, understood.
@@ -27,6 +41,8 @@ struct Options {
     rounds: u32,
     peers: Vec<Peer>,
     json: bool,
+    /// Not the peers but the engine by itself.
+    engine: bool,
 }
 
 fn main() -> ExitCode {
@@ -37,12 +53,31 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if options.engine {
+        return engine(&options);
+    }
     match measure(&options) {
         Ok(all) if options.json => println!("{:#}", report::json(&options.work, &all)),
         Ok(all) => println!("{}", report::text(&options.work, &all)),
         Err(error) => {
             eprintln!("tripline-bench: {error}");
             return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// The engine by itself, in the shapes of its peers.
+fn engine(options: &Options) -> ExitCode {
+    for round in 1..=options.rounds {
+        for (name, shape) in tripline_peer::SHAPES {
+            match engine_only::run(&options.work, *shape) {
+                Ok(costs) => println!("round {round} {name}: {}", costs.text()),
+                Err(error) => {
+                    eprintln!("tripline-bench: {name}: {error}");
+                    return ExitCode::FAILURE;
+                }
+            }
         }
     }
     ExitCode::SUCCESS
@@ -69,8 +104,8 @@ fn measure(options: &Options) -> Result<Vec<Series>, Failure> {
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
-    let work = Workload { bytes: 1 << 30, suite: Suite::Aes256 };
-    let mut options = Options { work, rounds: 3, peers: Vec::new(), json: false };
+    let work = Workload { bytes: 1 << 30, suite: Suite::Aes256, credit: CREDIT, stats: false };
+    let mut options = Options { work, rounds: 3, peers: Vec::new(), json: false, engine: false };
     while let Some(flag) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{flag} needs a value"));
         match flag.as_str() {
@@ -86,12 +121,16 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String>
                 options.peers.push(*found.ok_or(format!("no peer is called {name:?}"))?);
             }
             "--json" => options.json = true,
+            "--credit" => options.work.credit = size(&value()?)?,
+            "--stats" => options.work.stats = true,
+            "--engine" => options.engine = true,
             _ => return Err(format!("unknown argument {flag:?}")),
         }
     }
     if options.peers.is_empty() {
         options.peers = PEERS.to_vec();
     }
+    options.peers.retain(|peer| peer.suites.contains(&options.work.suite));
     Ok(options)
 }
 
@@ -129,10 +168,22 @@ mod tests {
     #[test]
     fn every_peer_moves_a_small_workload_with_every_suite() {
         for peer in PEERS {
-            for suite in [Suite::Aes256, Suite::Aes128, Suite::ChaCha] {
-                let figures = (peer.run)(&Workload { bytes: 3_000_001, suite }).unwrap();
+            for &suite in peer.suites {
+                let work = Workload { bytes: 3_000_001, suite, credit: CREDIT, stats: false };
+                let figures = (peer.run)(&work).unwrap();
                 assert_eq!(figures.received, 3_000_001, "{} {}", peer.name, suite.name());
             }
+        }
+    }
+
+    #[test]
+    fn the_engine_by_itself_moves_a_small_workload() {
+        let work =
+            Workload { bytes: 3_000_001, suite: Suite::Aes256, credit: CREDIT, stats: false };
+        for (name, shape) in tripline_peer::SHAPES {
+            let costs = engine_only::run(&work, *shape).unwrap();
+            assert_eq!(costs.bytes, 3_000_001, "{name}");
+            assert!(costs.sent > 2_000 && costs.answered > 0, "{name}");
         }
     }
 }

@@ -20,6 +20,9 @@ pub enum Suite {
 }
 
 impl Suite {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Aes256, Self::Aes128, Self::ChaCha];
+
     /// The name in reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -50,6 +53,10 @@ pub struct Workload {
     pub bytes: u64,
     /// How packets are sealed.
     pub suite: Suite,
+    /// Credit of our own stream and half that of its connection, in bytes.
+    pub credit: u64,
+    /// Whether peers print counters of their own to standard error.
+    pub stats: bool,
 }
 
 /// What one run of one peer measured.
@@ -85,6 +92,8 @@ impl Figures {
 pub struct Peer {
     /// The name on the command line and in reports.
     pub name: &'static str,
+    /// The suites that it has.
+    pub suites: &'static [Suite],
     /// Runs the workload once, with threads of its own, and waits for them.
     pub run: fn(&Workload) -> Result<Figures, Failure>,
 }

@@ -63,7 +63,7 @@ fn every_crate_but_uring_forbids_unsafe_code() {
     none(rust(rules::forbids_unsafe));
 }
 
-/// T75: what runs in core has no loop of its own and cannot reach the operating system.
+/// T65, T75: what runs in core has no loop of its own and cannot reach the operating system.
 #[test]
 fn every_core_crate_lives_without_std() {
     none(rust(rules::core_is_no_std));

@@ -22,6 +22,7 @@ const CORE_DENIES: &[&str] = &[
     "clippy::unwrap_used",
     "clippy::expect_used",
     "clippy::panic",
+    "clippy::unreachable",
     "clippy::indexing_slicing",
     "clippy::string_slice",
     "clippy::cast_possible_truncation",

@@ -231,12 +231,35 @@ pub(super) fn line_at(code: &str, offset: usize) -> usize {
 }
 
 /// Where the item that starts at `from` ends: its closing brace, or its semicolon if it has no
-/// body.
+/// body; a field's comma.
 fn item_end(code: &str, from: usize) -> usize {
+    if let Some(end) = field_end(code, from) {
+        return end;
+    }
     match body(code, from) {
         Ok(open) => closing_brace(code, open),
         Err(end) => end,
     }
+}
+
+/// Where the field of a struct, or of a struct's value, that starts at `from` ends: before its
+/// comma. `None` if what starts there is no field.
+fn field_end(code: &str, from: usize) -> Option<usize> {
+    let start = from + code[from..].find(|one: char| !one.is_whitespace())?;
+    let after = code[start..].trim_start_matches(is_word);
+    if !after.starts_with(':') || after.starts_with("::") {
+        return None;
+    }
+    let mut depth = 0_usize;
+    for (at, one) in code[start..].char_indices() {
+        match one {
+            '(' | '[' | '{' => depth += 1,
+            ',' if depth == 0 => return Some(start + at),
+            ')' | ']' | '}' => depth = depth.checked_sub(1)?,
+            _ => {}
+        }
+    }
+    None
 }
 
 /// The opening brace of the item that starts at `from`; if it has none, its semicolon as the error.
@@ -295,6 +318,13 @@ fn tests_are_told_from_the_rest() {
     assert_eq!(Source::new("core/x/src/y/tests.rs", text).shipped_lines(), 0);
     let elsewhere = "#[cfg(test)]\nmod tests;\nfn c() {}";
     assert_eq!(Source::new("core/x/src/y.rs", elsewhere).shipped_lines(), 1);
+    let field = "struct A {\n    #[cfg(test)]\n    b: Vec<u8>,\n    c: u8,\n}\nfn d() {}\n";
+    let shipped = Source::new("core/x/src/y.rs", field).shipped();
+    assert_eq!(shipped, "struct A {\n\n\n    c: u8,\n}\nfn d() {}\n");
+    let value = "fn d() {\n    e(A {\n        #[cfg(test)]\n        b: f(1, {\n2\n}),\n        \
+                 c,\n    });\n}\n";
+    let shipped = Source::new("core/x/src/y.rs", value).shipped();
+    assert_eq!(shipped, "fn d() {\n    e(A {\n\n\n\n\n        c,\n    });\n}\n");
 }
 
 #[test]

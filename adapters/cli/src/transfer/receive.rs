@@ -42,7 +42,7 @@ fn announce(session: &Session, json: bool) -> Result {
         let address = address.to_string();
         print(serde_json::json!({"event": "listening", "key": key, "address": address}))
     } else {
-        print(format_args!("listening: {key}@{address}"))
+        print(format_args!("listening on {key}@{address}"))
     }
 }
 

@@ -53,10 +53,7 @@ impl Connection {
 
     /// The time of messages is over: they are given up.
     fn on_expire(&mut self, cx: &mut Cx<'_>) {
-        while let Some(entry) = self.expiring.first_entry()
-            && entry.key().0 <= cx.now
-        {
-            let ((_, token), key) = entry.remove_entry();
+        while let Some((token, key)) = self.expiring.pop_due(cx.now) {
             self.with_send(key, cx, |half, credit, fates| {
                 half.expire(token, credit, fates);
             });

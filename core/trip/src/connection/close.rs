@@ -52,6 +52,11 @@ impl Closing {
         self.ours.is_some() || self.peer
     }
 
+    /// When our own leaving ends at the latest.
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.ours.as_ref().map(|(_, _, until)| *until)
+    }
+
     /// The user may hand in nothing more.
     pub(super) fn takes_no_more(&self) -> bool {
         self.ours.is_some() || self.done
@@ -103,7 +108,7 @@ impl Connection {
                 self.disconnect(code, 0, &reason, end, cx);
             }
             Stage::Pinging | Stage::Ready if self.closing.ours.is_none() => {
-                let until = later(cx.now, grace);
+                let until = cx.now + grace;
                 let until = self.deadline_of_peer().map_or(until, |theirs| until.min(theirs));
                 self.closing.ours = Some((code, reason, until));
                 self.closing.began = Some(cx.now);
@@ -162,6 +167,13 @@ impl Connection {
         }
     }
 
+    /// The key may not be used any longer (PROTOCOL.md §5.3).
+    pub(super) fn on_key_limit(&mut self, cx: &mut Cx<'_>) {
+        let end = Event::Lost { connection: self.handle, cause: LostCause::KeyLimit };
+        let code = Code::KEY_LIMIT;
+        self.end_with(code, 0, "", end, ConnectError::Cancelled, cx);
+    }
+
     /// The timer `Deadline`: what it means depends on the stage.
     pub(super) fn on_deadline(&mut self, cx: &mut Cx<'_>) {
         match self.stage {
@@ -205,8 +217,10 @@ impl Connection {
         let grace = Duration::from_millis(deadline_ms);
         self.closing.peer = true;
         self.closing.began.get_or_insert(cx.now);
-        let until = later(cx.now, grace);
-        if self.timers.next_deadline().is_none_or(|ours| until < ours) {
+        let until = cx.now + grace;
+        // A first NOTIFY that says "nothing left" sets no time: the one that did was lost.
+        let sooner = self.timers.next_deadline().is_none_or(|ours| until < ours);
+        if deadline_ms > 0 && sooner {
             self.timers.set(Timer::Deadline, Some(until));
         }
         cx.events.push_back(Event::Leaving {
@@ -328,7 +342,7 @@ impl Connection {
             next_answer: 1,
             ..Closing::default()
         };
-        self.timers.set(Timer::Deadline, Some(later(now, pto.saturating_mul(stay))));
+        self.timers.set(Timer::Deadline, Some(now + pto.saturating_mul(stay)));
         if stage == Stage::Closing {
             self.arm_repeat();
         }
@@ -378,6 +392,8 @@ impl Connection {
         let bytes = u16::try_from(len).unwrap_or(u16::MAX);
         self.sent.finish(cx.now, super::recovery::sent::Shape { bytes, ..Default::default() });
         self.path.on_sent(len);
+        self.stats.packets_sent = self.stats.packets_sent.saturating_add(1);
+        self.stats.bytes_sent = self.stats.bytes_sent.saturating_add(u64::from(bytes));
         Some(Transmit { path: self.path.path(), ecn: Ecn::NotEct, len, segment_size: len })
     }
 
@@ -391,7 +407,7 @@ impl Connection {
 
     fn arm_repeat(&mut self) {
         let next = REPEATS.get(self.closing.repeats).zip(self.closing.began);
-        let at = next.map(|(ptos, began)| later(began, self.closing.pto.saturating_mul(*ptos)));
+        let at = next.map(|(ptos, began)| began + self.closing.pto.saturating_mul(*ptos));
         self.timers.set(Timer::Repeat, at);
     }
 }
@@ -415,9 +431,4 @@ fn shorten(reason: &str) -> String {
         short.push(character);
     }
     short
-}
-
-#[allow(clippy::arithmetic_side_effects, reason = "the arithmetic of Instant saturates")]
-fn later(at: Instant, wait: Duration) -> Instant {
-    at + wait
 }

@@ -79,7 +79,7 @@ impl Connection {
         half.push(token, data, options.reliability);
         self.stats.messages_sent = self.stats.messages_sent.saturating_add(1);
         if let Some(after) = options.expires_after {
-            self.expiring.insert((cx.now + after, token), key);
+            self.expiring.insert(cx.now + after, token, key);
             self.arm_expire();
         }
         self.wake_stream(key);
@@ -222,7 +222,6 @@ impl Connection {
     }
 
     pub(super) fn arm_expire(&mut self) {
-        let next = self.expiring.keys().next().map(|(at, _)| *at);
-        self.timers.set(Timer::Expire, next);
+        self.timers.set(Timer::Expire, self.expiring.next());
     }
 }

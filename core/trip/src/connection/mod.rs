@@ -12,6 +12,7 @@
 mod clock;
 mod close;
 mod commands;
+mod expiry;
 pub(crate) mod opening;
 mod path;
 mod ping;
@@ -27,14 +28,15 @@ use crate::config::TransportConfig;
 use crate::crypto::{OpenKey, PublicKey, ReplayWindow, SealKey};
 use crate::error::Phase;
 use crate::event::Event;
-use crate::handle::{ConnectionHandle, MessageToken};
+use crate::handle::ConnectionHandle;
 use crate::stats::ConnectionStats;
 use crate::stream::send::{Fates, SendCredit};
 use crate::wire::{DATA_OVERHEAD_LONG, Parameters, Side, StreamId, Violation};
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use close::Closing;
+use expiry::Expiry;
 use opening::Opening;
 use path::PeerPath;
 use ping::Pings;
@@ -185,8 +187,7 @@ pub(crate) struct Connection {
     /// Gaps in all streams together (PROTOCOL.md §11).
     gaps: usize,
     next_token: u64,
-    /// Messages that expire, by time.
-    expiring: BTreeMap<(Instant, MessageToken), StreamKey>,
+    expiring: Expiry,
     fates: Fates,
 
     pings: Pings,
@@ -304,7 +305,7 @@ impl Connection {
             charged: 0,
             gaps: 0,
             next_token: 0,
-            expiring: BTreeMap::new(),
+            expiring: Expiry::default(),
             fates: Vec::new(),
             pings: Pings::default(),
             closing: Closing::default(),
@@ -419,7 +420,8 @@ impl Connection {
         self.stage = Stage::Ready;
         self.confirm = None;
         self.confirm_due = false;
-        self.timers.set(Timer::Deadline, None);
+        let leaving = self.closing.until();
+        self.timers.set(Timer::Deadline, leaving);
         self.stats.handshake_ns = nanos(Some(cx.now - self.started));
         let route = core::mem::take(&mut self.route);
         cx.events.push_back(Event::Connected {
@@ -457,6 +459,7 @@ impl Connection {
     /// Turns the fates that a call left behind into events.
     fn tell_fates(&mut self, id: StreamId, cx: &mut Cx<'_>) {
         for (token, fate) in self.fates.drain(..) {
+            self.expiring.remove(token);
             cx.events.push_back(Event::Message {
                 connection: self.handle,
                 stream: id,
@@ -468,11 +471,8 @@ impl Connection {
 
     /// The largest datagram that we send.
     fn datagram_size(&self) -> usize {
-        usize::from(
-            self.config
-                .datagram_size
-                .clamp(Parameters::DATAGRAM_LEAST, self.peer_parameters.datagram_max),
-        )
+        let most = self.peer_parameters.datagram_max.min(transmit::DATAGRAM_MAX);
+        usize::from(self.config.datagram_size.clamp(Parameters::DATAGRAM_LEAST, most))
     }
 
     /// The idle limit in force, if any (R-CLOSE-2).
@@ -509,15 +509,10 @@ fn nanos(duration: Option<Duration>) -> u64 {
     duration.map_or(0, |duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
 }
 
-/// A violation that ends the connection, or a bound at which the packet is dropped.
+/// A violation (and the frame type at fault) that ends the connection, or a bound at which the
+/// packet is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refusal {
-    Close(Violation),
+    Close(Violation, u64),
     AtBound,
-}
-
-impl From<Violation> for Refusal {
-    fn from(violation: Violation) -> Self {
-        Self::Close(violation)
-    }
 }

@@ -98,6 +98,8 @@ struct Challenged {
     server_id: u64,
     parameters: Parameters,
     path: Path,
+    /// When it came.
+    at: Instant,
 }
 
 impl core::fmt::Debug for Start {
@@ -137,10 +139,26 @@ impl Opening {
         self.start.deadline
     }
 
+    /// Whether a CHALLENGE from there is waited for: only from an address that an OPEN went to, or
+    /// a copier could draw our data to where it likes.
+    fn awaits(&self, path: Path) -> bool {
+        self.challenged.is_none() && self.start.addresses.contains(&path.remote)
+    }
+
     /// Where the next OPEN goes.
     pub(super) fn path(&self) -> Path {
         let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
         Path::to(self.start.addresses.get(self.next_address).copied().unwrap_or(nowhere))
+    }
+
+    /// Where the latest OPEN went.
+    fn latest_remote(&self) -> SocketAddr {
+        let addresses = &self.start.addresses;
+        let latest = match self.next_address.checked_sub(1) {
+            Some(index) => addresses.get(index),
+            None => addresses.last(),
+        };
+        latest.copied().unwrap_or(self.path().remote)
     }
 
     pub(super) fn state(&self) -> State {
@@ -240,8 +258,7 @@ impl Connection {
     /// CHALLENGE came. The first that verifies counts; anything else changes nothing but a counter.
     pub(crate) fn on_challenge(&mut self, path: Path, noise: &[u8], cx: &mut Cx<'_>) {
         let bad = &mut self.stats.drops.bad_handshake;
-        let Some(opening) =
-            self.opening.as_deref_mut().filter(|opening| opening.challenged.is_none())
+        let Some(opening) = self.opening.as_deref_mut().filter(|opening| opening.awaits(path))
         else {
             *bad = bad.saturating_add(1);
             return;
@@ -255,7 +272,7 @@ impl Connection {
         }
         match ChallengePayload::parse(&payload) {
             Ok(ChallengePayload::Accept { server_id, parameters }) => {
-                let challenged = Challenged { handshake, server_id, parameters, path };
+                let challenged = Challenged { handshake, server_id, parameters, path, at: cx.now };
                 self.on_accepted(challenged, cx);
             }
             Ok(ChallengePayload::Refuse { code, reason }) => {
@@ -306,7 +323,7 @@ impl Connection {
     /// The keys are known: messages may flow (state PINGING).
     fn establish(&mut self, challenged: Challenged, cx: &mut Cx<'_>) {
         let Some(opening) = self.opening.take() else { return };
-        let Challenged { handshake, server_id, parameters, path } = challenged;
+        let Challenged { handshake, server_id, parameters, path, at } = challenged;
         let Ok(split) = handshake.split() else { return self.fail(ConnectError::Identity, cx) };
         let start = &opening.start;
         let cipher = start.cipher;
@@ -316,14 +333,17 @@ impl Connection {
             seal: SealKey::new(start.aead.as_ref(), cipher, &split.client_to_server, 0),
             open: OpenKey::new(start.aead.as_ref(), cipher, &split.server_to_client),
         });
-        // The client does not pin its own address: it may change under it.
-        self.path = super::path::PeerPath::proven(Path::to(path.remote));
+        // A copier can send the CHALLENGE from anywhere: only an address that we chose counts. The
+        // client does not pin its own address: it may change under it.
+        let known = start.addresses.contains(&path.remote);
+        let remote = if known { path.remote } else { opening.latest_remote() };
+        self.path = super::path::PeerPath::proven(Path::to(remote));
         self.stage = Stage::Pinging;
         // Only an answer to a single OPEN tells which one it answers.
         if opening.repeats.sent == 1
             && let Some(sent) = opening.first_sent
         {
-            self.rtt.update(cx.now, cx.now - sent, Duration::ZERO, Duration::ZERO);
+            self.rtt.update(cx.now, at - sent, Duration::ZERO, Duration::ZERO);
         }
         self.started = opening.first_sent.unwrap_or(self.started);
         self.pings.want(true);

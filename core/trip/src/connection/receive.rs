@@ -87,7 +87,9 @@ impl Connection {
                 self.stats.drops.at_bound = self.stats.drops.at_bound.saturating_add(1);
                 return;
             }
-            Err(Refusal::Close(violation)) => return self.on_violation(violation, 0, cx),
+            Err(Refusal::Close(violation, frame_type)) => {
+                return self.on_violation(violation, frame_type, cx);
+            }
         };
         // A server that refuses (XX), or gives up at once, never was connected.
         if self.stage == Stage::Pinging && !survey.disconnects {
@@ -100,7 +102,7 @@ impl Connection {
             if let Err(violation) = self.on_frame(&frame, newest, cx) {
                 return self.on_violation(violation, frame.frame_type(), cx);
             }
-            if !matches!(self.stage, Stage::Ready) {
+            if !matches!(self.stage, Stage::Pinging | Stage::Ready) {
                 return;
             }
         }
@@ -112,29 +114,33 @@ impl Connection {
     fn survey(&self, plaintext: &[u8]) -> Result<Survey, Refusal> {
         let mut survey = Survey::default();
         let mut frames = Frames::new(plaintext);
-        let mut gaps = self.gaps;
+        let mut added = 0;
         loop {
             let frame = match frames.next() {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break,
-                Err(error) => return Err(Violation::new(error.code, error.why).into()),
+                Err(error) => {
+                    let violation = Violation::new(error.code, error.why);
+                    return Err(Refusal::Close(violation, error.frame_type));
+                }
             };
             survey.frames = survey.frames.saturating_add(1);
             survey.eliciting |= frame.is_ack_eliciting();
             survey.urgent |= matches!(frame, Frame::Ping { .. });
             survey.disconnects |= matches!(frame, Frame::Disconnect { .. });
             match frame {
-                Frame::Stream(stream) => self.check_bounds(stream.id, stream.offset, &mut gaps)?,
+                Frame::Stream(stream) => self.check_bounds(stream.id, stream.offset, &mut added)?,
                 Frame::Skip(skip) => {
                     for range in skip.ranges() {
-                        self.check_bounds(skip.id, range.start, &mut gaps)?;
+                        self.check_bounds(skip.id, range.start, &mut added)?;
                     }
                 }
                 _ => {}
             }
         }
         if survey.frames == 0 {
-            return Err(Violation::new(Code::PROTOCOL, "a packet without frames").into());
+            let violation = Violation::new(Code::PROTOCOL, "a packet without frames");
+            return Err(Refusal::Close(violation, 0));
         }
         Ok(survey)
     }
@@ -352,6 +358,7 @@ impl Connection {
             .collect();
         for key in waiting {
             self.wake_stream(key);
+            self.list_control(key);
         }
     }
 }

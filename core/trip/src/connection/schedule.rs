@@ -22,6 +22,8 @@ struct Level {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Schedule {
     levels: [Level; LEVELS as usize],
+    /// The levels in which streams wait, one bit each: asked for several times a packet.
+    occupied: u8,
     /// The pass of the level that was served last: where a level that wakes begins.
     now: u64,
 }
@@ -29,30 +31,43 @@ pub(crate) struct Schedule {
 impl Schedule {
     /// Whether no stream wants to send.
     pub(crate) fn is_empty(&self) -> bool {
-        self.levels.iter().all(|level| level.waiting.is_empty())
+        self.occupied == 0
     }
 
     /// A stream wants to send. The caller sees to it that no stream is in twice.
     pub(crate) fn push(&mut self, key: StreamKey, priority: u8) {
         let now = self.now;
-        let Some(level) = self.levels.get_mut(usize::from(priority.min(LEVELS.saturating_sub(1))))
-        else {
-            return;
-        };
+        let priority = priority.min(LEVELS.saturating_sub(1));
+        let Some(level) = self.levels.get_mut(usize::from(priority)) else { return };
         if level.waiting.is_empty() {
             level.pass = level.pass.max(now);
+            self.occupied |= 1 << priority;
         }
         level.waiting.push_back(key);
     }
 
     /// Takes out the stream whose turn it is, with its priority.
     pub(crate) fn pop(&mut self) -> Option<(StreamKey, u8)> {
-        let (priority, level) = (0u8..)
-            .zip(self.levels.iter_mut())
-            .filter(|(_, level)| !level.waiting.is_empty())
-            .min_by_key(|(_, level)| level.pass)?;
+        let priority = self.next_level()?;
+        let level = self.levels.get_mut(usize::from(priority))?;
+        let key = level.waiting.pop_front()?;
         self.now = level.pass;
-        Some((level.waiting.pop_front()?, priority))
+        if level.waiting.is_empty() {
+            self.occupied &= !(1 << priority);
+        }
+        Some((key, priority))
+    }
+
+    /// The level whose turn it is. Mostly there is one, and nothing to compare.
+    fn next_level(&self) -> Option<u8> {
+        if self.occupied.is_power_of_two() {
+            return u8::try_from(self.occupied.trailing_zeros()).ok();
+        }
+        (0u8..)
+            .zip(&self.levels)
+            .filter(|(_, level)| !level.waiting.is_empty())
+            .min_by_key(|(_, level)| level.pass)
+            .map(|(priority, _)| priority)
     }
 
     /// A stream of this priority sent `bytes`.

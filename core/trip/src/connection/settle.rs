@@ -68,7 +68,10 @@ impl Connection {
         if outcome.ack_eliciting {
             self.pto.on_ack();
             self.probes = 0;
-            self.own_data_acked = true;
+        }
+        // DATA of any kind proves that the peer hears us: from now on the limit is the agreed one.
+        if outcome.packets > 0 && !core::mem::replace(&mut self.own_data_acked, true) {
+            self.arm_idle(now);
         }
         for frame in acked.drain(..) {
             self.on_frame_acked(frame, cx);

@@ -251,11 +251,6 @@ impl Streams {
         self.index.values().copied()
     }
 
-    /// How many streams are open.
-    pub(crate) fn len(&self) -> usize {
-        self.index.len()
-    }
-
     /// Opens the next stream of ours, or says how many the peer allows (row T32).
     pub(crate) fn open(
         &mut self,

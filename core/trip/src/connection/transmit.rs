@@ -20,7 +20,14 @@ use core::ops::Range;
 use tripline_sansio::{Ecn, Transmit};
 
 /// A train is at most this long: the largest UDP payload over IPv4.
-const TRAIN_MAX: usize = 65_507;
+const TRAIN_MAX: usize = DATAGRAM_MAX as usize;
+
+/// And so is a datagram.
+pub(super) const DATAGRAM_MAX: u16 = 65_507;
+
+/// A key seals no more packets than this (RFC 9001 §6.6, for full-sized packets and AES-GCM; one
+/// limit for all ciphers, PROTOCOL.md §5.3). Renewing the key in time has its place here.
+const PACKETS_PER_KEY: u64 = 1 << 23;
 
 /// In less room than this no STREAM frame is begun.
 const STREAM_ROOM_MIN: usize = 32;
@@ -135,9 +142,14 @@ impl Connection {
     /// Appends one packet of at most `size` bytes; `None` if there is nothing to send, or nothing
     /// may be sent now.
     fn build_packet(&mut self, out: &mut Vec<u8>, size: usize, cx: &mut Cx<'_>) -> Option<usize> {
+        if self.zone.as_ref().is_some_and(|zone| zone.seal.sealed() >= PACKETS_PER_KEY) {
+            self.on_key_limit(cx);
+            return None;
+        }
         let may_send = self.may_send(size);
         let ack_wanted = self.received.is_ack_wanted();
-        if !(ack_wanted && self.path.allows(size)) && !(may_send && self.has_eliciting()) {
+        let due = (ack_wanted && self.path.allows(size)) || (may_send && self.has_eliciting());
+        if !due {
             return None;
         }
         let number = self.begin_number(cx);
@@ -156,8 +168,10 @@ impl Connection {
         if may_send {
             self.put_control(out, &mut packet, cx);
             self.put_streams(out, &mut packet, cx);
+            self.put_probe(out, &mut packet, cx);
         }
-        if !packet.eliciting && !(packet.ack && ack_wanted) {
+        let useful = packet.eliciting || (packet.ack && ack_wanted);
+        if !useful {
             out.truncate(start);
             return None;
         }
@@ -274,6 +288,15 @@ impl Connection {
         }
     }
 
+    /// What seemed to wait may not go (for want of credit, or it was given up): a probe sends
+    /// something all the same (RFC 9002 §6.2.4), or what was lost before it would never show.
+    fn put_probe(&mut self, out: &mut Vec<u8>, packet: &mut Packet, cx: &mut Cx<'_>) {
+        if self.probes > 0 && !packet.eliciting && self.last_eliciting < self.probed_at {
+            self.pings.want(false);
+            self.put_pings(out, packet, cx);
+        }
+    }
+
     fn put_pings(&mut self, out: &mut Vec<u8>, packet: &mut Packet, cx: &mut Cx<'_>) {
         let full = packet
             .start
@@ -338,7 +361,9 @@ impl Connection {
         if packet.space(out) < ROOM {
             return false;
         }
-        let Some(stream) = self.streams.get_mut(key) else { return true };
+        // A frame of any kind opens a stream: an early one waits for the peer's limit (R-STREAM-1).
+        let early = self.streams.get(key).is_none_or(|stream| !self.streams.may_send(stream.id));
+        let Some(stream) = self.streams.get_mut(key).filter(|_| !early) else { return true };
         let id = stream.id;
         if let Some(recv) = stream.recv.as_mut() {
             let stop = match recv.stop {

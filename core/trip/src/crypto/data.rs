@@ -2,8 +2,8 @@
 //!
 //! In goes a packet with its number, out comes the same packet sealed or opened, in place. A
 //! sealing key refuses a number that is not above all it had (R-DATA-2), so that no caller's
-//! mistake uses a nonce twice; both kinds count what the limits of PROTOCOL.md §5.3 are about. When
-//! to renew or close is not decided here, and the replay window is kept elsewhere.
+//! mistake uses a nonce twice. When to renew or close is not decided here, and the replay window is
+//! kept elsewhere.
 
 use super::aead::{Aead, AeadKey, OpenError, TAG_LEN};
 use super::suite::Cipher;
@@ -11,30 +11,26 @@ use crate::wire::NUMBER_LIMIT;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
-use zeroize::Zeroizing;
 
 /// The number was used under this key, or is none (R-DATA-2): nothing was sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SealError;
 
-/// A key in the two forms it is needed in: ready for use, and as bytes to be saved and compared.
+/// A key ready for use, and what may be printed of it.
 struct Key {
     ready: Box<dyn AeadKey>,
     cipher: Cipher,
-    /// Boxed, so that moving the key leaves no copies of it behind.
-    bytes: Box<Zeroizing<[u8; 32]>>,
 }
 
 impl Key {
     fn new(aead: &dyn Aead, cipher: Cipher, bytes: &[u8; 32]) -> Self {
-        let ready = aead.key(cipher, bytes);
-        Self { ready, cipher, bytes: Box::new(Zeroizing::new(*bytes)) }
+        Self { ready: aead.key(cipher, bytes), cipher }
     }
 }
 
 impl Clone for Key {
     fn clone(&self) -> Self {
-        Self { ready: self.ready.clone_key(), cipher: self.cipher, bytes: self.bytes.clone() }
+        Self { ready: self.ready.clone_key(), cipher: self.cipher }
     }
 }
 
@@ -56,11 +52,6 @@ impl SealKey {
     /// How many packets this key has sealed (§5.3 limits them).
     pub(crate) const fn sealed(&self) -> u64 {
         self.sealed
-    }
-
-    /// The bytes of the key, to be saved with the connection's state.
-    pub(crate) fn secret(&self) -> &[u8; 32] {
-        &self.key.bytes
     }
 
     /// Encrypts `text` in place; returns the tag that goes behind it. R-DATA-1: the header as sent
@@ -107,58 +98,42 @@ impl SealKey {
 #[derive(Clone)]
 pub(crate) struct OpenKey {
     key: Key,
-    failed: u64,
 }
 
 impl OpenKey {
     /// The key of these bytes.
     pub(crate) fn new(aead: &dyn Aead, cipher: Cipher, bytes: &[u8; 32]) -> Self {
-        Self { key: Key::new(aead, cipher, bytes), failed: 0 }
-    }
-
-    /// How many packets failed to open under this key (§5.3 limits them).
-    pub(crate) const fn failed(&self) -> u64 {
-        self.failed
-    }
-
-    /// The bytes of the key, to be saved with the connection's state.
-    pub(crate) fn secret(&self) -> &[u8; 32] {
-        &self.key.bytes
+        Self { key: Key::new(aead, cipher, bytes) }
     }
 
     /// Opens `packet` in place: `header_len` bytes of header, then ciphertext, then the tag.
     /// Returns where the plaintext now is.
     ///
     /// # Errors
-    /// [`OpenError`] if the packet does not verify, which is counted, or is too short to, which is
-    /// not. What the packet's text then holds is unspecified.
+    /// [`OpenError`] if the packet does not verify, or is too short to. What the packet's text then
+    /// holds is unspecified.
     pub(crate) fn open_packet<'a>(
-        &mut self,
+        &self,
         number: u64,
         packet: &'a mut [u8],
         header_len: usize,
     ) -> Result<&'a mut [u8], OpenError> {
         let (header, rest) = packet.split_at_mut_checked(header_len).ok_or(OpenError)?;
         let (text, tag) = rest.split_last_chunk_mut().ok_or(OpenError)?;
-        match self.key.ready.open(number, header, text, tag) {
-            Ok(()) => Ok(text),
-            Err(error) => {
-                self.failed = self.failed.saturating_add(1);
-                Err(error)
-            }
-        }
+        self.key.ready.open(number, header, text, tag)?;
+        Ok(text)
     }
 }
 
 impl fmt::Debug for SealKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SealKey({:?}, {} sealed, next {})", self.key.cipher, self.sealed, self.next)
+        write!(f, "SealKey({:?}, next {})", self.key.cipher, self.next)
     }
 }
 
 impl fmt::Debug for OpenKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "OpenKey({:?}, {} failed)", self.key.cipher, self.failed)
+        write!(f, "OpenKey({:?})", self.key.cipher)
     }
 }
 
@@ -177,7 +152,7 @@ mod tests {
     #[test]
     fn r_data_1_packets_are_sealed_and_opened_in_place() {
         for cipher in [Cipher::ChaChaPoly, Cipher::AesGcm] {
-            let (mut seal, mut open) = pair(cipher);
+            let (mut seal, open) = pair(cipher);
             let mut train = b"earlier packet".to_vec();
             let start = train.len();
             train.extend_from_slice(b"head|the text");
@@ -194,8 +169,7 @@ mod tests {
                 packet[at] ^= 1;
                 assert_eq!(open.open_packet(5, &mut packet, 5), Err(OpenError), "byte {at}");
             }
-            assert_eq!(open.failed(), 2 + packet.len() as u64);
-            let mut other = OpenKey::new(&PureAead, cipher, &[8; 32]);
+            let other = OpenKey::new(&PureAead, cipher, &[8; 32]);
             assert_eq!(other.open_packet(5, &mut packet.clone(), 5), Err(OpenError));
         }
     }
@@ -213,7 +187,6 @@ mod tests {
                 assert_eq!(seal.seal(number, b"", &mut text), Err(SealError), "{number}");
                 assert_eq!(&text, b"text");
             }
-            assert_eq!(seal.sealed(), 2);
             assert!(seal.seal(NUMBER_LIMIT - 1, b"", &mut []).is_ok());
             assert!(seal.seal(NUMBER_LIMIT - 1, b"", &mut []).is_err());
         }
@@ -221,15 +194,14 @@ mod tests {
         assert!(later.seal(99, b"", &mut []).is_err() && later.seal(100, b"", &mut []).is_ok());
     }
 
-    /// Packets too short for header and tag are refused, and are no attack on the key.
+    /// Packets too short for header and tag are refused.
     #[test]
-    fn short_packets_are_refused_and_not_counted() {
-        let (mut seal, mut open) = pair(Cipher::ChaChaPoly);
+    fn short_packets_are_refused() {
+        let (mut seal, open) = pair(Cipher::ChaChaPoly);
         for length in 0..5 + TAG_LEN {
             let mut packet = alloc::vec![0; length];
             assert_eq!(open.open_packet(0, &mut packet, 5), Err(OpenError), "{length}");
         }
-        assert_eq!(open.failed(), 0);
         assert_eq!(seal.seal_packet(0, &mut b"abcd".to_vec(), 0, 5), Err(SealError));
         assert_eq!(seal.seal_packet(0, &mut b"abcd".to_vec(), 5, 0), Err(SealError));
         let mut empty = b"header".to_vec();
@@ -238,12 +210,9 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_kept_but_not_printed() {
+    fn secrets_are_not_printed() {
         let (seal, open) = pair(Cipher::AesGcm);
-        assert_eq!((seal.secret(), open.secret()), (&[7; 32], &[7; 32]));
-        assert_eq!(
-            alloc::format!("{seal:?} {open:?}"),
-            "SealKey(AesGcm, 0 sealed, next 0) OpenKey(AesGcm, 0 failed)"
-        );
+        let text = alloc::format!("{seal:?} {open:?}");
+        assert_eq!(text, "SealKey(AesGcm, next 0) OpenKey(AesGcm)");
     }
 }

@@ -70,7 +70,10 @@ impl Endpoint {
         };
         let suite = Suite::from_byte(open.suite).filter(|suite| {
             // NN proves nobody's identity: that is plain mode, which is not built yet.
-            suite.pattern != Pattern::Nn && suite.psk == server.psk.is_some()
+            // XX shows the server's key to anyone, which a private server does not do.
+            suite.pattern != Pattern::Nn
+                && suite.psk == server.psk.is_some()
+                && (suite.pattern != Pattern::Xx || server.access == Access::Public)
         });
         let Some(suite) = suite else {
             self.count(|drops| &mut drops.unsupported);
@@ -144,6 +147,7 @@ impl Endpoint {
             user_id: [0; 8],
             route: Vec::new(),
             parameters: Parameters::default(),
+            confirm: (0, 0),
         };
         if suite.pattern == Pattern::Xx {
             // Who the client is and what it wants comes with CONFIRM.
@@ -182,7 +186,7 @@ impl Endpoint {
     }
 
     fn insert_half_open(&mut self, entry: HalfOpen) -> IncomingHandle {
-        let (handle, evicted) = self.half_opens.insert(entry);
+        let (handle, evicted) = self.half_opens.insert(entry, self.now);
         if let Some(evicted) = evicted {
             self.drop_half_open(&evicted);
             self.count(|drops| &mut drops.at_bound);
@@ -324,9 +328,14 @@ impl Endpoint {
         let Some(entry) = self.half_opens.get(slot) else { return };
         let handshake = match &entry.stage {
             Stage::Unconfirmed(handshake) => handshake.clone(),
-            Stage::Refused(packet) => {
-                let packet = packet.clone();
-                return self.answer(path, packet);
+            Stage::Refused { confirm: hash, answer } => {
+                // To anyone else's packet nothing is said: that would be reflection.
+                let same = *hash == keyed_hash64(&self.hash_key, confirm.noise);
+                let answer = same.then(|| answer.clone());
+                return match answer {
+                    Some(answer) => self.answer(path, answer),
+                    None => self.count(|drops| &mut drops.bad_handshake),
+                };
             }
             _ => return self.count(|drops| &mut drops.bad_handshake),
         };
@@ -344,6 +353,7 @@ impl Endpoint {
         // CONFIRM is the first proof that its sender receives what goes to an address.
         entry.elsewhere |= path.remote != entry.path.remote;
         entry.path = path;
+        entry.confirm = (keyed_hash64(&self.hash_key, noise), noise.len());
         entry.client = handshake.remote_static();
         if !is_allowed(&server.access, &entry) {
             return self.refuse_confirmed(entry, handshake, Code::REFUSED, "");
@@ -399,12 +409,16 @@ impl Endpoint {
         let mut packet = Vec::new();
         header.write(&mut packet);
         let body = packet.len();
+        // Never more than came (R-HAND-1): a long text is left out.
+        const FIXED: usize = 48;
+        let fits = reason.len().saturating_add(FIXED) <= entry.confirm.1;
+        let reason = if fits { reason } else { "" };
         Frame::Disconnect { code, frame_type: 0, reason }.write(&mut packet);
         if zone.seal.seal_packet(0, &mut packet, 0, body).is_err() {
             return;
         }
         let path = entry.path;
-        entry.stage = Stage::Refused(packet.clone());
+        entry.stage = Stage::Refused { confirm: entry.confirm.0, answer: packet.clone() };
         let handle = self.insert_half_open(entry);
         self.ids.hand_over(id, Owner::HalfOpen(handle.slot));
         self.answer(path, packet);

@@ -128,7 +128,7 @@ impl Endpoint {
             .ok()?;
         Some(Start {
             addresses,
-            deadline: now + options.deadline,
+            deadline: now + options.deadline.max(Duration::from_millis(1)),
             client_id,
             packet,
             handshake,

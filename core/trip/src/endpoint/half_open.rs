@@ -18,7 +18,8 @@ use tripline_sansio::{Duration, Instant, Path};
 /// Entries at most (PROTOCOL.md §11).
 pub(super) const HALF_OPENS_MAX: usize = 4_096;
 
-/// How long an entry lives.
+/// How long an entry lives; it begins anew when the user lets a client in, and once more when the
+/// connection has come about.
 const LIFE: Duration = Duration::from_secs(30);
 
 /// How far a half-open has come.
@@ -30,8 +31,8 @@ pub(super) enum Stage {
     Answered(Box<Zone>),
     /// XX: CHALLENGE was sent; CONFIRM is to come.
     Unconfirmed(Handshake),
-    /// XX: refused after CONFIRM; this is the answer to each repeat.
-    Refused(Vec<u8>),
+    /// XX: refused after the CONFIRM with this hash; this is the answer to each repeat of it.
+    Refused { confirm: u64, answer: Vec<u8> },
     /// The connection has come about: repeats of its OPEN are late.
     Promoted,
 }
@@ -57,6 +58,8 @@ pub(super) struct HalfOpen {
     pub(super) user_id: [u8; 8],
     pub(super) route: Vec<u8>,
     pub(super) parameters: Parameters,
+    /// XX: hash and length of the CONFIRM that verified.
+    pub(super) confirm: (u64, usize),
 }
 
 #[derive(Debug, Default)]
@@ -71,7 +74,7 @@ pub(super) struct HalfOpens {
     slots: Vec<Slot>,
     free: Vec<u32>,
     /// Oldest first.
-    order: VecDeque<IncomingHandle>,
+    order: VecDeque<(Instant, IncomingHandle)>,
     by_hash: BTreeMap<u64, u32>,
 }
 
@@ -105,7 +108,11 @@ impl HalfOpens {
     }
 
     /// Puts an entry in. If the table is full the oldest goes, and is returned.
-    pub(super) fn insert(&mut self, entry: HalfOpen) -> (IncomingHandle, Option<Box<HalfOpen>>) {
+    pub(super) fn insert(
+        &mut self,
+        entry: HalfOpen,
+        now: Instant,
+    ) -> (IncomingHandle, Option<Box<HalfOpen>>) {
         let evicted = if self.order.len() >= HALF_OPENS_MAX { self.remove_oldest() } else { None };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
@@ -118,12 +125,12 @@ impl HalfOpens {
             generation = place.generation;
         }
         let handle = IncomingHandle { slot, generation };
-        self.order.push_back(handle);
+        self.order.push_back((now, handle));
         (handle, evicted)
     }
 
     fn remove_oldest(&mut self) -> Option<Box<HalfOpen>> {
-        while let Some(handle) = self.order.pop_front() {
+        while let Some((_, handle)) = self.order.pop_front() {
             if let Some(entry) = self.take(handle) {
                 return Some(entry);
             }
@@ -143,15 +150,13 @@ impl HalfOpens {
     /// Takes out the entry that a ticket names.
     pub(super) fn remove(&mut self, handle: IncomingHandle) -> Option<Box<HalfOpen>> {
         let entry = self.take(handle)?;
-        self.order.retain(|other| *other != handle);
+        self.order.retain(|(_, other)| *other != handle);
         Some(entry)
     }
 
     /// When the oldest entry dies.
     pub(super) fn next_expiry(&self) -> Option<Instant> {
-        let oldest = self.order.front()?;
-        let slot = self.slots.get(usize::try_from(oldest.slot).ok()?)?;
-        Some(slot.entry.as_ref()?.opened_at + LIFE)
+        self.order.front().map(|(inserted, _)| *inserted + LIFE)
     }
 
     /// Takes out the oldest entry if its life is over.

@@ -285,6 +285,8 @@ impl DatagramMachine for Endpoint {
         while let Some(slot) = self.ready.front().copied() {
             let segments = self.config.segments_max;
             let transmit = self.with(slot, |connection, cx| {
+                // What a datagram made due (a shorter probe timeout) fires in the same turn.
+                connection.on_timeout(cx);
                 let transmit = connection.poll_transmit(out, segments, cx);
                 if transmit.is_none() {
                     connection.on_drained(cx);

@@ -21,13 +21,5 @@ mod ring;
 pub(crate) mod rtt;
 pub(crate) mod sent;
 
-use tripline_sansio::{Duration, Instant};
-
-/// The instant `wait` after `at`.
-#[allow(clippy::arithmetic_side_effects, reason = "the arithmetic of Instant saturates")]
-fn later(at: Instant, wait: Duration) -> Instant {
-    at + wait
-}
-
 #[cfg(test)]
 mod tests;

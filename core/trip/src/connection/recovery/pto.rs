@@ -25,11 +25,6 @@ pub(crate) struct Pto {
 }
 
 impl Pto {
-    /// Probe timeouts since the last answer.
-    pub(crate) const fn count(&self) -> u32 {
-        self.count
-    }
-
     /// Something ack-eliciting was newly acknowledged: the next wait is a plain PTO again
     /// (RFC 9002 §6.2.1).
     pub(crate) fn on_ack(&mut self) {
@@ -87,7 +82,7 @@ mod tests {
     fn later_probes_have_one_packet() {
         let mut pto = Pto::default();
         assert_eq!([(); 5].map(|()| pto.on_timeout()), [2, 2, 2, 1, 1]);
-        assert_eq!(pto.count(), 5);
+        assert_eq!(pto.count, 5);
         pto.on_ack();
         assert_eq!(pto, Pto::default());
         assert_eq!(pto.on_timeout(), 2);

@@ -8,16 +8,12 @@
 //! [`Received::is_ack_wanted`], asked by the drain.
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::later;
 use crate::ranges::RangeSet;
 use core::ops::Range;
 use tripline_sansio::{Duration, Ecn, Instant};
 
 /// The most ranges that are remembered and told; the oldest goes (R-ACK-1, protocol §11).
 pub(crate) const RANGES_MAX: usize = 64;
-
-/// The longest that an ACK waits, if the configuration says nothing else (R-ACK-1).
-pub(crate) const MAX_ACK_DELAY: Duration = Duration::from_millis(25);
 
 /// So many ack-eliciting packets left by a batch make the drain send an ACK (R-ACK-1).
 const ELICITING_MAX: u64 = 2;
@@ -55,7 +51,7 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    /// Nothing received; an ACK waits `max_ack_delay` at most ([`MAX_ACK_DELAY`] by default).
+    /// Nothing received; an ACK waits `max_ack_delay` at most (R-ACK-1).
     pub(crate) const fn new(max_ack_delay: Duration) -> Self {
         Self {
             ranges: RangeSet::new(),
@@ -105,7 +101,7 @@ impl Received {
         self.eliciting = self.eliciting.saturating_add(1);
         self.at_once |= out_of_order || urgent || ecn == Ecn::Ce;
         if self.deadline.is_none() {
-            self.deadline = Some(later(now, self.max_ack_delay));
+            self.deadline = Some(now + self.max_ack_delay);
         }
     }
 
@@ -197,6 +193,7 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
 
+    const MAX_ACK_DELAY: Duration = Duration::from_millis(25);
     const T0: Instant = Instant::from_nanos(1_000_000);
 
     fn received() -> Received {

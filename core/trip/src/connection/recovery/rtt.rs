@@ -99,14 +99,10 @@ impl RttEstimator {
         self.pto_base(max_ack_delay).saturating_mul(PERSISTENT_CONGESTION_PTOS)
     }
 
-    /// How long after it was sent a packet counts as lost if a later one was acknowledged: 9/8 of
-    /// the larger of smoothed and latest, at least 1 ms (RFC 9002 §6.1.2).
-    pub(crate) fn loss_delay(&self) -> Duration {
-        self.loss_delay_in(TIME_THRESHOLD_EIGHTHS)
-    }
-
-    /// [`Self::loss_delay`] with another number of eighths, for paths that reorder.
-    pub(crate) fn loss_delay_in(&self, eighths: u32) -> Duration {
+    /// How long after it was sent a packet counts as lost if a later one was acknowledged: so many
+    /// eighths ([`TIME_THRESHOLD_EIGHTHS`], or more on paths that reorder) of the larger of
+    /// smoothed and latest, at least 1 ms (RFC 9002 §6.1.2).
+    pub(crate) fn loss_delay(&self, eighths: u32) -> Duration {
         let rtt = self.summary.smoothed.max(self.summary.latest);
         (rtt.saturating_mul(eighths) / 8).max(GRANULARITY)
     }
@@ -145,7 +141,7 @@ mod tests {
         assert_eq!(rtt.first_sample_at(), Some(NOW));
         assert_eq!(rtt.pto_base(CAP), ms(325));
         assert_eq!(rtt.persistent_congestion(CAP), ms(975));
-        assert_eq!(rtt.loss_delay(), ms(100) * 9 / 8);
+        assert_eq!(rtt.loss_delay(TIME_THRESHOLD_EIGHTHS), ms(100) * 9 / 8);
     }
 
     /// RFC 9002 §5.3: the deviation is reckoned from the old average.
@@ -158,7 +154,7 @@ mod tests {
         assert_eq!(rtt.summary().min, ms(100));
         assert_eq!(rtt.summary().smoothed, ms(110), "(7 * 100 + 180) / 8");
         assert_eq!(rtt.summary().variation, Duration::from_micros(57_500), "(3 * 50 + 80) / 4");
-        assert_eq!(rtt.loss_delay(), ms(225), "latest, as it is the larger");
+        assert_eq!(rtt.loss_delay(TIME_THRESHOLD_EIGHTHS), ms(225), "latest, as it is the larger");
     }
 
     /// RFC 9002 §5.3: a delay is capped by the peer's own maximum, and never believed if it would
@@ -181,12 +177,12 @@ mod tests {
     fn extremes_stay_in_bounds() {
         let mut rtt = RttEstimator::default();
         rtt.update(NOW, Duration::ZERO, ms(0), CAP);
-        assert_eq!(rtt.loss_delay(), GRANULARITY);
+        assert_eq!(rtt.loss_delay(TIME_THRESHOLD_EIGHTHS), GRANULARITY);
         assert_eq!(rtt.pto_base(Duration::ZERO), GRANULARITY);
         for _ in 0..9 {
             rtt.update(NOW, Duration::MAX, Duration::MAX, Duration::MAX);
         }
         assert!(rtt.pto_base(Duration::MAX) > rtt.summary().smoothed);
-        assert!(rtt.loss_delay() > Duration::from_secs(u64::MAX / 16));
+        assert!(rtt.loss_delay(TIME_THRESHOLD_EIGHTHS) > Duration::from_secs(u64::MAX / 16));
     }
 }

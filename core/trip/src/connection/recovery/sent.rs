@@ -10,7 +10,6 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::congestion::CongestionEvent;
-use super::later;
 use super::loss_run::LossRun;
 use super::reordering::Reordering;
 pub(crate) use super::ring::{Frames, PacketInfo};
@@ -369,27 +368,25 @@ impl<F: Copy> SentPackets<F> {
     ) -> LossOutcome {
         self.loss_at = None;
         let Some(largest) = self.largest_acked else { return LossOutcome::default() };
-        let delay = rtt.loss_delay_in(self.reordering.eighths());
+        let delay = rtt.loss_delay(self.reordering.eighths());
         let threshold = self.reordering.packets();
         // Added to the time of sending, not taken off `now`: near the clock's zero that would stop
         // at zero, and all that was sent there would count as lost.
         let is_lost = |info: &PacketInfo| {
             info.number < largest
-                && (info.number.saturating_add(threshold) <= largest
-                    || later(info.sent_at, delay) <= now)
+                && (info.number.saturating_add(threshold) <= largest || info.sent_at + delay <= now)
         };
         // Numbers and times rise together, so all that is lost lies below one bound.
         let bound = self.ring.partition(is_lost).unwrap_or(self.next);
         let mut run = LossRun::new(rtt, max_ack_delay);
-        let packets = self.lose_below(bound, true, |info, acked_below, frames| {
+        let packets = self.lose_below(bound, |info, acked_below, frames| {
             run.on_lost(info, acked_below);
             each(Fate::Lost, info, frames);
         });
         if let Some(first) = self.outstanding.first()
             && first.start < largest
         {
-            self.loss_at =
-                self.ring.at_or_above(first.start).map(|info| later(info.sent_at, delay));
+            self.loss_at = self.ring.at_or_above(first.start).map(|info| info.sent_at + delay);
         }
         if run.event().is_some() {
             self.reordering.on_loss();
@@ -397,21 +394,11 @@ impl<F: Copy> SentPackets<F> {
         LossOutcome { packets, congestion: run.event() }
     }
 
-    /// Counts everything without a fate as lost, without congestion: the path is gone, or the zone
-    /// (R-PATH-2). Late ACKs of it are legal and not counted as spurious.
-    pub(crate) fn lose_all(&mut self, mut each: impl FnMut(Fate, &PacketInfo, Frames<'_, F>)) {
-        self.lose_below(self.next, false, |info, _, frames| each(Fate::Lost, info, frames));
-        self.lost.clear();
-        self.loss_at = None;
-        self.reordering = Reordering::new();
-    }
-
     /// Gives all packets below `bound` the fate *lost*; `each` also learns whether the packet
     /// before was acknowledged. Returns how many there were.
     fn lose_below(
         &mut self,
         bound: u64,
-        remember: bool,
         mut each: impl FnMut(&PacketInfo, bool, Frames<'_, F>),
     ) -> u64 {
         let mut packets = 0_u64;
@@ -421,12 +408,10 @@ impl<F: Copy> SentPackets<F> {
             ring.resolve(&part, State::Lost, |info, frames| {
                 sums.take(info);
                 packets = packets.saturating_add(1);
-                if remember {
-                    if lost.len() >= LOST_MAX {
-                        lost.pop_front();
-                    }
-                    lost.push_back(*info);
+                if lost.len() >= LOST_MAX {
+                    lost.pop_front();
                 }
+                lost.push_back(*info);
                 each(info, acked_below, frames);
                 acked_below = false;
             });

@@ -287,25 +287,6 @@ fn app_limited_flights_are_marked() {
     assert!(sender.ack(40, &[1..2]).newest.unwrap().app_limited);
 }
 
-/// R-PATH-2: what was out on the old path is lost, without congestion and without late surprises.
-#[test]
-fn a_lost_path_is_no_congestion() {
-    let mut sender = Sender::new();
-    for _ in 0..5 {
-        sender.send(10, DATA);
-    }
-    sender.ack(20, &[4..5]);
-    sender.detect(20);
-    sender.told();
-    let mut lost = Vec::new();
-    sender.sent.lose_all(|fate, info, _| lost.push((fate, info.number)));
-    assert_eq!(lost, fates(Fate::Lost, 2..4));
-    assert_eq!((sender.sent.bytes_in_flight(), sender.sent.loss_at()), (0, None));
-    assert_eq!(sender.sent.pto_from(), None);
-    assert_eq!(sender.ack(30, &[0..5]), AckOutcome::default());
-    assert_eq!(sender.send(40, DATA), 5);
-}
-
 /// ECT(0) is counted among the newly acknowledged (RFC 9000 §13.4.2.1).
 #[test]
 fn ect0_is_counted_when_acknowledged() {

@@ -83,7 +83,7 @@ pub(crate) struct Setup<'a> {
     pub(crate) local: Option<&'a SecretKey>,
     /// The server's key, for the initiator of NK and IK; unused otherwise.
     pub(crate) remote: Option<PublicKey>,
-    /// The pre-shared key, if it is known already; see [`Handshake::set_psk`].
+    /// The pre-shared key; unused in a suite without one.
     pub(crate) psk: Option<&'a Psk>,
     /// A key made for this handshake alone.
     pub(crate) ephemeral: SecretKey,
@@ -173,12 +173,6 @@ impl Handshake {
         })
     }
 
-    /// Sets the pre-shared key, at any time before the last message: a server may choose it by the
-    /// client's key. Without effect in a suite that uses none.
-    pub(crate) fn set_psk(&mut self, psk: &Psk) {
-        self.psk = Some(psk.clone());
-    }
-
     /// The peer's static key: as given, or as it came. It is proven only by a message that verified
     /// after the one it came in.
     pub(crate) const fn remote_static(&self) -> Option<PublicKey> {
@@ -188,12 +182,6 @@ impl Handshake {
     /// Whether all messages went over.
     pub(crate) fn is_finished(&self) -> bool {
         self.message >= pattern::messages(self.suite.pattern).len()
-    }
-
-    /// How many bytes message `index`, counted from 0, has beyond its payload; `None` if the suite
-    /// has fewer messages.
-    pub(crate) fn overhead(suite: Suite, index: usize) -> Option<usize> {
-        pattern::overhead(suite, index)
     }
 
     /// Appends our next message, with `payload` in it, to `out`.

@@ -64,11 +64,11 @@ fn check(vector: &Value, suite: Suite) {
         let (mut written, mut read) = (Vec::new(), Vec::new());
         sides[index % 2].write_message(&payload, &mut written).unwrap();
         assert_eq!(written, message, "{suite} message {index}");
-        assert_eq!(Handshake::overhead(suite, index), Some(message.len() - payload.len()));
+        assert_eq!(pattern::overhead(suite, index), Some(message.len() - payload.len()));
         sides[(index + 1) % 2].read_message(&message, &mut read).unwrap();
         assert_eq!(read, payload, "{suite} message {index}");
     }
-    assert_eq!(Handshake::overhead(suite, handshake), None);
+    assert_eq!(pattern::overhead(suite, handshake), None);
     let [client, server] = sides.map(|side| side.split().unwrap());
     assert_eq!(client.hash[..], hex(field(vector, "handshake_hash").unwrap()), "{suite}");
     assert_eq!(client.hash, server.hash);

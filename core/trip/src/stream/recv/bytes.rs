@@ -49,6 +49,7 @@ impl ByteRun {
     }
 
     /// Bytes of heap held, about.
+    #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
         self.loose.memory().saturating_add(self.ready.memory())
     }

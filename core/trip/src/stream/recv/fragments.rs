@@ -16,6 +16,7 @@ use core::ops::Range;
 /// else be copied over and over.
 const BRIDGE_MAX: usize = 4 * 1024;
 /// What an entry of a map and an allocation cost beside the bytes, about.
+#[cfg(test)]
 pub(super) const ENTRY_COST: usize = 96;
 
 /// Bytes by offset, each offset at most once.
@@ -45,6 +46,7 @@ impl Fragments {
     }
 
     /// Bytes of heap held, about.
+    #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
         let blocks = self.blocks.values().fold(0_usize, |sum, block| {
             sum.saturating_add(block.capacity()).saturating_add(ENTRY_COST)

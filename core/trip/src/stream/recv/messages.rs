@@ -25,7 +25,9 @@
 
 mod pieces;
 
-use super::fragments::{ENTRY_COST, Fragments};
+#[cfg(test)]
+use super::fragments::ENTRY_COST;
+use super::fragments::Fragments;
 use super::parse::{self, Aligned, Boundaries};
 use super::ready::{CHUNK_MAX, Ready, SEGMENT_MAX};
 use super::{CROSSES, DIFFERS, Effect, Violation, len64, slice};
@@ -102,6 +104,7 @@ impl Messages {
     }
 
     /// Bytes of heap held, about.
+    #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
         let ranges = self.settled.len().saturating_add(self.links.len());
         let begun = self.begun.values().fold(0_usize, |sum, one| {

@@ -118,6 +118,7 @@ impl RecvHalf {
     }
 
     /// How many offsets are consumed; never above [`Self::highest`].
+    #[cfg(test)]
     pub(crate) fn consumed(&self) -> u64 {
         self.consumed
     }
@@ -277,6 +278,7 @@ impl RecvHalf {
     }
 
     /// Bytes of heap held, about (R-CREDIT-4).
+    #[cfg(test)]
     pub(crate) fn memory(&self) -> usize {
         match &self.body {
             Body::Bytes(body) => body.memory(),

@@ -30,7 +30,8 @@ const FIRST: usize = 256;
 #[derive(Debug)]
 struct Segment {
     bytes: Bytes,
-    /// How much of an allocation it keeps alive.
+    /// How much of an allocation it keeps alive: what the tests of [`Ready::memory`] add up.
+    #[cfg(test)]
     held: usize,
 }
 
@@ -103,8 +104,11 @@ impl Ready {
         // What is left of the tail's room serves the next small run.
         self.seal_filled();
         self.queued = self.queued.saturating_add(buffer.len());
-        let held = buffer.capacity();
-        self.segments.push_back(Segment { bytes: buffer.into(), held });
+        self.segments.push_back(Segment {
+            #[cfg(test)]
+            held: buffer.capacity(),
+            bytes: buffer.into(),
+        });
     }
 
     /// Takes the next chunk of a byte stream, at most [`CHUNK_MAX`] bytes.
@@ -147,6 +151,7 @@ impl Ready {
     }
 
     /// Bytes of heap held.
+    #[cfg(test)]
     pub(super) fn memory(&self) -> usize {
         let sealed = self.segments.iter().fold(0_usize, |sum, one| sum.saturating_add(one.held));
         let list = self.segments.capacity().saturating_mul(size_of::<Segment>());
@@ -171,9 +176,11 @@ impl Ready {
     /// Makes a segment of what the tail holds; its spare room stays with the tail.
     fn seal_filled(&mut self) {
         if !self.tail.is_empty() {
-            let bytes = self.tail.split().freeze();
-            let held = bytes.len();
-            self.segments.push_back(Segment { bytes, held });
+            self.segments.push_back(Segment {
+                #[cfg(test)]
+                held: self.tail.len(),
+                bytes: self.tail.split().freeze(),
+            });
         }
     }
 
@@ -190,9 +197,11 @@ impl Ready {
             return;
         }
         if !self.tail.is_empty() {
-            let held = self.tail.capacity();
-            let bytes = mem::take(&mut self.tail).freeze();
-            self.segments.push_back(Segment { bytes, held });
+            self.segments.push_back(Segment {
+                #[cfg(test)]
+                held: self.tail.capacity(),
+                bytes: mem::take(&mut self.tail).freeze(),
+            });
         }
         let size = self.next_size.min(self.queued.max(IDLE_MAX)).max(count);
         self.next_size = self.next_size.saturating_mul(2).min(self.segment_max);

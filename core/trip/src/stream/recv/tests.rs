@@ -1,4 +1,5 @@
 //! What each order delivers, and what closes the connection.
+#![allow(unused_must_use, reason = "most steps are judged by what can be taken after them")]
 
 use super::*;
 use crate::wire::Order::{Bytes as ByteStream, Latest, Ordered, Unordered};
@@ -537,7 +538,7 @@ fn nothing_begins_inside_frames_that_overlap() {
     assert_eq!(half.refused(150, &[0], true), Code::PROTOCOL);
 }
 
-/// R-CREDIT-4: what is remembered of the pieces of a message goes with it.
+/// T39, R-CREDIT-4: what is remembered of the pieces of a message goes with it.
 #[test]
 fn nothing_is_left_of_a_message_in_many_pieces() {
     let message = wire(10_000, 1);
@@ -600,7 +601,7 @@ fn gaps_are_counted() {
     }
 }
 
-/// R-CREDIT-4: empty messages beyond a gap wait as runs of bytes.
+/// T39, R-CREDIT-4: empty messages beyond a gap wait as runs of bytes.
 #[test]
 fn empty_messages_beyond_a_gap_cost_about_what_they_charge() {
     let mut half = new(Ordered);

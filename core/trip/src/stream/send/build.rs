@@ -50,7 +50,7 @@ impl SendHalf {
         if let Some(written) = self.write_lost(out, space) {
             return written;
         }
-        self.pass_settled();
+        self.pass_settled(fates);
         if self.cursor < self.queue.len() {
             return self.write_new(out, space, credit, fates);
         }
@@ -205,47 +205,56 @@ impl SendHalf {
         let bytes_order = self.id.order() == Order::Bytes;
         let mut left = len;
         while left > 0 {
+            self.pass_settled(fates);
             let Some(message) = self.queue.get_mut(self.cursor) else { break };
             if !message.is_begun() {
                 message.start = self.next_offset;
-                if message.state == State::Live && !bytes_order {
+                if !bytes_order {
                     credit.reserve(message.size);
                 }
             }
-            if message.state == State::Live {
-                let take = message.unsent().min(left);
-                write_range(out, message, message.sent..message.sent.saturating_add(take));
-                message.sent = message.sent.saturating_add(take);
-                self.next_offset = self.next_offset.saturating_add(take);
-                left = left.saturating_sub(take);
-                if bytes_order {
-                    credit.use_free(take);
-                } else {
-                    credit.use_reserved(take);
-                }
+            let take = message.unsent().min(left);
+            write_range(out, message, message.sent..message.sent.saturating_add(take));
+            message.sent = message.sent.saturating_add(take);
+            self.next_offset = self.next_offset.saturating_add(take);
+            left = left.saturating_sub(take);
+            if bytes_order {
+                credit.use_free(take);
+            } else {
+                credit.use_reserved(take);
             }
             if !message.is_all_sent() {
                 break;
             }
-            if message.reliability == Reliability::Unreliable && message.state == State::Live {
+            if message.reliability == Reliability::Unreliable {
                 fates.push((message.token, Fate::Sent));
                 self.buffered = self.buffered.saturating_sub(data_len(message));
                 message.data.clear();
             }
             self.cursor = self.cursor.saturating_add(1);
         }
-        self.pass_settled();
+        self.pass_settled(fates);
     }
 
-    /// Moves the cursor over messages that were given up before they were begun.
-    fn pass_settled(&mut self) {
+    /// Moves the cursor over what needs no offsets: messages that were given up before they were
+    /// begun, and empty chunks of a byte stream, of which the peer has all there is.
+    fn pass_settled(&mut self, fates: &mut Fates) {
+        let mut empty = false;
         while let Some(message) = self.queue.get_mut(self.cursor)
-            && message.state != State::Live
+            && (message.state != State::Live || message.size == 0)
         {
+            if message.state == State::Live {
+                fates.push((message.token, Fate::Acked));
+                message.state = State::Settled;
+                empty = true;
+            }
             if !message.is_begun() {
                 message.start = self.next_offset;
             }
             self.cursor = self.cursor.saturating_add(1);
+        }
+        if empty {
+            self.pop_settled();
         }
     }
 

@@ -12,11 +12,6 @@ pub(crate) struct SendCredit {
 }
 
 impl SendCredit {
-    /// A credit of `limit` bytes, all of it unused.
-    pub(crate) fn new(limit: u64) -> Self {
-        Self { limit, used: 0, reserved: 0 }
-    }
-
     /// The peer granted more; returns whether it was news (R-CREDIT-2: it never shrinks).
     pub(crate) fn on_grant(&mut self, limit: u64) -> bool {
         let news = limit > self.limit;

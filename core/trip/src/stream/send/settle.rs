@@ -42,10 +42,9 @@ impl SendHalf {
     /// Sends a piece again that may have been lost, as a probe: only what is reliable.
     pub(crate) fn probe(&mut self, piece: Piece) {
         let range = piece.range();
-        let reliable = self
-            .index_of(range.start)
-            .and_then(|at| self.queue.get(at))
-            .is_some_and(|message| message.reliability == Reliability::Reliable);
+        let reliable = self.queue.get(self.first_in(&range)).is_some_and(|message| {
+            message.reliability == Reliability::Reliable && message.state == State::Live
+        });
         if self.is_closed() {
             return;
         }
@@ -75,8 +74,11 @@ impl SendHalf {
             return;
         }
         // Whole messages, also where STREAM frames of a part were acknowledged meanwhile.
-        let Some(first) = self.index_of(range.start) else { return };
-        let again = self.queue.iter().skip(first).take_while(|message| message.start < range.end);
+        let again = self
+            .queue
+            .iter()
+            .skip(self.first_in(&range))
+            .take_while(|message| message.start < range.end);
         for message in again.filter(|message| message.state == State::GivenUp) {
             self.skips.insert(message.range());
         }
@@ -99,6 +101,12 @@ impl SendHalf {
         live
     }
 
+    /// The index of the first message that may lie in `range`: what was sent twice (a probe) may
+    /// begin below the front, in messages that are settled and gone.
+    fn first_in(&self, range: &Range<u64>) -> usize {
+        self.index_of(range.start).unwrap_or(0)
+    }
+
     /// Marks `range` as settled, and the messages that it completes.
     fn settle(
         &mut self,
@@ -110,10 +118,9 @@ impl SendHalf {
         if range.is_empty() {
             return;
         }
-        let Some(first) = self.index_of(range.start) else { return };
         self.settled.insert(range.clone());
         let mut newest_acked = None;
-        let mut at = first;
+        let mut at = self.first_in(&range);
         while let Some(message) = self.queue.get_mut(at)
             && message.start < range.end
         {
@@ -166,7 +173,7 @@ impl SendHalf {
         credit: &mut SendCredit,
         fates: &mut Fates,
     ) {
-        let Some(mut at) = self.index_of(range.start) else { return };
+        let mut at = self.first_in(range);
         while let Some(message) = self.queue.get(at)
             && message.start < range.end
         {
@@ -204,7 +211,7 @@ impl SendHalf {
     }
 
     /// Lets settled messages go from the front.
-    fn pop_settled(&mut self) {
+    pub(super) fn pop_settled(&mut self) {
         while let Some(front) = self.queue.front()
             && front.state == State::Settled
             && (front.is_begun() || self.cursor == 0)
@@ -214,9 +221,8 @@ impl SendHalf {
         }
         let base =
             self.queue.front().map_or(self.next_offset, |front| front.start.min(self.next_offset));
-        self.settled.remove_below(base);
-        // Late pieces below the base are settled, whatever they say.
-        if base > 0 {
+        // Late pieces below the base are settled, whatever they say. Mostly they are already.
+        if !self.settled.covers(&(0..base)) {
             self.settled.insert(0..base);
         }
     }

@@ -15,12 +15,10 @@ mod write;
 
 use core::fmt;
 
-pub(crate) use ack::{ACK_RANGES_MAX, AckFrame, EcnCounts, write_ack};
+pub(crate) use ack::{AckFrame, EcnCounts, write_ack};
 pub(crate) use read::Frames;
-pub(crate) use skip::{SKIP_RANGES_MAX, SkipFrame, write_skip};
-pub(crate) use stream::{
-    StreamFrame, StreamHeader, stream_header_len, stream_room, write_stream_header,
-};
+pub(crate) use skip::{SkipFrame, write_skip};
+pub(crate) use stream::{StreamFrame, StreamHeader, stream_header_len, write_stream_header};
 pub(crate) use write::write_padding;
 
 use super::{Code, Direction, StreamId};

@@ -4,7 +4,7 @@
 //! type.
 //!
 //! The payload is borrowed where it is read. For writing only the header is built here, because the
-//! payload may come in pieces; [`stream_room`] says how much of it fits.
+//! payload may come in pieces.
 
 use alloc::vec::Vec;
 
@@ -102,21 +102,6 @@ pub(crate) fn stream_header_len(id: StreamId, offset: u64, length: Option<usize>
         .saturating_add(varint_len(id.number()))
         .saturating_add(offset_len)
         .saturating_add(length_len)
-}
-
-/// How many bytes of payload fit into `space` together with their header; with `to_end` the frame
-/// is the packet's last and has no length. `None` if not even the header of an empty frame fits.
-pub(crate) fn stream_room(space: usize, id: StreamId, offset: u64, to_end: bool) -> Option<usize> {
-    let left = space.checked_sub(stream_header_len(id, offset, None))?;
-    if to_end {
-        return Some(left);
-    }
-    // Each form of the length takes room and says so much at most; the best of them is the answer,
-    // and its length then has that form or a shorter one.
-    [(1, 0x3f), (2, 0x3fff), (4, 0x3fff_ffff)]
-        .into_iter()
-        .filter_map(|(form, most)| left.checked_sub(form).map(|room: usize| room.min(most)))
-        .max()
 }
 
 /// Appends the header of a STREAM frame. `length` is that of the payload, which the caller appends;

@@ -8,6 +8,8 @@ use core::ops::Range;
 
 use proptest::prelude::*;
 
+use super::ack::ACK_RANGES_MAX;
+use super::skip::SKIP_RANGES_MAX;
 use super::*;
 use crate::ranges::RangeSet;
 use crate::wire::testing::{config, damage, damaged, hex, number};
@@ -418,25 +420,6 @@ fn r_skip_1_at_most_63_ranges() {
     }
     assert_eq!(write_skip(&mut out, 100, stream(4), once(7..7)), 0);
     assert!(out.is_empty());
-}
-
-/// T56: around every edge of the length's forms the room is used up to the last byte that fits.
-#[test]
-fn t56_stream_room_is_exact() {
-    let size = |id, offset, payload: usize| stream_header_len(id, offset, Some(payload)) + payload;
-    for (id, offset) in [(stream(4), 0), (stream(0x57), 63), (stream((1 << 62) - 1), 1 << 40)] {
-        for space in (0..200).chain(16_370..16_430) {
-            let to_end = stream_room(space, id, offset, true);
-            assert_eq!(to_end, space.checked_sub(stream_header_len(id, offset, None)));
-            match stream_room(space, id, offset, false) {
-                None => assert!(size(id, offset, 0) > space),
-                Some(room) => {
-                    assert!(size(id, offset, room) <= space, "{space} {room}");
-                    assert!(size(id, offset, room + 1) > space, "{space} {room}");
-                }
-            }
-        }
-    }
 }
 
 /// One of the frames that hold no ranges, made of drawn parts.

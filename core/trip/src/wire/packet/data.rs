@@ -13,8 +13,6 @@ use super::{FIRST_DATA_LONG, FIRST_DATA_SHORT, PacketError, TAG_LEN};
 pub(crate) const DATA_HEADER_SHORT: usize = 11;
 /// Bytes of the header with a packet number of four bytes.
 pub(crate) const DATA_HEADER_LONG: usize = 13;
-/// What DATA adds to its plaintext, header and tag, with a packet number of two bytes.
-pub(crate) const DATA_OVERHEAD_SHORT: usize = DATA_HEADER_SHORT + TAG_LEN;
 /// What DATA adds to its plaintext, header and tag, with a packet number of four bytes.
 pub(crate) const DATA_OVERHEAD_LONG: usize = DATA_HEADER_LONG + TAG_LEN;
 

@@ -12,14 +12,8 @@ mod open;
 mod tests;
 
 pub(crate) use answer::{Challenge, Confirm, VersionHint, VersionReason, write_version};
-pub(crate) use data::{
-    DATA_HEADER_LONG, DATA_HEADER_SHORT, DATA_OVERHEAD_LONG, DATA_OVERHEAD_SHORT, DataHeader,
-    NUMBER_LIMIT, TruncatedNumber,
-};
-pub(crate) use open::{
-    MAC1_LEN, OPEN_LEAST, Open, OpenPrefix, TOKEN_MAX, through_suite, write_open, write_open_again,
-    write_open_through_mac1,
-};
+pub(crate) use data::{DATA_OVERHEAD_LONG, DataHeader, NUMBER_LIMIT, TruncatedNumber};
+pub(crate) use open::{Open, OpenPrefix, through_suite, write_open};
 
 use tripline_sansio::codec::ReadError;
 

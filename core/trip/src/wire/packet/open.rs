@@ -19,8 +19,6 @@ pub(crate) const OPEN_LEAST: usize = 1200;
 pub(crate) const THROUGH_SUITE_LEN: usize = 14;
 /// Bytes of mac1.
 pub(crate) const MAC1_LEN: usize = 16;
-/// The longest token that fits behind its length byte.
-pub(crate) const TOKEN_MAX: usize = 255;
 
 /// The part of OPEN that is the same in all versions: enough to answer one of an unknown version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,54 +127,12 @@ pub(crate) fn through_suite(version: u32, client_id: u64, suite: u8) -> [u8; THR
     [FIRST_OPEN, v0, v1, v2, v3, i0, i1, i2, i3, i4, i5, i6, i7, suite]
 }
 
-/// Appends the part of an OPEN that all repeats of an attempt share (R-OPEN-2): keep it, and give
-/// it to [`write_open_again`] for each. `mac1` is handed the bytes that it covers.
+/// Appends a whole OPEN, with `token` or, if that is empty, without one, padded to [`OPEN_LEAST`].
+/// `mac1` is handed the bytes that it covers.
 ///
 /// # Errors
-/// [`PacketError::Length`] if `noise` is longer than [`NOISE_MAX`]; nothing is appended then.
-pub(crate) fn write_open_through_mac1(
-    out: &mut Vec<u8>,
-    version: u32,
-    client_id: u64,
-    suite: u8,
-    noise: &[u8],
-    mac1: impl FnOnce(&[u8]) -> [u8; MAC1_LEN],
-) -> Result<(), PacketError> {
-    if noise.len() > NOISE_MAX {
-        return Err(PacketError::Length);
-    }
-    let length = u16::try_from(noise.len()).map_err(|_| PacketError::Length)?;
-    let start = out.len();
-    Writer::new(out).bytes(&through_suite(version, client_id, suite)).u16(length).bytes(noise);
-    let mac = mac1(out.get(start..).unwrap_or_default());
-    Writer::new(out).bytes(&mac);
-    Ok(())
-}
-
-/// Appends a whole OPEN from the part that its attempt's repeats share, with `token` or, if that is
-/// empty, without one, padded to [`OPEN_LEAST`].
-///
-/// # Errors
-/// [`PacketError::Length`] if the token is longer than [`TOKEN_MAX`]; nothing is appended then.
-pub(crate) fn write_open_again(
-    out: &mut Vec<u8>,
-    through_mac1: &[u8],
-    token: &[u8],
-) -> Result<(), PacketError> {
-    let length = u8::try_from(token.len()).map_err(|_| PacketError::Length)?;
-    let written = through_mac1.len().saturating_add(1).saturating_add(token.len());
-    Writer::new(out)
-        .bytes(through_mac1)
-        .u8(length)
-        .bytes(token)
-        .zeros(OPEN_LEAST.saturating_sub(written));
-    Ok(())
-}
-
-/// Appends a whole OPEN: [`write_open_through_mac1`], then token and padding.
-///
-/// # Errors
-/// [`PacketError::Length`] if `noise` or `token` is too long; nothing is appended then.
+/// [`PacketError::Length`] if `noise` is longer than [`NOISE_MAX`] or `token` than its length byte
+/// can say; nothing is appended then.
 pub(crate) fn write_open(
     out: &mut Vec<u8>,
     version: u32,
@@ -186,10 +142,15 @@ pub(crate) fn write_open(
     mac1: impl FnOnce(&[u8]) -> [u8; MAC1_LEN],
     token: &[u8],
 ) -> Result<(), PacketError> {
-    let length = u8::try_from(token.len()).map_err(|_| PacketError::Length)?;
+    if noise.len() > NOISE_MAX {
+        return Err(PacketError::Length);
+    }
+    let noise_len = u16::try_from(noise.len()).map_err(|_| PacketError::Length)?;
+    let token_len = u8::try_from(token.len()).map_err(|_| PacketError::Length)?;
     let start = out.len();
-    write_open_through_mac1(out, version, client_id, suite, noise, mac1)?;
-    Writer::new(out).u8(length).bytes(token);
+    Writer::new(out).bytes(&through_suite(version, client_id, suite)).u16(noise_len).bytes(noise);
+    let mac = mac1(out.get(start..).unwrap_or_default());
+    Writer::new(out).bytes(&mac).u8(token_len).bytes(token);
     let written = out.len().saturating_sub(start);
     Writer::new(out).zeros(OPEN_LEAST.saturating_sub(written));
     Ok(())

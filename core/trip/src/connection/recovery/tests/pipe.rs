@@ -2,9 +2,10 @@
 //! against a model that keeps every packet in a map.
 
 use super::super::pto::Pto;
-use super::super::received::{MAX_ACK_DELAY, RANGES_MAX, Received};
+use super::super::received::{RANGES_MAX, Received};
 use super::super::rtt::RttEstimator;
 use super::super::sent::{Fate, SentPackets, Shape};
+use super::MAX_ACK_DELAY;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::ops::Range;

@@ -1,0 +1,69 @@
+//! The receiving side.
+
+use super::report;
+use crate::figures::{CliError, chain, while_doing};
+use std::thread;
+use std::time::{Duration, Instant};
+use tripline_std::{Connection, Error, Listener, Stats, Stream};
+
+/// What one client sent.
+pub(super) struct Received {
+    pub(super) bytes: u64,
+    pub(super) elapsed: Duration,
+    pub(super) stats: Stats,
+}
+
+/// Serves clients, all at once, for ever or until the first one has left.
+pub(super) fn serve(listener: &Listener, once: bool, json: bool) -> Result<(), CliError> {
+    loop {
+        let connection = listener.accept().map_err(while_doing("accepting"))?;
+        let work = move || {
+            let remote = connection.remote();
+            let received = drain(&connection)?;
+            report::print_received(remote, &received, json)
+        };
+        if once {
+            return work();
+        }
+        let thread = thread::Builder::new().name("client".into()).spawn(move || {
+            // One client's bad end is no reason to stop serving.
+            if let Err(error) = work() {
+                eprintln!("tripline: {}", chain(&*error));
+            }
+        });
+        thread.map_err(while_doing("a client's thread"))?;
+    }
+}
+
+/// Serves one client.
+pub(super) fn serve_one(listener: &Listener) -> Result<Received, CliError> {
+    drain(&listener.accept().map_err(while_doing("accepting"))?)
+}
+
+/// Reads all streams of a client until it leaves.
+fn drain(connection: &Connection) -> Result<Received, CliError> {
+    let began = Instant::now();
+    let bytes = thread::scope(|scope| {
+        let mut readers = Vec::new();
+        // The peer's limit on streams bounds the threads.
+        while let Ok(stream) = connection.accept_stream() {
+            readers.push(scope.spawn(move || read(&stream)));
+        }
+        readers.into_iter().try_fold(0, |bytes, reader| {
+            let one = reader.join().map_err(|_| "a reader panicked")?;
+            Ok::<_, CliError>(bytes + one.map_err(while_doing("reading"))?)
+        })
+    })?;
+    let elapsed = began.elapsed();
+    connection.wait_closed().map_err(while_doing("the client"))?;
+    let stats = connection.stats().map_err(while_doing("the counters"))?;
+    Ok(Received { bytes, elapsed, stats })
+}
+
+fn read(stream: &Stream) -> Result<u64, Error> {
+    let mut bytes = 0;
+    while let Some(message) = stream.receive()? {
+        bytes += message.len() as u64;
+    }
+    Ok(bytes)
+}

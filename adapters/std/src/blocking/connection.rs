@@ -1,0 +1,169 @@
+//! A connection in the user's hands.
+
+use super::User;
+use super::cell::{Command, ConnCell, Shared, lock, wait};
+use super::stream::Stream;
+use crate::{Error, Stats};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+use tripline::{Code, PublicKey, Side, State, StreamOptions};
+
+/// A connection's cell, held by its handle and by its streams. When the last of them goes, the
+/// connection is closed in order.
+#[derive(Debug)]
+pub(crate) struct Owner {
+    pub(crate) cell: Arc<ConnCell>,
+    user: Arc<User>,
+}
+
+impl Owner {
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.user.shared
+    }
+
+    /// How the connection ended, or why the loop answers no more.
+    pub(crate) fn end(&self) -> Error {
+        let end = lock(&self.cell.state).end.clone();
+        end.unwrap_or_else(|| self.shared().death())
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.shared().push(Command::Release(self.cell.handle));
+    }
+}
+
+/// A connection: made by [`connect`](crate::connect), a [`Client`](crate::Client) or a
+/// [`Listener`](crate::Listener).
+///
+/// All calls work on `&self`, from any thread. When this handle and all its streams are dropped the
+/// connection ends in order, in the background; [`Self::close`] does it in the foreground and says
+/// how it went.
+#[derive(Debug)]
+pub struct Connection {
+    owner: Arc<Owner>,
+}
+
+impl Connection {
+    pub(crate) fn new(cell: Arc<ConnCell>, user: Arc<User>) -> Self {
+        Self { owner: Arc::new(Owner { cell, user }) }
+    }
+
+    /// Opens a stream. That costs no round trip, but waits while the peer allows no more streams
+    /// (row T32).
+    ///
+    /// # Errors
+    /// [`Error::Open`], or the end of the connection.
+    pub fn open(&self, options: StreamOptions) -> Result<Stream, Error> {
+        let (reply, answer) = sync_channel(1);
+        self.owner.shared().push(Command::Open(self.owner.cell.handle, options, reply));
+        let cell = answer.recv().unwrap_or_else(|_| Err(self.owner.end()))?;
+        Ok(Stream::new(cell, Arc::clone(&self.owner)))
+    }
+
+    /// Waits for the next stream that the peer opens.
+    ///
+    /// # Errors
+    /// The end of the connection.
+    pub fn accept_stream(&self) -> Result<Stream, Error> {
+        let mut state = lock(&self.owner.cell.state);
+        let cell = loop {
+            if let Some(cell) = state.opened.pop_front() {
+                break cell;
+            }
+            if let Some(error) = &state.end {
+                return Err(error.clone());
+            }
+            state = wait(&self.owner.cell.changed, state);
+        };
+        drop(state);
+        self.owner.shared().push(Command::Accepted(Arc::clone(&cell)));
+        Ok(Stream::new(cell, Arc::clone(&self.owner)))
+    }
+
+    /// Ends the connection in order (row T25): delivers what was handed in, for at most `grace`,
+    /// and returns when the peer knows of the end or cannot be reached.
+    ///
+    /// # Errors
+    /// [`Error::Undelivered`] if the grace was too short, [`Error::Lost`] if the connection ended
+    /// otherwise.
+    pub fn close(&self, grace: Duration) -> Result<(), Error> {
+        self.close_with(grace, Code::NONE, "")
+    }
+
+    /// As [`Self::close`], with a code and a text of at most 255 bytes for the peer.
+    ///
+    /// # Errors
+    /// As [`Self::close`].
+    pub fn close_with(&self, grace: Duration, code: Code, reason: &str) -> Result<(), Error> {
+        let connection = self.owner.cell.handle;
+        let reason = reason.to_owned();
+        self.owner.shared().push(Command::Close { connection, grace, code, reason });
+        self.wait_closed()
+    }
+
+    /// Waits until the connection has ended, whoever ends it.
+    ///
+    /// # Errors
+    /// As [`Self::close`].
+    pub fn wait_closed(&self) -> Result<(), Error> {
+        let mut state = lock(&self.owner.cell.state);
+        while !state.over {
+            state = wait(&self.owner.cell.changed, state);
+        }
+        match (&state.end, state.undelivered) {
+            (Some(Error::Closed { .. }), 0) => Ok(()),
+            (Some(Error::Closed { .. }), messages) => Err(Error::Undelivered { messages }),
+            (Some(error), _) => Err(error.clone()),
+            (None, _) => Err(Error::Ended),
+        }
+    }
+
+    /// Ends the connection at once and in silence.
+    pub fn kill(&self) {
+        self.owner.shared().push(Command::Kill(self.owner.cell.handle));
+    }
+
+    /// The identity that the peer proved, if it has one.
+    pub fn peer(&self) -> Option<PublicKey> {
+        self.owner.cell.peer
+    }
+
+    /// Where the peer was when the connection was made.
+    pub fn remote(&self) -> SocketAddr {
+        self.owner.cell.remote
+    }
+
+    /// Which side we are.
+    pub fn side(&self) -> Side {
+        self.owner.cell.side
+    }
+
+    /// The 8 bytes that the client named when it opened (row T14).
+    pub fn user_id(&self) -> [u8; 8] {
+        self.owner.cell.user_id
+    }
+
+    /// The service that the client named when it opened (row T15).
+    pub fn route(&self) -> &[u8] {
+        &self.owner.cell.route
+    }
+
+    /// The states that a client's attempt went through, and when each began, counted from the call.
+    /// Empty on the server's side.
+    pub fn phases(&self) -> &[(State, Duration)] {
+        &self.owner.cell.phases
+    }
+
+    /// The counters of this connection, its endpoint and its socket (row T68). Of a connection that
+    /// is gone, the last ones.
+    ///
+    /// # Errors
+    /// If the endpoint is gone.
+    pub fn stats(&self) -> Result<Stats, Error> {
+        self.owner.shared().stats(Some(self.owner.cell.handle))
+    }
+}

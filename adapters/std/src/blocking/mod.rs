@@ -1,0 +1,349 @@
+//! Clients and servers for programs that like to wait: calls that block, on top of the loop.
+//!
+//! Each [`Client`] and each [`Listener`] has one socket, one engine and one thread that drives
+//! them; all other threads talk to that one through small shared cells. The thread ends when nobody
+//! holds a handle any more and the last connection has said goodbye.
+
+mod address;
+mod cell;
+mod connection;
+mod driver;
+mod entry;
+mod error;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod watch;
+
+pub use address::Address;
+pub use cell::Settled;
+pub use connection::Connection;
+pub use driver::Screen;
+pub use error::Error;
+pub use stream::Stream;
+
+use crate::{Counts, Loop, Options, UdpLink, os_seed};
+use cell::{Accept, Command, Inbox, Progress, Shared, lock, wait};
+use driver::Driver;
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::mpsc::{channel, sync_channel};
+use std::sync::{Arc, Condvar, Mutex};
+use tripline::{
+    Config, ConnectOptions, ConnectionStats, Endpoint, EndpointStats, PublicKey, Target,
+};
+use tripline_udp::Socket;
+use watch::Watch;
+
+/// Counters, all of one moment (row T68).
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Of the connection.
+    pub connection: ConnectionStats,
+    /// Of the endpoint.
+    pub endpoint: EndpointStats,
+    /// Of the socket.
+    pub socket: tripline_udp::Stats,
+    /// Of the loop.
+    pub turns: Counts,
+}
+
+/// One for all handles of an endpoint; the last one lets the thread go.
+#[derive(Debug)]
+pub(crate) struct User {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Drop for User {
+    fn drop(&mut self) {
+        self.shared.push(Command::Quit);
+    }
+}
+
+impl Shared {
+    pub(crate) fn stats(
+        &self,
+        connection: Option<tripline::ConnectionHandle>,
+    ) -> Result<Stats, Error> {
+        let (reply, answer) = sync_channel(1);
+        self.push(Command::Stats(connection, reply));
+        answer.recv().map_err(|_| self.death())
+    }
+}
+
+/// Connects to the server at `address` (`KEY@HOST:PORT`), without an identity of our own (row T78).
+///
+/// ```
+/// # let key = tripline::SecretKey::from_bytes([9; 32]);
+/// # let server = tripline_std::listen("127.0.0.1:0", tripline::Config::public_server(key))?;
+/// # let address = server.address();
+/// # std::thread::spawn(move || {
+/// #     let stream = server.accept()?.accept_stream()?;
+/// #     while let Some(message) = stream.receive()? { stream.send(message)?; }
+/// #     Ok::<_, tripline_std::Error>(())
+/// # });
+/// use std::time::Duration;
+/// use tripline::{Order, StreamOptions};
+///
+/// // `address` is such a text as "tpub1…@example.org:4444".
+/// let connection = tripline_std::connect(&address)?;
+/// let stream = connection.open(StreamOptions::two_way(Order::Ordered))?;
+/// stream.send("hello")?;
+/// println!("{:?}", stream.receive()?);
+/// stream.finish();
+/// connection.close(Duration::from_secs(5))?;
+/// # Ok::<_, tripline_std::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Address`], [`Error::Start`], [`Error::Connect`], [`Error::Io`].
+pub fn connect(address: &str) -> Result<Connection, Error> {
+    let address: Address = address.parse()?;
+    let client = Client::new(Config::client())?;
+    client.connect(address.target(), ConnectOptions::to(address.key))
+}
+
+/// Listens on `address`, such as `0.0.0.0:4444`, or `127.0.0.1:0` for a port of the system's choice
+/// (row T78).
+///
+/// ```
+/// # fn main() -> Result<(), tripline_std::Error> {
+/// # let key = tripline::SecretKey::from_bytes([9; 32]);
+/// use tripline::Config;
+///
+/// let listener = tripline_std::listen("127.0.0.1:0", Config::public_server(key))?;
+/// println!("listening on {}", listener.address());
+/// # let address = listener.address();
+/// # let client = std::thread::spawn(move || {
+/// #     let connection = tripline_std::connect(&address)?;
+/// #     let stream = connection.open(tripline::StreamOptions::two_way(tripline::Order::Ordered))?;
+/// #     stream.send("echo")?;
+/// #     assert_eq!(stream.receive()?.as_deref(), Some(&b"echo"[..]));
+/// #     stream.finish();
+/// #     connection.close(std::time::Duration::from_secs(5))
+/// # });
+/// loop {
+///     let connection = listener.accept()?;
+///     while let Ok(stream) = connection.accept_stream() {
+///         while let Some(message) = stream.receive()? {
+///             stream.send(message)?;
+///         }
+///     }
+/// #   return client.join().unwrap();
+/// }
+/// # }
+/// ```
+///
+/// # Errors
+/// [`Error::Address`] if it is no address; [`Error::Io`] if there is no such socket to be had.
+pub fn listen(address: &str, config: Config) -> Result<Listener, Error> {
+    let bad = |_| Error::Address(format!("{address:?}; IP:PORT is wanted"));
+    Listener::bind(address.parse().map_err(bad)?, config, ListenOptions::default())
+}
+
+/// How to listen.
+#[derive(Default)]
+pub struct ListenOptions {
+    /// How to make the socket and the loop.
+    pub options: Options,
+    /// Who may come in, where the configuration says [`Screening::Ask`](tripline::Screening::Ask);
+    /// without it nobody may.
+    pub screen: Option<Screen>,
+}
+
+impl fmt::Debug for ListenOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListenOptions").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// Takes in the connections that clients open.
+#[derive(Debug)]
+pub struct Listener {
+    user: Arc<User>,
+}
+
+impl Listener {
+    /// Listens on `address`. What the configuration says of segments and of AES in hardware is
+    /// replaced by what this machine can do.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if there is no such socket to be had.
+    pub fn bind(address: SocketAddr, config: Config, how: ListenOptions) -> Result<Self, Error> {
+        start(Socket::bind(address, &how.options.socket)?, config, &how.options, how.screen, true)
+            .map(|user| Self { user })
+    }
+
+    /// Waits for the next client.
+    ///
+    /// # Errors
+    /// Only if the endpoint itself is broken.
+    pub fn accept(&self) -> Result<Connection, Error> {
+        let shared = &self.user.shared;
+        let mut accept = lock(&shared.accept);
+        loop {
+            if let Some(cell) = accept.queue.pop_front() {
+                return Ok(Connection::new(cell, Arc::clone(&self.user)));
+            }
+            if let Some(error) = &accept.dead {
+                return Err(error.clone());
+            }
+            accept = wait(&shared.accepted, accept);
+        }
+    }
+
+    /// The address of the socket.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.user.shared.local
+    }
+
+    /// What [`connect`] takes: our key and the address of the socket (which names no host if the
+    /// socket listens on all of them).
+    pub fn address(&self) -> String {
+        let local = self.local_addr();
+        match &self.user.shared.key {
+            Some(key) => format!("{key}@{local}"),
+            None => local.to_string(),
+        }
+    }
+
+    /// The counters of the endpoint and its socket.
+    ///
+    /// # Errors
+    /// If the endpoint is broken.
+    pub fn stats(&self) -> Result<Stats, Error> {
+        self.user.shared.stats(None)
+    }
+}
+
+impl Drop for Listener {
+    /// Clients that nobody took are let go, later ones as well.
+    fn drop(&mut self) {
+        let mut accept = lock(&self.user.shared.accept);
+        accept.listening = false;
+        let left = std::mem::take(&mut accept.queue);
+        drop(accept);
+        for cell in left {
+            self.user.shared.push(Command::Release(cell.handle));
+        }
+    }
+}
+
+/// Makes connections, all over one socket.
+#[derive(Debug)]
+pub struct Client {
+    user: Arc<User>,
+}
+
+impl Client {
+    /// A client over a new socket for IPv6 and IPv4. What the configuration says of segments and of
+    /// AES in hardware is replaced by what this machine can do.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn new(config: Config) -> Result<Self, Error> {
+        let options = Options::default();
+        let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        let socket = Socket::bind(any, &options.socket)
+            .or_else(|_| Socket::bind((Ipv4Addr::UNSPECIFIED, 0).into(), &options.socket))?;
+        start(socket, config, &options, None, false).map(|user| Self { user })
+    }
+
+    /// A client over a socket of this address.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn bind(address: SocketAddr, config: Config, options: &Options) -> Result<Self, Error> {
+        start(Socket::bind(address, &options.socket)?, config, options, None, false)
+            .map(|user| Self { user })
+    }
+
+    /// Connects. Names are resolved by the system, on a thread of their own (row T02).
+    ///
+    /// # Errors
+    /// [`Error::Start`], [`Error::Connect`]. A server that has to be asked for its key is not
+    /// trusted: see [`Self::connect_trusting`].
+    pub fn connect(
+        &self,
+        target: impl Into<Target>,
+        options: ConnectOptions,
+    ) -> Result<Connection, Error> {
+        self.connect_trusting(target, options, |_| false)
+    }
+
+    /// Connects; a server whose key was not given is asked for it, and `trust` decides (R-CHAL-3).
+    /// It is called on this thread and may take its time, as long as the attempt's deadline allows.
+    ///
+    /// # Errors
+    /// [`Error::Start`], [`Error::Connect`].
+    pub fn connect_trusting(
+        &self,
+        target: impl Into<Target>,
+        options: ConnectOptions,
+        trust: impl FnOnce(PublicKey) -> bool,
+    ) -> Result<Connection, Error> {
+        let shared = &self.user.shared;
+        let (progress, news) = channel();
+        let (target, options) = (target.into(), Box::new(options));
+        shared.push(Command::Connect { target, options, progress });
+        let mut trust = Some(trust);
+        loop {
+            match news.recv() {
+                Ok(Progress::ServerKey(handle, key)) => {
+                    let trusted = trust.take().is_some_and(|trust| trust(key));
+                    let answer = if trusted { Command::Trust } else { Command::Kill };
+                    shared.push(answer(handle));
+                }
+                Ok(Progress::Done(result)) => {
+                    return result.map(|cell| Connection::new(cell, Arc::clone(&self.user)));
+                }
+                Err(_) => return Err(shared.death()),
+            }
+        }
+    }
+
+    /// The address of the socket.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.user.shared.local
+    }
+}
+
+/// Whether this machine has the instructions that make AES-GCM the faster cipher.
+pub fn hardware_aes() -> bool {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    return std::is_x86_feature_detected!("aes") && std::is_x86_feature_detected!("pclmulqdq");
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("aes");
+    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
+    return false;
+}
+
+/// An endpoint over `socket`, and its thread.
+fn start(
+    socket: Socket,
+    mut config: Config,
+    options: &Options,
+    screen: Option<Screen>,
+    listening: bool,
+) -> Result<Arc<User>, Error> {
+    config.segments_max = socket.max_gso_segments();
+    config.hardware_aes = hardware_aes();
+    let local = socket.local_addr()?;
+    let endpoint = Endpoint::new(config, &os_seed()?, options.clock.now());
+    let key = endpoint.public_key();
+    let link = UdpLink::new(socket, options.receive_buffers);
+    let looper = Loop::new(link, options.clock, Watch::new(endpoint))?;
+    let shared = Arc::new(Shared {
+        waker: looper.waker(),
+        local,
+        key,
+        inbox: Mutex::new(Inbox::default()),
+        accept: Mutex::new(Accept { listening, ..Accept::default() }),
+        accepted: Condvar::new(),
+    });
+    let driver = Driver::new(looper, Arc::clone(&shared), screen);
+    let thread = std::thread::Builder::new().name("tripline".into());
+    thread.spawn(move || driver.run())?;
+    Ok(Arc::new(User { shared }))
+}

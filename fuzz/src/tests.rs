@@ -1,0 +1,63 @@
+//! The corpora and drawn inputs, replayed.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::Path;
+use tripline_sansio::{Random, Seed};
+
+/// Runs `body` on `input` and says which input it was, should it fail.
+fn replay(body: fn(&[u8]), name: &str, input: &[u8]) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(input))) {
+        eprintln!("failing input {name}: {input:?}");
+        resume_unwind(panic);
+    }
+}
+
+/// Every file of a corpus, by name; how many there are.
+fn replay_corpus(body: fn(&[u8]), folder: &str) -> usize {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(folder);
+    let entries = fs::read_dir(&folder).expect("the corpus is there");
+    let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    files.sort();
+    for file in &files {
+        replay(body, &file.display().to_string(), &fs::read(file).expect("a file"));
+    }
+    files.len()
+}
+
+fn bytes(random: &mut Random, len: u64) -> Vec<u8> {
+    (0..len).map(|_| random.bytes::<1>()[0]).collect()
+}
+
+/// `count` drawn inputs of up to `most` bytes.
+fn replay_drawn(body: fn(&[u8]), label: &str, count: u64, most: u64) {
+    for number in 0..count {
+        let mut random = Seed::from_number(number).random(label);
+        let len = random.below(most);
+        let input = bytes(&mut random, len);
+        replay(body, &format!("{label} {number}"), &input);
+    }
+}
+
+#[test]
+fn the_corpora_pass() {
+    assert!(replay_corpus(crate::script, "script") >= 5);
+    assert!(replay_corpus(crate::endpoint, "endpoint") >= 5);
+}
+
+#[test]
+fn drawn_scripts_pass() {
+    replay_drawn(crate::script, "script", 1_000, 600);
+}
+
+#[test]
+fn drawn_attacks_pass() {
+    replay_drawn(crate::endpoint, "endpoint", 2_000, 400);
+}
+
+/// The harness can fail: bytes that break a promise are found out.
+#[test]
+#[should_panic(expected = "found out")]
+fn a_failing_body_fails_its_test() {
+    replay(|input| assert!(input.is_empty(), "found out"), "made up", &[1]);
+}
