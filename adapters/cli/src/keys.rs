@@ -70,7 +70,7 @@ fn write(file: &Path, secret: &SecretKey, force: bool) -> Result {
         let what = format!("cannot write the secret key to {}", file.display());
         match error.kind() {
             io::ErrorKind::AlreadyExists => Fail::local(format_args!(
-                "{what}: the file exists, and the key in it would be lost; use --force to replace it"
+                "{what}: the file exists, and its key would be lost; --force replaces it"
             )),
             _ => Fail::io(what, error),
         }

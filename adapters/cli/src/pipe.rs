@@ -1,7 +1,7 @@
 //! `listen` and `connect`: standard input to one byte stream, the peer's to standard output.
 //!
-//! Each side opens a one-way stream for what it has to say, so either may speak first and either may
-//! end first; the end of standard input ends that direction only.
+//! Each side opens a one-way stream for what it has to say, so either may speak first and either
+//! may end first; the end of standard input ends that direction only.
 
 use crate::args;
 use crate::fail::{Fail, Result};

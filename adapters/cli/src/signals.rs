@@ -15,8 +15,8 @@ use tripline_std::Waker;
 pub(crate) struct Interrupts(Arc<AtomicI32>);
 
 impl Interrupts {
-    /// Watches for SIGINT, SIGTERM and SIGHUP and wakes the loop when one comes. The second one ends
-    /// the process where it stands.
+    /// Watches for SIGINT, SIGTERM and SIGHUP and wakes the loop when one comes. The second one
+    /// ends the process where it stands.
     pub(crate) fn watch(waker: Waker) -> Result<Self> {
         let failed = |error| Fail::io("cannot watch for signals", &error);
         // SIGXFSZ would kill us at a file-size limit; watched, the write fails and says why.

@@ -1,7 +1,7 @@
 //! The binary `tripline` as its users run it: two processes, real sockets, files, signals.
 //!
-//! Servers listen on port 0 and say where; tests wait for lines and for ends of processes, never for
-//! a time. Every wait has a limit, and a test that panics leaves no process behind.
+//! Servers listen on port 0 and say where; tests wait for lines and for ends of processes, never
+//! for a time. Every wait has a limit, and a test that panics leaves no process behind.
 
 use rustix::process::{Pid, Signal, kill_process};
 use sha2::{Digest, Sha256};

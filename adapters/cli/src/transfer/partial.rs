@@ -1,5 +1,5 @@
-//! A file that is not there yet: hidden while it grows, under its name only once it is whole, gone if
-//! it never is.
+//! A file that is not there yet: hidden while it grows, under its name only once it is whole, gone
+//! if it never is.
 
 use super::format::CutAt;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -51,8 +51,8 @@ impl Partial {
         self.file.write_all(bytes)
     }
 
-    /// The whole file is on the disk and gets a name that was free: its own, or `name (1).ext` and so
-    /// on. Returns that name. May take as long as the disk does.
+    /// The whole file is on the disk and gets a name that was free: its own, or `name (1).ext` and
+    /// so on. Returns that name. May take as long as the disk does.
     pub(super) fn commit(mut self) -> io::Result<String> {
         self.file.sync_all()?;
         let Some(path) = &self.path else { return Err(io::ErrorKind::NotFound.into()) };
