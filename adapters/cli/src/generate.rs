@@ -2,7 +2,7 @@
 
 use crate::figures::{CliError, while_doing};
 use clap::CommandFactory;
-use std::io;
+use std::io::{self, Write};
 
 /// Arguments of `completions`.
 #[derive(clap::Args)]
@@ -13,8 +13,10 @@ pub(crate) struct CompletionsArgs {
 
 /// Prints completions to stdout.
 pub(crate) fn completions<C: CommandFactory>(args: &CompletionsArgs) -> Result<(), CliError> {
-    clap_complete::generate(args.shell, &mut C::command(), "tripline", &mut io::stdout());
-    Ok(())
+    // Into memory first: the generator panics where its output cannot be written.
+    let mut text = Vec::new();
+    clap_complete::generate(args.shell, &mut C::command(), "tripline", &mut text);
+    io::stdout().write_all(&text).map_err(while_doing("stdout"))
 }
 
 /// Prints the manual page to stdout.

@@ -1,7 +1,7 @@
 //! `tripline keygen` and `tripline pubkey`: keys in their printable form.
 
-use crate::figures::{CliError, new_key, while_doing};
-use std::fs::{File, OpenOptions};
+use crate::figures::{CliError, new_key, say, while_doing};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write, stdin};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -35,18 +35,13 @@ pub(crate) fn keygen(args: &KeygenArgs) -> Result<(), CliError> {
     match &args.file {
         Some(path) => {
             write_secret(path, &key)?;
-            print(
-                args.json,
-                &[("public", &public), ("file", &path.display().to_string())],
-                &public,
-            );
+            print(args.json, &[("public", &public), ("file", &path.display().to_string())], &public)
         }
         None => {
             let secret = key.to_text();
-            print(args.json, &[("secret", &secret), ("public", &public)], &secret);
+            print(args.json, &[("secret", &secret), ("public", &public)], &secret)
         }
     }
-    Ok(())
 }
 
 /// Prints the public key of a secret one.
@@ -60,17 +55,16 @@ pub(crate) fn pubkey(args: &PubkeyArgs) -> Result<(), CliError> {
         }
     };
     let public = key.public_key().to_string();
-    print(args.json, &[("public", &public)], &public);
-    Ok(())
+    print(args.json, &[("public", &public)], &public)
 }
 
-fn print(json: bool, fields: &[(&str, &str)], plain: &str) {
+fn print(json: bool, fields: &[(&str, &str)], plain: &str) -> Result<(), CliError> {
     if json {
         let object: serde_json::Map<_, _> =
             fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
-        println!("{}", serde_json::Value::Object(object));
+        say(serde_json::Value::Object(object))
     } else {
-        println!("{plain}");
+        say(plain)
     }
 }
 
@@ -82,9 +76,11 @@ fn write_secret(path: &Path, key: &SecretKey) -> Result<(), CliError> {
         .mode(0o600)
         .open(path)
         .map_err(|error| while_doing(&at())(error))?;
-    writeln!(file, "{}", key.to_text().as_str())
-        .and_then(|()| file.sync_all())
-        .map_err(|error| while_doing(&at())(error))
+    writeln!(file, "{}", key.to_text().as_str()).and_then(|()| file.sync_all()).map_err(|error| {
+        // Half a key is none, and would be in the way of the next attempt.
+        let _ = fs::remove_file(path);
+        while_doing(&at())(error)
+    })
 }
 
 /// The secret key in a file.

@@ -13,7 +13,11 @@ mod ping;
 mod pipe;
 
 use clap::Parser;
+use clap::error::ErrorKind;
+use figures::{CliError, complain, while_doing};
+use signal_hook::consts::SIGXFSZ;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// An encrypted message transport over UDP: demo, keys, pipes, files, measurements.
 ///
@@ -47,7 +51,21 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let done = match Command::parse() {
+    let command = match Command::try_parse() {
+        Ok(command) => command,
+        Err(error) => return usage(&error),
+    };
+    match survive_file_limits().and_then(|()| run(command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(format_args!("tripline: {}", figures::chain(&*error)));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), CliError> {
+    match command {
         Command::Demo(args) => demo::run(&args),
         Command::Keygen(args) => keys::keygen(&args),
         Command::Pubkey(args) => keys::pubkey(&args),
@@ -59,12 +77,32 @@ fn main() -> ExitCode {
         Command::Perf(args) => perf::run(&args),
         Command::Completions(args) => generate::completions::<Command>(&args),
         Command::Man => generate::man::<Command>(),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("tripline: {}", figures::chain(&*error));
-            ExitCode::FAILURE
-        }
     }
+}
+
+/// A write beyond the limit on file sizes shall fail like any other, not end the process: it does
+/// so where the signal that comes with it is handled, by whatever handler.
+fn survive_file_limits() -> Result<(), CliError> {
+    signal_hook::flag::register(SIGXFSZ, Arc::default())
+        .map(|_| ())
+        .map_err(while_doing("the limit on file sizes"))
+}
+
+/// Help goes out as it is; of a mistake, what is wrong, in one line.
+fn usage(error: &clap::Error) -> ExitCode {
+    let help = ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if !error.use_stderr() || error.kind() == help {
+        let printed = error.print();
+        return match (error.use_stderr(), printed) {
+            (true, _) => ExitCode::from(2),
+            (false, Ok(())) => ExitCode::SUCCESS,
+            (false, Err(_)) => ExitCode::FAILURE,
+        };
+    }
+    let text = error.to_string();
+    let lines: Vec<_> = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect();
+    let line = lines.join(" ");
+    let line = line.strip_prefix("error: ").unwrap_or(&line);
+    complain(format_args!("tripline: {line} (--help says more)"));
+    ExitCode::from(2)
 }

@@ -1,7 +1,7 @@
 //! What all commands that use the network share: how to listen, how to connect, and which services
 //! a server offers under which route.
 
-use crate::figures::{CliError, new_key, while_doing};
+use crate::figures::{CliError, complain, new_key, say, while_doing};
 use crate::keys::read_secret;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -102,9 +102,9 @@ pub(crate) fn listen(
         format!("listening on {}", listener.address())
     };
     if stdout_is_data {
-        eprintln!("{line}");
+        complain(line);
     } else {
-        println!("{line}");
+        say(line)?;
     }
     Ok(listener)
 }

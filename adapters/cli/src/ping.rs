@@ -1,6 +1,6 @@
 //! `tripline ping`: round trips of small unreliable messages, echoed by any serving command.
 
-use crate::figures::{CliError, micros, while_doing};
+use crate::figures::{CliError, micros, say, while_doing};
 use crate::net;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,18 +34,18 @@ pub(crate) fn run(args: &Args) -> Result<(), CliError> {
         let began = Instant::now();
         if let Some(trip) = once(&stream, number, args.interval).map_err(while_doing("pinging"))? {
             if !args.json {
-                println!("{number}: {:.1} µs", micros(trip));
+                say(format_args!("{number}: {:.1} µs", micros(trip)))?;
             }
             trips.push(trip);
         } else if !args.json {
-            println!("{number}: lost");
+            say(format_args!("{number}: lost"))?;
         }
         if number + 1 < args.count {
             let next = began + args.interval;
             thread::park_timeout(next.saturating_duration_since(Instant::now()));
         }
     }
-    report(args, &trips);
+    report(args, &trips)?;
     let _ = connection.close(Duration::from_secs(1));
     if trips.is_empty() { Err("no answer came back".into()) } else { Ok(()) }
 }
@@ -66,7 +66,7 @@ fn once(stream: &Stream, number: u32, limit: Duration) -> Result<Option<Duration
     }
 }
 
-fn report(args: &Args, trips: &[Duration]) {
+fn report(args: &Args, trips: &[Duration]) -> Result<(), CliError> {
     let lost = args.count as usize - trips.len();
     let least = trips.iter().min().copied().unwrap_or_default();
     let most = trips.iter().max().copied().unwrap_or_default();
@@ -76,15 +76,15 @@ fn report(args: &Args, trips: &[Duration]) {
             "sent": args.count, "lost": lost,
             "min_us": micros(least), "mean_us": micros(mean), "max_us": micros(most),
         });
-        println!("{object}");
+        say(object)
     } else {
-        println!(
+        say(format_args!(
             "{} sent, {lost} lost; min {:.1}, mean {:.1}, max {:.1} µs",
             args.count,
             micros(least),
             micros(mean),
             micros(most)
-        );
+        ))
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 use std::time::Duration;
 use tripline::{Order, StreamOptions};
-use tripline_std::{Connection, Stream};
+use tripline_std::Stream;
 
 /// How long the end may take to deliver what was read.
 const GRACE: Duration = Duration::from_secs(10);
@@ -36,35 +36,53 @@ pub(crate) fn listen(args: &ListenArgs) -> Result<(), CliError> {
             ping::answer_in_background(connection)?;
             continue;
         }
-        let connection = Arc::new(connection);
         let stream = connection.accept_stream().map_err(while_doing("waiting for the stream"))?;
-        join(&connection, &Arc::new(stream))?;
-        // The client closes; it may be gone already.
-        let _ = connection.wait_closed();
-        return Ok(());
+        let joined = join(&Arc::new(stream));
+        let _ = match joined {
+            // The client closes; it may be gone already.
+            Ok(End::Both) => connection.wait_closed(),
+            // Said now, or it would wait for us until it gives us up.
+            _ => connection.close(GRACE),
+        };
+        return joined.map(|_| ());
     }
 }
 
 /// Opens a pipe to a `listen`.
 pub(crate) fn connect(args: &ConnectArgs) -> Result<(), CliError> {
-    let connection = Arc::new(net::connect(&args.peer, net::PIPE)?);
+    let connection = net::connect(&args.peer, net::PIPE)?;
     let stream = connection
         .open(StreamOptions::two_way(Order::Bytes))
         .map_err(while_doing("opening the stream"))?;
     // Nothing is sent for a stream before its first byte: the server must hear of it at once.
     stream.send("").map_err(while_doing("opening the stream"))?;
-    join(&connection, &Arc::new(stream))?;
-    connection.close(GRACE).map_err(while_doing("closing"))
+    let joined = join(&Arc::new(stream));
+    // After a failure too, or the server would wait for us until it gives us up.
+    let closed = connection.close(GRACE).map_err(while_doing("closing"));
+    match joined? {
+        End::Both => closed,
+        // What the server still sends is what nobody wants.
+        End::Unwanted => Ok(()),
+    }
 }
 
 /// What one of the two directions came to.
 enum Done {
     Sent(Result<(), CliError>),
-    Received(Result<(), CliError>),
+    Received(Result<End, CliError>),
+}
+
+/// How a pipe ends well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Both directions were carried to their end.
+    Both,
+    /// Whoever reads our stdout wants no more: an ordinary end of a pipe.
+    Unwanted,
 }
 
 /// Runs both directions until both have ended, or the connection has.
-fn join(connection: &Arc<Connection>, stream: &Arc<Stream>) -> Result<(), CliError> {
+fn join(stream: &Arc<Stream>) -> Result<End, CliError> {
     let (news, done) = channel();
     spawn(stream, news.clone(), |stream| Done::Sent(send_stdin(stream)))?;
     spawn(stream, news, |stream| Done::Received(receive_stdout(stream)))?;
@@ -76,13 +94,17 @@ fn join(connection: &Arc<Connection>, stream: &Arc<Stream>) -> Result<(), CliErr
                 sent = true;
             }
             Done::Received(result) => {
-                result?;
+                if result? == End::Unwanted {
+                    return Ok(End::Unwanted);
+                }
                 received = true;
             }
         }
     }
-    let _ = connection;
-    stream.settled().map(|_| ()).map_err(while_doing("waiting for the peer to have everything"))
+    stream
+        .settled()
+        .map(|_| End::Both)
+        .map_err(while_doing("waiting for the peer to have everything"))
 }
 
 fn spawn(
@@ -116,15 +138,14 @@ fn send_stdin(stream: &Stream) -> Result<(), CliError> {
     Ok(())
 }
 
-fn receive_stdout(stream: &Stream) -> Result<(), CliError> {
+fn receive_stdout(stream: &Stream) -> Result<End, CliError> {
     let mut stdout = io::stdout().lock();
     while let Some(data) = stream.receive().map_err(while_doing("receiving"))? {
         match stdout.write_all(&data).and_then(|()| stdout.flush()) {
             Ok(()) => {}
-            // Whoever read our stdout wants no more: that is an ordinary end of a pipe.
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(End::Unwanted),
             Err(error) => return Err(while_doing("writing to stdout")(error)),
         }
     }
-    Ok(())
+    Ok(End::Both)
 }

@@ -164,8 +164,8 @@ fn keys_are_made_printed_and_guarded() {
 fn completions_man_and_usage() {
     assert!(text(&run(tripline().args(["completions", "bash"])).stdout).contains("tripline"));
     assert!(text(&run(tripline().arg("man")).stdout).contains(".TH"));
-    assert_eq!(run(tripline().arg("--no-such-flag")).status.code(), Some(2));
-    assert_eq!(run(tripline().args(["connect", "not-an-address"])).status.code(), Some(2));
+    assert_fails(&run(tripline().arg("--no-such-flag")), 2, "unexpected argument");
+    assert_fails(&run(tripline().args(["connect", "not-an-address"])), 2, "KEY@HOST:PORT");
     let bad_time = ["ping", "x", "--timeout", "yesterday"];
     assert_eq!(run(tripline().args(bad_time)).status.code(), Some(2));
 }

@@ -3,15 +3,15 @@
 //! A part that is dropped is removed, and so are all parts when a signal ends the process; only
 //! [`Part::keep`] gives one its final name, and never one that is taken.
 
+use crate::figures::complain;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
-use signal_hook::consts::{SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::consts::{SIGINT, SIGTERM};
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 /// How many names are tried before it is given up: `name`, `name (1)`, …
@@ -24,10 +24,8 @@ fn parts() -> MutexGuard<'static, BTreeSet<PathBuf>> {
     PARTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Makes SIGINT and SIGTERM remove all parts and end the process, with 128 + the signal's number. A
-/// limit on file sizes then fails the write, as a full disk does, and no longer ends the process.
+/// Makes SIGINT and SIGTERM remove all parts and end the process, with 128 + the signal's number.
 pub(super) fn remove_on_signals() -> io::Result<()> {
-    signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
     let work = move || {
         if let Some(signal) = signals.forever().next() {
@@ -36,7 +34,10 @@ pub(super) fn remove_on_signals() -> io::Result<()> {
             for part in parts.iter() {
                 let _ = fs::remove_file(part);
             }
-            eprintln!("tripline: ended by a signal; {} unfinished files removed", parts.len());
+            let removed = parts.len();
+            complain(format_args!(
+                "tripline: ended by a signal; {removed} unfinished files removed"
+            ));
             std::process::exit(128 + signal);
         }
     };

@@ -4,7 +4,7 @@ use super::ReceiveArgs;
 use super::part::{Part, remove_on_signals};
 use super::send::progress_bar;
 use super::wire::{Answer, DATA, END, HEAD, Head, hex, is_plain_name, json};
-use crate::figures::{CliError, chain, while_doing};
+use crate::figures::{CliError, chain, complain, say, while_doing};
 use crate::{net, ping};
 use sha2::{Digest, Sha256};
 use std::path::Path;
@@ -35,7 +35,8 @@ pub(crate) fn receive(args: &ReceiveArgs) -> Result<(), CliError> {
             let directory = Arc::clone(&directory);
             let work = move || {
                 if let Err(error) = serve(&connection, &directory) {
-                    eprintln!("tripline: {}: {}", connection.remote(), chain(&*error));
+                    let remote = connection.remote();
+                    complain(format_args!("tripline: {remote}: {}", chain(&*error)));
                 }
             };
             let thread = thread::Builder::new().name("receive".into()).spawn(work);
@@ -55,8 +56,9 @@ fn serve(connection: &Connection, directory: &Path) -> Result<(), CliError> {
         };
         match take(&stream, directory) {
             Ok((name, sum)) => {
-                println!("{sum}  {name}");
+                let line = format!("{sum}  {name}");
                 answer(&stream, &Answer::Stored { name, sha256: sum })?;
+                say(line)?;
             }
             Err(error) => {
                 let cause = chain(&*error);

@@ -2,7 +2,7 @@
 
 use super::SendArgs;
 use super::wire::{Answer, CHUNK, DATA, END, HEAD, Head, hex, json, message};
-use crate::figures::{CliError, while_doing};
+use crate::figures::{CliError, say, while_doing};
 use crate::net;
 use indicatif::{ProgressBar, ProgressStyle};
 use sha2::{Digest, Sha256};
@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
-use tripline::{Order, StreamOptions};
+use tripline::{Code, Order, StreamOptions};
 use tripline_std::{Connection, Error, Stream};
 
 /// Sends the files, one after the other. Ends at the first that fails.
@@ -21,17 +21,19 @@ pub(crate) fn send(args: &SendArgs) -> Result<(), CliError> {
         files.push((path, open(path)?));
     }
     let connection = net::connect(&args.peer, net::FILES)?;
-    for (path, (file, head)) in files {
+    let sent = files.into_iter().try_for_each(|(path, (file, head))| {
         let (name, sum) = send_one(&connection, file, &head)
             .map_err(|error| format!("sending {}: {error}", path.display()))?;
+        let path = path.display().to_string();
         if args.json {
-            let file = path.display().to_string();
-            println!("{}", serde_json::json!({ "file": file, "stored_as": name, "sha256": sum }));
+            say(serde_json::json!({ "file": path, "stored_as": name, "sha256": sum }))
         } else {
-            println!("{sum}  {} stored as {name}", path.display());
+            say(format_args!("{sum}  {path} stored as {name}"))
         }
-    }
-    connection.close(Duration::from_secs(5)).map_err(while_doing("closing"))
+    });
+    // After a failure too, or the receiver would wait for us until it gives us up.
+    let closed = connection.close(Duration::from_secs(5)).map_err(while_doing("closing"));
+    sent.and(closed)
 }
 
 fn open(path: &Path) -> Result<(File, Head), CliError> {
@@ -59,7 +61,12 @@ fn send_one(
     // Where the receiver gave up it said why, and that explains more than our failure to send.
     let answer = match sent {
         Ok(sum) => receive_answer(&stream).map(|answer| (answer, sum)),
-        Err(error) => match receive_answer(&stream) {
+        Err(Trouble::Reading(error)) => {
+            // The receiver waits for the rest and has nothing to answer.
+            stream.close(Code::application(1));
+            return Err(error);
+        }
+        Err(Trouble::Sending(error)) => match receive_answer(&stream) {
             Ok(answer @ Answer::Failed { .. }) => Ok((answer, String::new())),
             _ => Err(error),
         },
@@ -73,16 +80,26 @@ fn send_one(
     }
 }
 
-fn send_contents(stream: &Stream, file: &mut File, head: &Head) -> Result<String, CliError> {
+/// Why a file was not sent.
+enum Trouble {
+    /// It cannot be read.
+    Reading(CliError),
+    /// It cannot be sent; the receiver may have said why.
+    Sending(CliError),
+}
+
+fn send_contents(stream: &Stream, file: &mut File, head: &Head) -> Result<String, Trouble> {
     let send = |kind, contents: &[u8]| {
-        stream.send(message(kind, contents)).map_err(while_doing("sending"))
+        let sent = stream.send(message(kind, contents)).map_err(while_doing("sending"));
+        sent.map_err(Trouble::Sending)
     };
-    send(HEAD, &json(head)?)?;
+    send(HEAD, &json(head).map_err(Trouble::Reading)?)?;
     let progress = progress_bar(head);
     let mut sum = Sha256::new();
     let mut chunk = vec![0; CHUNK];
     loop {
-        let len = file.read(&mut chunk).map_err(while_doing("reading"))?;
+        let read = file.read(&mut chunk).map_err(while_doing("reading"));
+        let len = read.map_err(Trouble::Reading)?;
         let data = chunk.get(..len).unwrap_or_default();
         if data.is_empty() {
             break;
