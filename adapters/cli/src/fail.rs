@@ -42,7 +42,10 @@ impl Fail {
 
     /// What `demo` and `perf` fail with.
     pub(crate) fn from_chain(error: CliError) -> Self {
-        Self::local(chain(&*error))
+        match error.downcast_ref::<io::Error>() {
+            Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Self::output(error),
+            _ => Self::local(chain(&*error)),
+        }
     }
 
     /// Something on this machine failed.

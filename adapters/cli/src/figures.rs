@@ -1,7 +1,8 @@
 //! Figures: rates, percentiles, keys in short, errors in one line.
 
 use serde::Serialize;
-use std::fmt::Write;
+use std::fmt::{Display, Write};
+use std::io::{self, Write as _, stderr, stdout};
 use std::time::Duration;
 use tripline::{PublicKey, SecretKey};
 use tripline_std::Stats;
@@ -23,6 +24,20 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 /// Puts what was being done in front of an error.
 pub(crate) fn while_doing<E: std::error::Error>(what: &str) -> impl FnOnce(E) -> CliError {
     move |error| format!("{what}: {}", chain(&error)).into()
+}
+
+/// Prints a line to stdout. Unlike `println!` it fails, and does not panic, where stdout cannot be
+/// written to: a full disk, a reader that has left.
+pub(crate) fn say(line: impl Display) -> Result<(), CliError> {
+    let mut stdout = stdout().lock();
+    let said = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    // Of its kind still: that a reader has left is no failure to speak of.
+    said.map_err(|error| io::Error::new(error.kind(), format!("stdout: {error}")).into())
+}
+
+/// Prints a line to stderr, if that can be written to.
+pub(crate) fn complain(line: impl Display) {
+    let _ = writeln!(stderr(), "{line}");
 }
 
 /// A fresh identity from the system's entropy.

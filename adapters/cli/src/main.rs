@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     let done = match Args::try_parse() {
         Ok(args) => {
             json = args.json;
-            run(&args)
+            signals::survive_file_limits().and_then(|()| run(&args))
         }
         Err(error) => args::refusal(&error),
     };

@@ -10,6 +10,14 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
 use tripline_std::Waker;
 
+/// A write beyond the limit on file sizes shall fail like any other and say why, not end the
+/// process: it does so where the signal that comes with it is handled, by whatever handler.
+pub(crate) fn survive_file_limits() -> Result {
+    signal_hook::flag::register(SIGXFSZ, Arc::default())
+        .map(drop)
+        .map_err(|error| Fail::io("cannot watch for signals", &error))
+}
+
 /// Whether a signal wants us to end.
 #[derive(Clone, Debug)]
 pub(crate) struct Interrupts(Arc<AtomicI32>);
@@ -19,12 +27,11 @@ impl Interrupts {
     /// ends the process where it stands.
     pub(crate) fn watch(waker: Waker) -> Result<Self> {
         let failed = |error| Fail::io("cannot watch for signals", &error);
-        // SIGXFSZ would kill us at a file-size limit; watched, the write fails and says why.
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGXFSZ]).map_err(failed)?;
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed)?;
         let came = Arc::new(AtomicI32::new(0));
         let flag = came.clone();
         let watch = move || {
-            for signal in signals.forever().filter(|signal| *signal != SIGXFSZ) {
+            for signal in signals.forever() {
                 if flag.swap(signal, Ordering::SeqCst) != 0 {
                     std::process::exit(signal.saturating_add(128));
                 }

@@ -6,7 +6,7 @@
 mod report;
 mod server;
 
-use crate::figures::{CliError, cpu_time, micros, new_key, percentile, short, while_doing};
+use crate::figures::{CliError, cpu_time, micros, new_key, percentile, say, short, while_doing};
 use indicatif::{ProgressBar, ProgressStyle};
 use report::{Bulk, Burst, Handshake, Report, Requests};
 use std::io::IsTerminal;
@@ -55,11 +55,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), CliError> {
     let report = measure(&VOLUME, !args.json)?;
     if args.json {
-        println!("{}", serde_json::to_string(&report)?);
+        say(serde_json::to_string(&report)?)
     } else {
-        println!("\n{}", report.table());
+        say(format_args!("\n{}", report.table()))
     }
-    Ok(())
 }
 
 /// Plays both sides and measures; tells the user what is going on if `talk`.
@@ -86,7 +85,7 @@ fn measure(volume: &Volume, talk: bool) -> Result<Report, CliError> {
     let connection = client.connect(address, options)?;
     let handshake = handshake(&connection, &client_key)?;
     if talk {
-        println!("{handshake}");
+        say(&handshake)?;
     }
     let bulk = bulk(&connection, volume)?;
     let requests = requests(&connection, volume)?;

@@ -7,7 +7,7 @@ mod client;
 mod report;
 mod server;
 
-use crate::figures::{CliError, cpu_time, new_key, while_doing};
+use crate::figures::{CliError, complain, cpu_time, new_key, say, while_doing};
 use crate::units;
 use clap::builder::RangedU64ValueParser;
 use client::Load;
@@ -111,7 +111,7 @@ pub(crate) fn run(args: &Args) -> Result<(), CliError> {
     match &args.mode {
         Mode::Server { address, once, json } => {
             let listener = listen(*address)?;
-            println!("{}", listener.address());
+            say(listener.address())?;
             server::serve(&listener, *once, *json)
         }
         Mode::Client { address, load } => {
@@ -129,18 +129,13 @@ pub(crate) fn run(args: &Args) -> Result<(), CliError> {
 fn talk(json: bool) -> impl Fn(&str) {
     move |line| {
         if !json {
-            eprintln!("{line}");
+            complain(line);
         }
     }
 }
 
 fn print(summary: &Summary, json: bool) -> Result<(), CliError> {
-    if json {
-        println!("{}", serde_json::to_string(summary)?);
-    } else {
-        println!("{}", summary.table());
-    }
-    Ok(())
+    if json { say(serde_json::to_string(summary)?) } else { say(summary.table()) }
 }
 
 fn listen(address: SocketAddr) -> Result<Listener, CliError> {

@@ -2,7 +2,7 @@
 
 use super::client::Load;
 use super::server::Received;
-use crate::figures::{CliError, Traffic, megabytes_per_second, micros};
+use crate::figures::{CliError, Traffic, megabytes_per_second, micros, say};
 use comfy_table::{Table, presets};
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -101,9 +101,8 @@ pub(super) fn print_received(
             "remote": remote.to_string(), "seconds": seconds, "bytes": bytes,
             "megabytes_per_s": rate, "traffic": traffic,
         });
-        println!("{object}");
+        say(object)
     } else {
-        println!("{remote}: {bytes} bytes in {seconds:.2} s, {rate:.1} MB/s");
+        say(format_args!("{remote}: {bytes} bytes in {seconds:.2} s, {rate:.1} MB/s"))
     }
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! The receiving side.
 
 use super::report;
-use crate::figures::{CliError, chain, while_doing};
+use crate::figures::{CliError, chain, complain, while_doing};
 use std::thread;
 use std::time::{Duration, Instant};
 use tripline_std::{Connection, Error, Listener, Stats, Stream};
@@ -28,7 +28,7 @@ pub(super) fn serve(listener: &Listener, once: bool, json: bool) -> Result<(), C
         let thread = thread::Builder::new().name("client".into()).spawn(move || {
             // One client's bad end is no reason to stop serving.
             if let Err(error) = work() {
-                eprintln!("tripline: {}", chain(&*error));
+                complain(format_args!("tripline: {}", chain(&*error)));
             }
         });
         thread.map_err(while_doing("a client's thread"))?;
