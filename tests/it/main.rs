@@ -1,7 +1,8 @@
-//! The integration tests: one binary, one module per concern. `tidy` and `supply` look at the
-//! source tree and the dependency tree themselves.
+//! The integration tests: one binary, one module per concern. `api`, `tidy` and `supply`
+//! look at the source tree and the dependency tree themselves.
 #![forbid(unsafe_code)]
 
+mod api;
 mod attack;
 mod close;
 mod determinism;

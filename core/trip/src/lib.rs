@@ -32,6 +32,7 @@ extern crate alloc;
 mod config;
 mod connection;
 mod crypto;
+mod data;
 mod endpoint;
 mod error;
 mod event;
@@ -57,6 +58,7 @@ pub use crypto::{
     Aead, AeadKey, Cipher, KeyKind, KeyTextError, OpenError as AeadOpenError, Pattern, Psk,
     PublicKey, PureAead, SecretKey, Suite, TAG_LEN, default_aead,
 };
+pub use data::{ConnectionData, StreamData};
 pub use endpoint::Endpoint;
 pub use error::{
     ConnectError, LostCause, OpenError, Phase, ReceiveError, SendError, StartError, StreamError,

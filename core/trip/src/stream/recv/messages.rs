@@ -29,7 +29,7 @@ mod pieces;
 use super::fragments::ENTRY_COST;
 use super::fragments::Fragments;
 use super::parse::{self, Aligned, Boundaries};
-use super::ready::{CHUNK_MAX, Ready, SEGMENT_MAX};
+use super::ready::{CHUNK_MAX, OWN_MIN, Ready, SEGMENT_MAX};
 use super::{CROSSES, DIFFERS, Effect, Violation, len64, slice};
 use crate::ranges::RangeSet;
 use crate::wire::Order;
@@ -54,6 +54,9 @@ pub(super) struct Messages {
     /// Offsets at which no message can begin, because a frame that lies within one message holds
     /// both this byte and the one before (R-MSG-2). Of frames that were not used at once.
     links: RangeSet,
+    /// The buffer of a message that was copied to the queue: the next one begins in it. Empty, of
+    /// at most [`OWN_MIN`] bytes.
+    spare: Vec<u8>,
     ready: Ready,
 }
 
@@ -74,6 +77,7 @@ impl Messages {
             begun: BTreeMap::new(),
             loose: Fragments::new(CHUNK_MAX),
             links: RangeSet::new(),
+            spare: Vec::new(),
             ready: Ready::new(SEGMENT_MAX),
         }
     }
@@ -113,6 +117,7 @@ impl Messages {
         ranges
             .saturating_mul(size_of::<Range<u64>>())
             .saturating_add(begun)
+            .saturating_add(self.spare.capacity())
             .saturating_add(self.waiting.memory())
             .saturating_add(self.loose.memory())
             .saturating_add(self.ready.memory())
@@ -275,7 +280,7 @@ impl Messages {
         if self.order == Order::Latest {
             let newest = Boundaries::new(start, run).last_start();
             self.supersede(newest, &range, effect);
-            self.ready.push_run_or_buffer(match wire {
+            self.push(match wire {
                 Wire::Copy(run) => Wire::Copy(slice(run, start, &(newest..range.end))),
                 own @ Wire::Own(_) => own,
             });
@@ -287,10 +292,25 @@ impl Messages {
             return;
         } else {
             self.settled.insert(range);
-            self.ready.push_run_or_buffer(wire);
+            self.push(wire);
         }
         effect.readable = true;
         self.advance(effect);
+    }
+
+    /// Puts whole messages into the queue of what is ready.
+    fn push(&mut self, wire: Wire<'_>) {
+        match wire {
+            Wire::Copy(run) => self.ready.push_run(run),
+            Wire::Own(run) if run.len() >= OWN_MIN => self.ready.push_buffer(run),
+            Wire::Own(mut run) => {
+                self.ready.push_run(&run);
+                run.clear();
+                if (self.spare.capacity()..=OWN_MIN).contains(&run.capacity()) {
+                    self.spare = run;
+                }
+            }
+        }
     }
 
     /// Order *latest*: all before the message at `newest`, the last one of `range`, is consumed,
@@ -312,7 +332,7 @@ impl Messages {
         while let Some(block) = self.waiting.take_at(base, u64::MAX) {
             self.settled.insert(base..base.saturating_add(len64(&block)));
             base = self.base();
-            self.ready.push_buffer(block);
+            self.push(Wire::Own(block));
             effect.readable = true;
         }
     }
@@ -320,14 +340,5 @@ impl Messages {
     /// Whether `at` does not lie within one of the messages that wait.
     fn may_divide_waiting(&self, at: u64) -> bool {
         self.waiting.block_at(at).is_none_or(|(start, block)| Boundaries::new(start, block).has(at))
-    }
-}
-
-impl Ready {
-    fn push_run_or_buffer(&mut self, wire: Wire<'_>) {
-        match wire {
-            Wire::Copy(run) => self.push_run(run),
-            Wire::Own(run) => self.push_buffer(run),
-        }
     }
 }

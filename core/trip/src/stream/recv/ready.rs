@@ -19,7 +19,7 @@ pub(super) const CHUNK_MAX: usize = 64 * 1024;
 pub(super) const SEGMENT_MAX: usize = 16 * 1024;
 /// From this length on a buffer is handed over as it is; below, its bytes are copied to the shared
 /// segment.
-const OWN_MIN: usize = 2 * 1024;
+pub(super) const OWN_MIN: usize = 2 * 1024;
 /// A segment up to this size is kept while nothing waits, so that small messages one at a time cost
 /// no allocation each; ten thousand idle streams must not keep more.
 const IDLE_MAX: usize = 2 * 1024;

@@ -79,7 +79,8 @@ impl Messages {
             cut = true;
         }
         self.loose.remove(start..have);
-        self.begun.insert(start, Begun { end, sure: have, bytes: Vec::new(), cut });
+        let bytes_kept = core::mem::take(&mut self.spare);
+        self.begun.insert(start, Begun { end, sure: have, bytes: bytes_kept, cut });
         if cut { Ok(None) } else { self.extend(start, start, bytes, effect) }
     }
 
