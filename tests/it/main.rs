@@ -10,6 +10,7 @@ mod handshake;
 mod hello;
 mod properties;
 mod regressions;
+mod requests;
 mod rows;
 mod supply;
 mod tidy;

@@ -1,4 +1,5 @@
-//! Addresses as the command line takes them: `HOST:PORT` and `KEY@HOST:PORT`.
+//! Addresses as the command line takes them: `HOST:PORT` and `KEY@HOST:PORT`, both with `trip://`
+//! before them if one likes; the host `*` is any address of this machine (rows M22, M23).
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -33,11 +34,23 @@ impl HostPort {
     }
 }
 
+/// What stands behind `trip://`, or the whole text if it names no scheme.
+fn without_scheme(text: &str) -> Result<&str, String> {
+    match text.split_once("://") {
+        None => Ok(text),
+        Some(("trip", rest)) => Ok(rest),
+        Some((scheme @ ("udp" | "tcp" | "tls"), _)) => {
+            Err(format!("{scheme}:// is not built yet; this version speaks trip:// only"))
+        }
+        Some((scheme, _)) => Err(format!("{scheme}:// is no scheme of ours; it is trip://")),
+    }
+}
+
 impl FromStr for HostPort {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (host, port) = text
+        let (host, port) = without_scheme(text)?
             .rsplit_once(':')
             .ok_or("an address is HOST:PORT, for example 127.0.0.1:4000 or [::1]:4000")?;
         let port = port.parse().map_err(|_| "the port is not a number from 0 to 65535")?;
@@ -47,8 +60,9 @@ impl FromStr for HostPort {
                 bare.parse::<Ipv6Addr>().map_err(|_| "no IPv6 address between the brackets")?;
                 bare
             }
+            None if host == "*" => "",
             None if host.contains(':') => return Err("put the IPv6 address in brackets".into()),
-            None if host.contains(|one: char| one.is_whitespace() || "/@[]".contains(one)) => {
+            None if host.contains(|one: char| one.is_whitespace() || "/@[]*".contains(one)) => {
                 return Err("this is no host name".into());
             }
             None => host,
@@ -61,7 +75,7 @@ impl FromStr for Remote {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (key, at) = text
+        let (key, at) = without_scheme(text)?
             .split_once('@')
             .ok_or("a server is KEY@HOST:PORT; the server prints its key when it starts")?;
         let key = key.parse().map_err(|error: tripline::KeyTextError| error.to_string())?;
@@ -95,6 +109,25 @@ mod tests {
         {
             assert!(text.parse::<HostPort>().is_err(), "{text}");
         }
+    }
+
+    /// M23: a scheme may stand before the address, `*` is any host, and what we do not speak is
+    /// named.
+    #[test]
+    fn m23_schemes_and_any_host() {
+        let any: HostPort = "trip://*:4000".parse().expect("any host");
+        assert_eq!((any.host.as_str(), any.port), ("", 4000));
+        let key = tripline::SecretKey::from_bytes([7; 32]).public_key();
+        let plain: Remote = format!("{key}@[::1]:9").parse().expect("a server");
+        assert_eq!(format!("trip://{key}@[::1]:9").parse(), Ok(plain));
+        for (text, named) in [("tcp://h:1", "tcp"), ("tls://h:1", "tls"), ("http://h:1", "http")] {
+            let error = text.parse::<HostPort>().expect_err(text);
+            assert!(error.starts_with(&format!("{named}://")), "{error}");
+            assert!(error.contains("trip://"), "says what to write instead: {error}");
+        }
+        assert!(
+            "*x:1".parse::<HostPort>().is_err() && "trip://trip://h:1".parse::<HostPort>().is_err()
+        );
     }
 
     #[test]
