@@ -6,19 +6,30 @@
 //! - [`endpoint`](endpoint()): a client and a server whose network is in an attacker's hands. The
 //!   input says what is injected, changed, repeated, cut and held up.
 //!
-//! Both go through the public API only, in the simulator, so the rules of the run loop are checked
-//! on every turn and everything replays. Whatever panics is a bug.
+//! - [`packet`](packet()): datagrams as they come, to endpoints in several states.
+//! - [`frames`](frames()), [`open`], [`challenge`], [`confirm`], [`parameters`]: what stands behind
+//!   a tag, through a cipher that opens whatever carries a magic tag.
 //!
-//! There is no fuzzing engine here yet: no libFuzzer targets, no coverage feedback. What there is
-//! runs under `cargo test`: the files of `corpus/`, one folder for each body, and some thousand
-//! drawn inputs. A file is added by copying it there.
+//! All go through the public API only; the rules of the run loop are checked on every turn, and
+//! everything replays. Whatever panics is a bug.
+//!
+//! `cargo test` replays the files of `corpus/`, one folder for each body, and some thousand drawn
+//! inputs; the libFuzzer entries are in `fuzz_targets/`, and README.md says how to run them.
 #![forbid(unsafe_code)]
 
+mod cipher;
 mod endpoint;
+mod frames;
+mod handshake;
+mod packet;
+mod stage;
 #[cfg(test)]
 mod tests;
 
 pub use endpoint::endpoint;
+pub use frames::frames;
+pub use handshake::{challenge, confirm, open, parameters};
+pub use packet::packet;
 
 /// Two honest endpoints play a script; see [`tripline_sim::script`].
 ///

@@ -39,10 +39,31 @@ fn replay_drawn(body: fn(&[u8]), label: &str, count: u64, most: u64) {
     }
 }
 
+/// Every body, with the name of its corpus.
+const BODIES: &[(&str, fn(&[u8]))] = &[
+    ("packet", crate::packet),
+    ("open", crate::open),
+    ("challenge", crate::challenge),
+    ("confirm", crate::confirm),
+    ("frames", crate::frames),
+    ("parameters", crate::parameters),
+    ("endpoint", crate::endpoint),
+    ("script", crate::script),
+];
+
 #[test]
 fn the_corpora_pass() {
-    assert!(replay_corpus(crate::script, "script") >= 5);
-    assert!(replay_corpus(crate::endpoint, "endpoint") >= 5);
+    for (name, body) in BODIES {
+        let files = replay_corpus(*body, name);
+        assert!(files >= 5, "{name}: only {files} inputs");
+    }
+}
+
+#[test]
+fn drawn_bytes_behind_a_tag_pass() {
+    for (name, body) in BODIES.iter().filter(|(name, _)| !["endpoint", "script"].contains(name)) {
+        replay_drawn(*body, name, 1_000, 120);
+    }
 }
 
 #[test]
@@ -60,4 +81,16 @@ fn drawn_attacks_pass() {
 #[should_panic(expected = "found out")]
 fn a_failing_body_fails_its_test() {
     replay(|input| assert!(input.is_empty(), "found out"), "made up", &[1]);
+}
+
+/// What stands behind the magic tag is heard: the harness reaches the parsers that it is for.
+#[test]
+fn frames_behind_the_magic_tag_take_effect() {
+    let mut ready = crate::stage::Ready::new();
+    // The client's one-way stream 0, order ordered: one aligned message of two bytes.
+    ready.hear_frames(&[0x13, 0x06, 0x03, 0x02, 0x61, 0x62]);
+    let readable = |event: &tripline::Event| matches!(event, tripline::Event::Readable { .. });
+    assert!(ready.server.events.iter().any(readable), "{:?}", ready.server.events);
+    ready.hear_frames(&[0x3f]);
+    assert_eq!(ready.server.ends(), 1, "an unknown frame ends it: {:?}", ready.server.events);
 }

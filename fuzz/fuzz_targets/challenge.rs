@@ -1,0 +1,4 @@
+//! libFuzzer's entry to [`tripline_fuzz::challenge`].
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tripline_fuzz::challenge(data));
