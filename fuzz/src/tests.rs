@@ -6,7 +6,7 @@ use std::path::Path;
 use tripline_sansio::{Random, Seed};
 
 /// Runs `body` on `input` and says which input it was, should it fail.
-fn replay(body: fn(&[u8]), name: &str, input: &[u8]) {
+fn replay(body: Body, name: &str, input: &[u8]) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(input))) {
         eprintln!("failing input {name}: {input:?}");
         resume_unwind(panic);
@@ -14,7 +14,7 @@ fn replay(body: fn(&[u8]), name: &str, input: &[u8]) {
 }
 
 /// Every file of a corpus, by name; how many there are.
-fn replay_corpus(body: fn(&[u8]), folder: &str) -> usize {
+fn replay_corpus(body: Body, folder: &str) -> usize {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(folder);
     let entries = fs::read_dir(&folder).expect("the corpus is there");
     let mut files: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
@@ -30,7 +30,7 @@ fn bytes(random: &mut Random, len: u64) -> Vec<u8> {
 }
 
 /// `count` drawn inputs of up to `most` bytes.
-fn replay_drawn(body: fn(&[u8]), label: &str, count: u64, most: u64) {
+fn replay_drawn(body: Body, label: &str, count: u64, most: u64) {
     for number in 0..count {
         let mut random = Seed::from_number(number).random(label);
         let len = random.below(most);
@@ -39,8 +39,11 @@ fn replay_drawn(body: fn(&[u8]), label: &str, count: u64, most: u64) {
     }
 }
 
+/// A harness body.
+type Body = fn(&[u8]);
+
 /// Every body, with the name of its corpus.
-const BODIES: &[(&str, fn(&[u8]))] = &[
+const BODIES: &[(&str, Body)] = &[
     ("packet", crate::packet),
     ("open", crate::open),
     ("challenge", crate::challenge),
