@@ -44,6 +44,7 @@ impl Fail {
     pub(crate) fn from_chain(error: CliError) -> Self {
         match error.downcast_ref::<io::Error>() {
             Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Self::output(error),
+            _ if blames_the_network(&*error) => Self::network(chain(&*error)),
             _ => Self::local(chain(&*error)),
         }
     }
@@ -115,6 +116,16 @@ impl Fail {
     }
 }
 
+/// Whether an error, or what caused it, is the peer's or the network's doing.
+fn blames_the_network(error: &(dyn std::error::Error + 'static)) -> bool {
+    use tripline_std::Error;
+    match error.downcast_ref() {
+        Some(Error::Io(_) | Error::Address(_) | Error::Start(_)) => false,
+        Some(_) => true,
+        None => error.source().is_some_and(blames_the_network),
+    }
+}
+
 /// What the system said, without its number.
 pub(crate) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
@@ -162,6 +173,18 @@ mod tests {
         assert_eq!(Fail::network("").number(), 3);
         assert_eq!(Fail::signal(2).number(), 130);
         assert_eq!(Fail::output(&io::ErrorKind::BrokenPipe.into()).number(), 141);
+    }
+
+    /// What `demo` and `perf` fail with keeps its kind below what was being done.
+    #[test]
+    fn the_network_is_told_from_this_machine() {
+        use crate::figures::while_doing;
+        let refused = tripline_std::Error::TimedOut;
+        let fail = Fail::from_chain(while_doing("connecting")(refused.clone()));
+        assert_eq!(fail.kind, Kind::Network);
+        assert_eq!(fail.text, format!("connecting: {refused}"));
+        let full = while_doing("writing")(io::Error::from(io::ErrorKind::StorageFull));
+        assert_eq!(Fail::from_chain(full).kind, Kind::Local);
     }
 
     #[test]

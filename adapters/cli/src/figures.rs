@@ -21,9 +21,31 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     line
 }
 
+/// What was being done when something failed; the failure is its source.
+#[derive(Debug)]
+struct While {
+    what: String,
+    cause: CliError,
+}
+
+impl Display for While {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for While {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&*self.cause)
+    }
+}
+
 /// Puts what was being done in front of an error.
-pub(crate) fn while_doing<E: std::error::Error>(what: &str) -> impl FnOnce(E) -> CliError {
-    move |error| format!("{what}: {}", chain(&error)).into()
+pub(crate) fn while_doing<E>(what: &str) -> impl FnOnce(E) -> CliError
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    move |error| While { what: what.to_owned(), cause: error.into() }.into()
 }
 
 /// Prints a line to stdout. Unlike `println!` it fails, and does not panic, where stdout cannot be
