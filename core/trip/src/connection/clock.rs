@@ -31,7 +31,7 @@ impl Connection {
         if self.sent.loss_at().is_some() {
             self.detect_lost(cx);
         } else if self.sent.pto_from().is_some() {
-            let probes = self.pto.on_timeout();
+            let probes = self.path_state.pto.on_timeout();
             self.probed_at = cx.now;
             self.stats.probes = self.stats.probes.saturating_add(1);
             if self.stage == Stage::Pinging {

@@ -185,7 +185,7 @@ impl Connection {
     fn may_send(&self, size: usize) -> bool {
         let next =
             self.sent.bytes_in_flight().saturating_add(u64::try_from(size).unwrap_or(u64::MAX));
-        (self.probes > 0 || next <= self.controller.window())
+        (self.probes > 0 || next <= self.path_state.controller.window())
             && self.sent.has_room()
             && self.path.allows(size)
     }
@@ -221,7 +221,9 @@ impl Connection {
         let info = self.sent.finish(cx.now, shape);
         if in_flight {
             let in_flight = self.sent.bytes_in_flight();
-            self.controller.on_sent(cx.now, &SentPacket { number: info.number, bytes, in_flight });
+            self.path_state
+                .controller
+                .on_sent(cx.now, &SentPacket { number: info.number, bytes, in_flight });
         }
         if packet.eliciting {
             self.probes = self.probes.saturating_sub(1);
@@ -483,8 +485,11 @@ impl Connection {
     /// After a drain: tells the controller if the application is what limits it.
     pub(crate) fn on_drained(&mut self, cx: &mut Cx<'_>) {
         let open = matches!(self.stage, Stage::Pinging | Stage::Ready);
-        if open && self.schedule.is_empty() && self.sent.on_app_limited(self.controller.window()) {
-            self.controller.on_app_limited(cx.now, self.sent.bytes_in_flight());
+        if open
+            && self.schedule.is_empty()
+            && self.sent.on_app_limited(self.path_state.controller.window())
+        {
+            self.path_state.controller.on_app_limited(cx.now, self.sent.bytes_in_flight());
         }
     }
 }
