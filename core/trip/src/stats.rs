@@ -62,6 +62,8 @@ pub struct ConnectionStats {
     pub retransmissions: u64,
     /// Probe timeouts that fired.
     pub probes: u64,
+    /// Times that payload had to wait for the pacer alone.
+    pub pacing_waits: u64,
     /// Messages (chunks of byte streams) taken from the user.
     pub messages_sent: u64,
     /// Messages (chunks of byte streams) handed to the user.
@@ -74,6 +76,8 @@ pub struct ConnectionStats {
     pub rtt_min_ns: u64,
     /// The congestion window in bytes.
     pub congestion_window: u64,
+    /// How fast payload may go out, in bytes per second; 0 before any was sent.
+    pub pacing_rate: u64,
     /// Bytes on their way.
     pub bytes_in_flight: u64,
     /// From the first OPEN (client), or the OPEN's arrival (server), to ready, in nanoseconds.

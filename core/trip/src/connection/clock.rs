@@ -19,6 +19,8 @@ impl Connection {
             Timer::Open => self.on_open_timer(),
             Timer::Deadline => self.on_deadline(cx),
             Timer::Recovery => self.on_recovery(cx),
+            // The drain that follows asks the pacer anew.
+            Timer::Pacing => {}
             Timer::AckDelay => self.received.on_timeout(cx.now),
             Timer::Idle => self.on_silence(Code::IDLE, cx),
             Timer::KeepAlive => self.on_keep_alive(cx),

@@ -6,7 +6,8 @@
 //!
 //! - `opening`: the client's handshake; `close`: leaving, closing, draining;
 //! - `receive`: a verified packet, frame by frame; `transmit`: building packets and trains;
-//! - `settle`: what became of the frames that were sent; `clock`: what the timers do;
+//! - `settle`: what became of the frames that were sent; `clock`: what the timers do; `pace`: what
+//!   the pacer holds back;
 //! - `streams`, `schedule`, `ping`, `path`, `timer`, `recovery`: leaf components.
 
 mod clock;
@@ -14,6 +15,7 @@ mod close;
 mod commands;
 mod expiry;
 pub(crate) mod opening;
+mod pace;
 mod path;
 mod ping;
 mod receive;
@@ -372,6 +374,7 @@ impl Connection {
             rtt_ns: if sampled { nanos(Some(rtt.smoothed)) } else { 0 },
             rtt_min_ns: nanos(Some(rtt.min)),
             congestion_window: self.path_state.controller.window(),
+            pacing_rate: self.path_state.pacer.rate(),
             bytes_in_flight: self.sent.bytes_in_flight(),
             packets_spurious: self.spurious,
             ..self.stats

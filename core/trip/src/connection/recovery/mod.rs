@@ -14,6 +14,7 @@
 
 pub(crate) mod congestion;
 mod loss_run;
+pub(crate) mod pacer;
 pub(crate) mod path_state;
 pub(crate) mod pto;
 pub(crate) mod received;

@@ -5,6 +5,7 @@
 //! are not in here.
 
 use super::congestion::Controller;
+use super::pacer::Pacer;
 use super::pto::Pto;
 use super::rtt::{INITIAL_RTT, RttEstimator};
 use crate::config::TransportConfig;
@@ -19,6 +20,8 @@ pub(crate) struct PathState {
     pub(crate) pto: Pto,
     /// How much may be in flight.
     pub(crate) controller: Box<dyn Controller>,
+    /// How that is spread over time.
+    pub(crate) pacer: Pacer,
     /// The largest datagram that the path is known, or configured, to carry, in bytes.
     pub(crate) mtu: u16,
 }
@@ -30,6 +33,7 @@ impl PathState {
             rtt: RttEstimator::new(INITIAL_RTT),
             pto: Pto::default(),
             controller: config.congestion.controller(config.datagram_size),
+            pacer: Pacer::default(),
             mtu: config.datagram_size,
         }
     }
