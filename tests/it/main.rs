@@ -3,8 +3,10 @@
 #![forbid(unsafe_code)]
 
 mod attack;
+mod bulk;
 mod close;
 mod determinism;
+mod ecn;
 mod handshake;
 mod hello;
 mod pacing;

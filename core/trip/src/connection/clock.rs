@@ -34,6 +34,8 @@ impl Connection {
             self.detect_lost(cx);
         } else if self.sent.pto_from().is_some() {
             let probes = self.path_state.pto.on_timeout();
+            let news = self.path_state.ecn.on_probe(self.path_state.pto.count());
+            self.count_ecn(news);
             self.probed_at = cx.now;
             self.stats.probes = self.stats.probes.saturating_add(1);
             if self.stage == Stage::Pinging {

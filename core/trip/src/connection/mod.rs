@@ -7,12 +7,13 @@
 //! - `opening`: the client's handshake; `close`: leaving, closing, draining;
 //! - `receive`: a verified packet, frame by frame; `transmit`: building packets and trains;
 //! - `settle`: what became of the frames that were sent; `clock`: what the timers do; `pace`: what
-//!   the pacer holds back;
+//!   the pacer holds back; `ecn`: marks and counts;
 //! - `streams`, `schedule`, `ping`, `path`, `timer`, `recovery`: leaf components.
 
 mod clock;
 mod close;
 mod commands;
+mod ecn;
 mod expiry;
 pub(crate) mod opening;
 mod pace;
@@ -375,6 +376,7 @@ impl Connection {
             rtt_min_ns: nanos(Some(rtt.min)),
             congestion_window: self.path_state.controller.window(),
             pacing_rate: self.path_state.pacer.rate(),
+            ecn: self.path_state.ecn.status(),
             bytes_in_flight: self.sent.bytes_in_flight(),
             packets_spurious: self.spurious,
             ..self.stats

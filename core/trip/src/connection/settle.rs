@@ -1,6 +1,7 @@
 //! What became of what was sent: ACKs, losses, and what each frame does about them.
 
 use super::recovery::congestion::{AckSummary, AckedPacket, Controller, LostPacket};
+use super::recovery::ecn::EcnNews;
 use super::recovery::path_state::PathState;
 use super::recovery::rtt::RttSummary;
 use super::recovery::sent::{Fate as PacketFate, LossOutcome, PacketInfo, SentPackets};
@@ -80,6 +81,7 @@ impl Connection {
         }
         self.settled_frames = acked;
         self.detect_lost(cx);
+        self.on_ecn_counts(ack, &outcome, cx);
         if let Some(largest_acked) = self.sent.largest_acked() {
             let summary = AckSummary {
                 largest_acked,
@@ -99,15 +101,20 @@ impl Connection {
         let delay = self.peer_ack_delay();
         let mut lost = core::mem::take(&mut self.settled_frames);
         let Self { sent, path_state, .. } = self;
-        let PathState { controller, rtt, .. } = path_state;
+        let PathState { controller, rtt, ecn, .. } = path_state;
+        let mut news = EcnNews::default();
         let LossOutcome { packets, congestion } =
             sent.detect_lost(now, rtt, delay, |_, info, frames| {
                 controller.on_lost(now, &lost_packet(info));
+                if info.ect0 {
+                    news.failed |= ecn.on_lost().failed;
+                }
                 lost.extend(frames);
             });
         if let Some(event) = congestion {
             controller.on_congestion(now, &event);
         }
+        self.count_ecn(news);
         self.stats.packets_lost = self.stats.packets_lost.saturating_add(packets);
         for frame in lost.drain(..) {
             self.on_frame_lost(frame, cx);

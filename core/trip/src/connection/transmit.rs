@@ -89,6 +89,7 @@ impl Connection {
         let start = out.len();
         let size = self.datagram_size();
         self.refill_pacer(size, cx);
+        let ecn = self.begin_marked_train();
         let mut segment_size = 0;
         for _ in 0..segments_max.max(1) {
             let len = out.len().saturating_sub(start);
@@ -112,7 +113,7 @@ impl Connection {
         self.arm_recovery();
         self.arm_keep_alive();
         self.arm_ack_delay();
-        Some(Transmit { path: self.path.path(), ecn: Ecn::NotEct, len, segment_size })
+        Some(Transmit { path: self.path.path(), ecn, len, segment_size })
     }
 
     /// XX: CONFIRM goes out before the PING, as often as that.
@@ -222,7 +223,7 @@ impl Connection {
             ack_eliciting: packet.eliciting,
             in_flight,
             mtu_probe: false,
-            ect0: false,
+            ect0: self.path_state.ecn.on_sent(),
         };
         let info = self.sent.finish(cx.now, shape);
         if in_flight {

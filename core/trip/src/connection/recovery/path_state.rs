@@ -5,6 +5,7 @@
 //! are not in here.
 
 use super::congestion::Controller;
+use super::ecn::EcnState;
 use super::pacer::Pacer;
 use super::pto::Pto;
 use super::rtt::{INITIAL_RTT, RttEstimator};
@@ -22,6 +23,8 @@ pub(crate) struct PathState {
     pub(crate) controller: Box<dyn Controller>,
     /// How that is spread over time.
     pub(crate) pacer: Pacer,
+    /// Whether it carries ECN.
+    pub(crate) ecn: EcnState,
     /// The largest datagram that the path is known, or configured, to carry, in bytes.
     pub(crate) mtu: u16,
 }
@@ -34,6 +37,7 @@ impl PathState {
             pto: Pto::default(),
             controller: config.congestion.controller(config.datagram_size),
             pacer: Pacer::default(),
+            ecn: EcnState::new(config.ecn),
             mtu: config.datagram_size,
         }
     }
