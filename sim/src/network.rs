@@ -210,6 +210,10 @@ impl Network {
             Verdict::Duplicate => {
                 self.carry(packet.now, envelope, packet.bytes, Duration::ZERO, 2);
             }
+            Verdict::Mark(ecn) => {
+                let envelope = Envelope { ecn, ..envelope };
+                self.carry(packet.now, envelope, packet.bytes, Duration::ZERO, 1);
+            }
             Verdict::Corrupt(corruption) => {
                 let mut bytes = std::mem::take(&mut self.changed);
                 bytes.clear();

@@ -55,6 +55,8 @@ pub enum Verdict {
     Duplicate,
     /// It is changed before the link sees it.
     Corrupt(Corruption),
+    /// A router gives it this congestion mark in place of its own.
+    Mark(Ecn),
 }
 
 /// How a datagram is changed.

@@ -4,10 +4,13 @@
 
 mod api;
 mod attack;
+mod bulk;
 mod close;
 mod determinism;
+mod ecn;
 mod handshake;
 mod hello;
+mod pacing;
 mod properties;
 mod regressions;
 mod requests;

@@ -124,6 +124,8 @@ pub struct TransportConfig {
     pub datagram_size: u16,
     /// The congestion controller.
     pub congestion: Congestion,
+    /// Whether packets are marked ECN-capable where the path carries the mark.
+    pub ecn: bool,
 }
 
 impl Default for TransportConfig {
@@ -140,6 +142,7 @@ impl Default for TransportConfig {
             send_buffer: 1 << 20,
             datagram_size: Parameters::DATAGRAM_LEAST,
             congestion: Congestion::NewReno,
+            ecn: true,
         }
     }
 }

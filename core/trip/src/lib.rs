@@ -50,6 +50,7 @@ pub use connection::recovery::congestion::{
     AckSummary, AckedPacket, CongestionEvent, Controller, LostPacket, NewReno, RestoreError,
     SentPacket,
 };
+pub use connection::recovery::ecn::EcnStatus;
 pub use connection::recovery::rtt::RttSummary;
 pub use connection::{ReceiveResult, State};
 #[cfg(feature = "fast-aead")]

@@ -62,6 +62,12 @@ pub struct ConnectionStats {
     pub retransmissions: u64,
     /// Probe timeouts that fired.
     pub probes: u64,
+    /// Packets of ours that a router marked CE, as the peer counts them.
+    pub congestion_marks: u64,
+    /// Times that ECN was given up: the path or the peer does not keep to its rules.
+    pub ecn_failures: u64,
+    /// Times that payload had to wait for the pacer alone.
+    pub pacing_waits: u64,
     /// Messages (chunks of byte streams) taken from the user.
     pub messages_sent: u64,
     /// Messages (chunks of byte streams) handed to the user.
@@ -74,6 +80,10 @@ pub struct ConnectionStats {
     pub rtt_min_ns: u64,
     /// The congestion window in bytes.
     pub congestion_window: u64,
+    /// How fast payload may go out, in bytes per second; 0 before any was sent.
+    pub pacing_rate: u64,
+    /// Whether the path carries ECN.
+    pub ecn: crate::EcnStatus,
     /// Bytes on their way.
     pub bytes_in_flight: u64,
     /// From the first OPEN (client), or the OPEN's arrival (server), to ready, in nanoseconds.

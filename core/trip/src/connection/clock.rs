@@ -19,6 +19,8 @@ impl Connection {
             Timer::Open => self.on_open_timer(),
             Timer::Deadline => self.on_deadline(cx),
             Timer::Recovery => self.on_recovery(cx),
+            // The drain that follows asks the pacer anew.
+            Timer::Pacing => {}
             Timer::AckDelay => self.received.on_timeout(cx.now),
             Timer::Idle => self.on_silence(Code::IDLE, cx),
             Timer::KeepAlive => self.on_keep_alive(cx),
@@ -31,7 +33,9 @@ impl Connection {
         if self.sent.loss_at().is_some() {
             self.detect_lost(cx);
         } else if self.sent.pto_from().is_some() {
-            let probes = self.pto.on_timeout();
+            let probes = self.path_state.pto.on_timeout();
+            let news = self.path_state.ecn.on_probe(self.path_state.pto.count());
+            self.count_ecn(news);
             self.probed_at = cx.now;
             self.stats.probes = self.stats.probes.saturating_add(1);
             if self.stage == Stage::Pinging {

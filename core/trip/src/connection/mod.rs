@@ -6,14 +6,17 @@
 //!
 //! - `opening`: the client's handshake; `close`: leaving, closing, draining;
 //! - `receive`: a verified packet, frame by frame; `transmit`: building packets and trains;
-//! - `settle`: what became of the frames that were sent; `clock`: what the timers do;
+//! - `settle`: what became of the frames that were sent; `clock`: what the timers do; `pace`: what
+//!   the pacer holds back; `ecn`: marks and counts;
 //! - `streams`, `schedule`, `ping`, `path`, `timer`, `recovery`: leaf components.
 
 mod clock;
 mod close;
 mod commands;
+mod ecn;
 mod expiry;
 pub(crate) mod opening;
+mod pace;
 mod path;
 mod ping;
 mod receive;
@@ -40,10 +43,8 @@ use expiry::Expiry;
 use opening::Opening;
 use path::PeerPath;
 use ping::Pings;
-use recovery::congestion::Controller;
-use recovery::pto::Pto;
+use recovery::path_state::PathState;
 use recovery::received::Received;
-use recovery::rtt::{INITIAL_RTT, RttEstimator};
 use recovery::sent::SentPackets;
 use schedule::Schedule;
 use settle::SentFrame;
@@ -162,9 +163,8 @@ pub(crate) struct Connection {
     replay: ReplayWindow,
     received: Received,
     sent: SentPackets<SentFrame>,
-    rtt: RttEstimator,
-    pto: Pto,
-    controller: Box<dyn Controller>,
+    /// Round trip, probes, congestion and MTU of the path in use.
+    path_state: PathState,
     /// Probe packets that may go out now, whatever the window says.
     probes: u8,
     /// When the last probe timeout fired.
@@ -269,7 +269,7 @@ impl Connection {
             handle,
             side,
             stage: Stage::Opening,
-            controller: config.congestion.controller(config.datagram_size),
+            path_state: PathState::new(&config),
             received: Received::new(Duration::from_millis(parameters.ack_delay_ms)),
             streams: Streams::new(
                 side,
@@ -292,8 +292,6 @@ impl Connection {
             leave_out: next_left_out(0, cx.random),
             replay: ReplayWindow::new(),
             sent: SentPackets::new(0),
-            rtt: RttEstimator::new(INITIAL_RTT),
-            pto: Pto::default(),
             probes: 0,
             probed_at: Instant::ZERO,
             settled_frames: Vec::new(),
@@ -371,12 +369,14 @@ impl Connection {
 
     /// Counters and state.
     pub(crate) fn stats(&self) -> ConnectionStats {
-        let rtt = self.rtt.summary();
+        let rtt = self.path_state.rtt.summary();
         let sampled = !rtt.latest.is_zero();
         ConnectionStats {
             rtt_ns: if sampled { nanos(Some(rtt.smoothed)) } else { 0 },
             rtt_min_ns: nanos(Some(rtt.min)),
-            congestion_window: self.controller.window(),
+            congestion_window: self.path_state.controller.window(),
+            pacing_rate: self.path_state.pacer.rate(),
+            ecn: self.path_state.ecn.status(),
             bytes_in_flight: self.sent.bytes_in_flight(),
             packets_spurious: self.spurious,
             ..self.stats
@@ -472,7 +472,7 @@ impl Connection {
     /// The largest datagram that we send.
     fn datagram_size(&self) -> usize {
         let most = self.peer_parameters.datagram_max.min(transmit::DATAGRAM_MAX);
-        usize::from(self.config.datagram_size.clamp(Parameters::DATAGRAM_LEAST, most))
+        usize::from(self.path_state.mtu.clamp(Parameters::DATAGRAM_LEAST, most))
     }
 
     /// The idle limit in force, if any (R-CLOSE-2).

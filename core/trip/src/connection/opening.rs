@@ -343,7 +343,7 @@ impl Connection {
         if opening.repeats.sent == 1
             && let Some(sent) = opening.first_sent
         {
-            self.rtt.update(cx.now, at - sent, Duration::ZERO, Duration::ZERO);
+            self.path_state.rtt.update(cx.now, at - sent, Duration::ZERO, Duration::ZERO);
         }
         self.started = opening.first_sent.unwrap_or(self.started);
         self.pings.want(true);

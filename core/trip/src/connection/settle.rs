@@ -1,6 +1,8 @@
 //! What became of what was sent: ACKs, losses, and what each frame does about them.
 
 use super::recovery::congestion::{AckSummary, AckedPacket, Controller, LostPacket};
+use super::recovery::ecn::EcnNews;
+use super::recovery::path_state::PathState;
 use super::recovery::rtt::RttSummary;
 use super::recovery::sent::{Fate as PacketFate, LossOutcome, PacketInfo, SentPackets};
 use super::streams::{Stop, StreamKey};
@@ -50,14 +52,15 @@ impl Connection {
         }
         let now = cx.now;
         let mut acked = core::mem::take(&mut self.settled_frames);
-        let Self { sent, controller, rtt, .. } = self;
+        let Self { sent, path_state, .. } = self;
+        let PathState { controller, rtt, .. } = path_state;
         let summary = rtt.summary();
         let outcome = sent.on_ack(now, ack.ranges(), |fate, info, frames| {
             tell_acked(controller.as_mut(), now, fate, info, &summary);
             acked.extend(frames);
         });
         if let Some(sample) = outcome.rtt_sample {
-            self.rtt.update(
+            self.path_state.rtt.update(
                 now,
                 sample,
                 Duration::from_micros(ack.delay_us),
@@ -66,7 +69,7 @@ impl Connection {
         }
         self.spurious = self.spurious.saturating_add(outcome.spurious);
         if outcome.ack_eliciting {
-            self.pto.on_ack();
+            self.path_state.pto.on_ack();
             self.probes = 0;
         }
         // DATA of any kind proves that the peer hears us: from now on the limit is the agreed one.
@@ -78,6 +81,7 @@ impl Connection {
         }
         self.settled_frames = acked;
         self.detect_lost(cx);
+        self.on_ecn_counts(ack, &outcome, cx);
         if let Some(largest_acked) = self.sent.largest_acked() {
             let summary = AckSummary {
                 largest_acked,
@@ -85,7 +89,7 @@ impl Connection {
                 in_flight: self.sent.bytes_in_flight(),
                 rtt_sample: outcome.rtt_sample,
             };
-            self.controller.on_ack_end(now, &summary, &self.rtt.summary());
+            self.path_state.controller.on_ack_end(now, &summary, &self.path_state.rtt.summary());
         }
         self.arm_recovery();
         Ok(())
@@ -96,15 +100,21 @@ impl Connection {
         let now = cx.now;
         let delay = self.peer_ack_delay();
         let mut lost = core::mem::take(&mut self.settled_frames);
-        let Self { sent, controller, rtt, .. } = self;
+        let Self { sent, path_state, .. } = self;
+        let PathState { controller, rtt, ecn, .. } = path_state;
+        let mut news = EcnNews::default();
         let LossOutcome { packets, congestion } =
             sent.detect_lost(now, rtt, delay, |_, info, frames| {
                 controller.on_lost(now, &lost_packet(info));
+                if info.ect0 {
+                    news.failed |= ecn.on_lost().failed;
+                }
                 lost.extend(frames);
             });
         if let Some(event) = congestion {
             controller.on_congestion(now, &event);
         }
+        self.count_ecn(news);
         self.stats.packets_lost = self.stats.packets_lost.saturating_add(packets);
         for frame in lost.drain(..) {
             self.on_frame_lost(frame, cx);
@@ -239,11 +249,13 @@ impl Connection {
     /// Sets the timer of RFC 9002 §6: overdue packets first, else the next probe.
     pub(super) fn arm_recovery(&mut self) {
         let ready = self.stage == Stage::Ready;
-        let base = self.rtt.pto_base(self.peer_ack_delay());
+        let base = self.path_state.rtt.pto_base(self.peer_ack_delay());
         let at = match (self.sent.loss_at(), self.sent.pto_from()) {
             (Some(at), _) => Some(at),
             // A probe that could not go out (no budget for the address) counts all the same.
-            (None, Some(from)) => Some(self.pto.deadline(from.max(self.probed_at), base, ready)),
+            (None, Some(from)) => {
+                Some(self.path_state.pto.deadline(from.max(self.probed_at), base, ready))
+            }
             (None, None) => None,
         };
         self.timers.set(Timer::Recovery, at);
@@ -251,7 +263,7 @@ impl Connection {
 
     /// One probe timeout, as it would be without back-off.
     pub(super) fn plain_pto(&self) -> Duration {
-        self.rtt.pto_base(self.peer_ack_delay())
+        self.path_state.rtt.pto_base(self.peer_ack_delay())
     }
 
     /// Sets up what a probe sends: data that waits anyway, else the oldest that is unacknowledged,

@@ -1,4 +1,4 @@
-//! A connection's timers: one table, one deadline each (PROTOCOL.md §11: eight).
+//! A connection's timers: one table, one deadline each (PROTOCOL.md §11: nine).
 
 use tripline_sansio::Instant;
 
@@ -12,6 +12,8 @@ pub(crate) enum Timer {
     Deadline,
     /// A packet counts as lost, or a probe goes out (RFC 9002 §6).
     Recovery,
+    /// The pacer lets payload go on (R-PACE-1).
+    Pacing,
     /// An acknowledgement may not be held back longer (R-ACK-1).
     AckDelay,
     /// The peer was silent for too long (R-CLOSE-2).
@@ -26,9 +28,10 @@ pub(crate) enum Timer {
 
 impl Timer {
     /// All of them, in the order in which those due at one time fire.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Open,
         Self::Recovery,
+        Self::Pacing,
         Self::AckDelay,
         Self::Expire,
         Self::KeepAlive,
@@ -44,6 +47,7 @@ pub(crate) struct Timers {
     open: Option<Instant>,
     deadline: Option<Instant>,
     recovery: Option<Instant>,
+    pacing: Option<Instant>,
     ack_delay: Option<Instant>,
     idle: Option<Instant>,
     keep_alive: Option<Instant>,
@@ -57,6 +61,7 @@ impl Timers {
             Timer::Open => &mut self.open,
             Timer::Deadline => &mut self.deadline,
             Timer::Recovery => &mut self.recovery,
+            Timer::Pacing => &mut self.pacing,
             Timer::AckDelay => &mut self.ack_delay,
             Timer::Idle => &mut self.idle,
             Timer::KeepAlive => &mut self.keep_alive,
@@ -81,6 +86,7 @@ impl Timers {
             self.open,
             self.deadline,
             self.recovery,
+            self.pacing,
             self.ack_delay,
             self.idle,
             self.keep_alive,

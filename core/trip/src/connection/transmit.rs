@@ -88,6 +88,8 @@ impl Connection {
         }
         let start = out.len();
         let size = self.datagram_size();
+        self.refill_pacer(size, cx);
+        let ecn = self.begin_marked_train();
         let mut segment_size = 0;
         for _ in 0..segments_max.max(1) {
             let len = out.len().saturating_sub(start);
@@ -103,6 +105,7 @@ impl Connection {
             }
         }
         let len = out.len().saturating_sub(start);
+        self.arm_pacing(size);
         if len == 0 {
             self.arm_recovery();
             return None;
@@ -110,7 +113,7 @@ impl Connection {
         self.arm_recovery();
         self.arm_keep_alive();
         self.arm_ack_delay();
-        Some(Transmit { path: self.path.path(), ecn: Ecn::NotEct, len, segment_size })
+        Some(Transmit { path: self.path.path(), ecn, len, segment_size })
     }
 
     /// XX: CONFIRM goes out before the PING, as often as that.
@@ -124,8 +127,9 @@ impl Connection {
         Some(Transmit { path: self.path.path(), ecn: Ecn::NotEct, len, segment_size: len })
     }
 
-    /// Whether there is anything that asks for an answer.
-    fn has_eliciting(&self) -> bool {
+    /// Whether there is anything that asks for an answer and may go out: payload only if the pacer
+    /// lets it.
+    fn has_eliciting(&self, flows: bool) -> bool {
         self.probes > 0
             || self.pings.wanted().is_some()
             || self.pings.owed().is_some()
@@ -136,7 +140,7 @@ impl Connection {
             || self.streams.has_blocked()
             || self.closing.notify_due().is_some()
             || !self.control.is_empty()
-            || !self.schedule.is_empty()
+            || (flows && !self.schedule.is_empty())
     }
 
     /// Appends one packet of at most `size` bytes; `None` if there is nothing to send, or nothing
@@ -147,8 +151,9 @@ impl Connection {
             return None;
         }
         let may_send = self.may_send(size);
+        let flows = self.may_flow();
         let ack_wanted = self.received.is_ack_wanted();
-        let due = (ack_wanted && self.path.allows(size)) || (may_send && self.has_eliciting());
+        let due = (ack_wanted && self.path.allows(size)) || (may_send && self.has_eliciting(flows));
         if !due {
             return None;
         }
@@ -167,7 +172,9 @@ impl Connection {
         }
         if may_send {
             self.put_control(out, &mut packet, cx);
-            self.put_streams(out, &mut packet, cx);
+            if flows {
+                self.put_streams(out, &mut packet, cx);
+            }
             self.put_probe(out, &mut packet, cx);
         }
         let useful = packet.eliciting || (packet.ack && ack_wanted);
@@ -182,10 +189,10 @@ impl Connection {
     }
 
     /// Whether something that counts may go out: the window, and what the address has earned.
-    fn may_send(&self, size: usize) -> bool {
+    pub(super) fn may_send(&self, size: usize) -> bool {
         let next =
             self.sent.bytes_in_flight().saturating_add(u64::try_from(size).unwrap_or(u64::MAX));
-        (self.probes > 0 || next <= self.controller.window())
+        (self.probes > 0 || next <= self.path_state.controller.window())
             && self.sent.has_room()
             && self.path.allows(size)
     }
@@ -216,12 +223,15 @@ impl Connection {
             ack_eliciting: packet.eliciting,
             in_flight,
             mtu_probe: false,
-            ect0: false,
+            ect0: self.path_state.ecn.on_sent(),
         };
         let info = self.sent.finish(cx.now, shape);
         if in_flight {
+            self.path_state.pacer.on_sent(bytes);
             let in_flight = self.sent.bytes_in_flight();
-            self.controller.on_sent(cx.now, &SentPacket { number: info.number, bytes, in_flight });
+            self.path_state
+                .controller
+                .on_sent(cx.now, &SentPacket { number: info.number, bytes, in_flight });
         }
         if packet.eliciting {
             self.probes = self.probes.saturating_sub(1);
@@ -483,8 +493,11 @@ impl Connection {
     /// After a drain: tells the controller if the application is what limits it.
     pub(crate) fn on_drained(&mut self, cx: &mut Cx<'_>) {
         let open = matches!(self.stage, Stage::Pinging | Stage::Ready);
-        if open && self.schedule.is_empty() && self.sent.on_app_limited(self.controller.window()) {
-            self.controller.on_app_limited(cx.now, self.sent.bytes_in_flight());
+        if open
+            && self.schedule.is_empty()
+            && self.sent.on_app_limited(self.path_state.controller.window())
+        {
+            self.path_state.controller.on_app_limited(cx.now, self.sent.bytes_in_flight());
         }
     }
 }

@@ -10,10 +10,15 @@
 //! 2. [`sent::SentPackets::on_ack`]: each packet's fate goes to the streams and the controller;
 //! 3. [`rtt::RttEstimator::update`] with the sample, if there is one, and [`pto::Pto::on_ack`];
 //! 4. [`sent::SentPackets::detect_lost`]: the lost packets, then their congestion event;
-//! 5. [`congestion::Controller::on_ack_end`].
+//! 5. [`ecn::EcnState::on_ack`] with the counts, if the ACK is the newest, and their congestion
+//!    event;
+//! 6. [`congestion::Controller::on_ack_end`].
 
 pub(crate) mod congestion;
+pub(crate) mod ecn;
 mod loss_run;
+pub(crate) mod pacer;
+pub(crate) mod path_state;
 pub(crate) mod pto;
 pub(crate) mod received;
 mod reordering;
