@@ -99,7 +99,9 @@ impl Connection {
         let Self { sent, controller, rtt, .. } = self;
         let LossOutcome { packets, congestion } =
             sent.detect_lost(now, rtt, delay, |_, info, frames| {
-                controller.on_lost(now, &lost_packet(info));
+                if info.in_flight {
+                    controller.on_lost(now, &lost_packet(info));
+                }
                 lost.extend(frames);
             });
         if let Some(event) = congestion {
@@ -151,7 +153,7 @@ impl Connection {
         }
     }
 
-    fn on_frame_lost(&mut self, frame: SentFrame, cx: &mut Cx<'_>) {
+    pub(super) fn on_frame_lost(&mut self, frame: SentFrame, cx: &mut Cx<'_>) {
         match frame {
             SentFrame::Ack { .. } => {}
             SentFrame::Ping { token, fill } => self.pings.on_ping_lost(token, fill),
@@ -282,7 +284,7 @@ fn oldest_frames(sent: &SentPackets<SentFrame>, most: usize) -> Vec<SentFrame> {
     sent.unacked().take(most).flat_map(|(_, frames)| frames).collect()
 }
 
-fn lost_packet(info: &PacketInfo) -> LostPacket {
+pub(super) fn lost_packet(info: &PacketInfo) -> LostPacket {
     LostPacket {
         number: info.number,
         sent_at: info.sent_at,

@@ -38,6 +38,11 @@ impl Pto {
         if self.count <= DOUBLE_PROBES { 2 } else { 1 }
     }
 
+    /// How many probe timeouts in a row have expired.
+    pub(crate) const fn count(&self) -> u32 {
+        self.count
+    }
+
     /// The wait until the next probe: `base` (`RttEstimator::pto_base`) doubled for each probe
     /// before, up to the ceiling, or `base` itself if that is longer (R-ACK-3).
     pub(crate) fn wait(&self, base: Duration, ready: bool) -> Duration {
