@@ -52,7 +52,7 @@ const FLUSH_BYTES: usize = 128 * 1024;
 /// A machine in its place.
 pub(crate) struct Host<M: DatagramMachine> {
     pub(crate) machine: M,
-    /// The host's address; a second one (a move, two paths) would make this a list.
+    /// The host's address at present; a second one (two paths) would make this a list.
     pub(crate) address: SocketAddr,
     pub(crate) events: VecDeque<(Instant, M::Event)>,
     /// Datagrams of this instant, not yet handed in.

@@ -4,7 +4,7 @@
 //! ordered pair), and come out by [`Network::next_arrival`] when their time has come. The network
 //! never calls a machine. Between the look-up of the receiver and the link is where a NAT will
 //! rewrite addresses and a topology will choose among several addresses of a host; today a host has
-//! one address and each ordered pair of hosts one link.
+//! one address at a time and each ordered pair of hosts one link.
 
 use crate::contract::Report;
 use crate::host::HostId;
@@ -91,6 +91,11 @@ impl Network {
     pub(crate) fn claim(&mut self, address: SocketAddr, host: HostId) {
         let other = self.owners.insert(address, host);
         assert!(other.is_none(), "{address} is taken");
+    }
+
+    /// Nobody has the address any more: what is on its way there never arrives.
+    pub(crate) fn release(&mut self, address: SocketAddr) {
+        self.owners.remove(&address);
     }
 
     /// Who has the address.
@@ -295,10 +300,18 @@ impl Network {
         self.in_flight.len()
     }
 
-    /// The next datagram that is due at `now`, and whose it is.
+    /// The next datagram that is due at `now`, and whose it is. One whose receiver has moved away
+    /// meanwhile is dropped.
     pub(crate) fn next_arrival(&mut self, now: Instant) -> Option<(HostId, Slot)> {
-        let slot = self.in_flight.pop_due(now)?;
-        Some((self.pool.get(slot).to, slot))
+        loop {
+            let slot = self.in_flight.pop_due(now)?;
+            let Datagram { to, destination, .. } = *self.pool.get(slot);
+            if self.owner(destination) == Some(to) {
+                return Some((to, slot));
+            }
+            self.trace.dropped(now, DropCause::NoRoute);
+            self.pool.release(slot);
+        }
     }
 
     /// Hands the datagram in `slot` to `receive` and forgets it.

@@ -141,6 +141,17 @@ impl<M: DatagramMachine> World<M> {
         self.hosts[host.index()].address
     }
 
+    /// Gives the host another address; its machine is not told. Links stay as they are, and what is
+    /// on its way to the old address is lost. A new port alone is what a NAT does that forgot.
+    ///
+    /// # Panics
+    /// If another host has the address.
+    pub fn readdress(&mut self, host: HostId, address: SocketAddr) {
+        let old = std::mem::replace(&mut self.hosts[host.index()].address, address);
+        self.network.release(old);
+        self.network.claim(address, host);
+    }
+
     /// The host's machine, to look at.
     pub fn machine(&self, host: HostId) -> &M {
         &self.hosts[host.index()].machine

@@ -11,6 +11,7 @@ mod ecn;
 mod handshake;
 mod hello;
 mod pacing;
+mod path;
 mod properties;
 mod regressions;
 mod requests;

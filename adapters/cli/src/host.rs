@@ -106,6 +106,7 @@ impl Host {
             | Event::Stopped { connection, .. }
             | Event::StreamsAvailable { connection, .. }
             | Event::Message { connection, .. }
+            | Event::Moved { connection, .. }
             | Event::Leaving { connection, .. } => !self.served.contains(connection),
         }
     }

@@ -12,14 +12,15 @@ use tripline_sansio::Duration;
 /// Something that happened.
 ///
 /// Per connection the order is: any number of [`Event::Resolve`] and [`Event::ServerKey`]; then
-/// exactly one of [`Event::Connected`] and [`Event::Failed`]; after `Connected` the stream events;
-/// and at last exactly one of [`Event::Closed`] and [`Event::Lost`] (rows T10, M01, M03, M05). Of
-/// messages handed in before that (row T11), [`Event::Message`] and [`Event::Writable`] may come
-/// before `Connected` or `Failed`: their time ran out.
+/// exactly one of [`Event::Connected`] and [`Event::Failed`]; after `Connected` the stream events,
+/// [`Event::Moved`] and again [`Event::Resolve`]; and at last exactly one of [`Event::Closed`] and
+/// [`Event::Lost`] (rows T10, M01, M03, M05). Of messages handed in before that (row T11),
+/// [`Event::Message`] and [`Event::Writable`] may come before `Connected` or `Failed`: their time
+/// ran out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The engine asks for addresses; answer with [`resolved`](crate::Endpoint::resolved) (row
-    /// T02).
+    /// T02). A connected client asks again when its server no longer answers (row T22).
     Resolve {
         /// The connection that waits.
         connection: ConnectionHandle,
@@ -120,6 +121,15 @@ pub enum Event {
         reason: String,
         /// How long the peer will wait for the rest.
         grace: Duration,
+    },
+    /// The peer has another address now, which is proven (row T21). Nothing else changes.
+    Moved {
+        /// The connection.
+        connection: ConnectionHandle,
+        /// Where it was.
+        from: SocketAddr,
+        /// Where it is.
+        to: SocketAddr,
     },
     /// An orderly end by either side (row M03). What was received can still be read.
     Closed {

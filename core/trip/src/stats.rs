@@ -74,6 +74,10 @@ pub struct ConnectionStats {
     pub messages_received: u64,
     /// PONGs that nobody waited for.
     pub stray_pongs: u64,
+    /// Times that the peer moved to another address (row T21).
+    pub moves: u64,
+    /// Packets from a new address for which there was no room (R-PATH-3); they count as received.
+    pub addresses_refused: u64,
     /// Smoothed round-trip time in nanoseconds; 0 before the first sample.
     pub rtt_ns: u64,
     /// Smallest round-trip time in nanoseconds; 0 before the first sample.

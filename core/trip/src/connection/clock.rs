@@ -26,6 +26,8 @@ impl Connection {
             Timer::KeepAlive => self.on_keep_alive(cx),
             Timer::Expire => self.on_expire(cx),
             Timer::Repeat => self.on_repeat(),
+            // What is due then goes out with the next drain.
+            Timer::Paths => {}
         }
     }
 
@@ -38,6 +40,7 @@ impl Connection {
             self.count_ecn(news);
             self.probed_at = cx.now;
             self.stats.probes = self.stats.probes.saturating_add(1);
+            self.on_unanswered(cx);
             if self.stage == Stage::Pinging {
                 self.pings.want(true);
                 self.confirm_due = self.confirm.is_some();

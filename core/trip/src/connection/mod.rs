@@ -8,17 +8,22 @@
 //! - `receive`: a verified packet, frame by frame; `transmit`: building packets and trains;
 //! - `settle`: what became of the frames that were sent; `clock`: what the timers do; `pace`: what
 //!   the pacer holds back; `ecn`: marks and counts;
-//! - `streams`, `schedule`, `ping`, `path`, `timer`, `recovery`: leaf components.
+//! - `moves`: what a new address of the peer means; `aside`: what goes to others than the active
+//!   one; `reach`: where to look for a peer that does not answer;
+//! - `streams`, `schedule`, `ping`, `addresses`, `timer`, `recovery`: leaf components.
 
+mod addresses;
+mod aside;
 mod clock;
 mod close;
 mod commands;
 mod ecn;
 mod expiry;
+mod moves;
 pub(crate) mod opening;
 mod pace;
-mod path;
 mod ping;
+mod reach;
 mod receive;
 pub(crate) mod recovery;
 mod schedule;
@@ -35,14 +40,15 @@ use crate::handle::ConnectionHandle;
 use crate::stats::ConnectionStats;
 use crate::stream::send::{Fates, SendCredit};
 use crate::wire::{DATA_OVERHEAD_LONG, Parameters, Side, StreamId, Violation};
+use addresses::Addresses;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use close::Closing;
 use expiry::Expiry;
 use opening::Opening;
-use path::PeerPath;
 use ping::Pings;
+use reach::Home;
 use recovery::path_state::PathState;
 use recovery::received::Received;
 use recovery::sent::SentPackets;
@@ -149,7 +155,9 @@ pub(crate) struct Connection {
     /// The client's handshake, until CHALLENGE verified.
     opening: Option<Box<Opening>>,
     zone: Option<Zone>,
-    path: PeerPath,
+    path: Addresses,
+    /// Client: where the server may be found.
+    home: Home,
     peer: Option<PublicKey>,
     user_id: [u8; 8],
     route: Vec<u8>,
@@ -212,7 +220,7 @@ impl Connection {
         opening: Opening,
         cx: &mut Cx<'_>,
     ) -> Self {
-        let path = PeerPath::proven(opening.path());
+        let path = Addresses::new(opening.path(), true, false, cx.now);
         let mut connection = Self::new(handle, Side::Client, config, path, cx);
         connection.user_id = opening.user_id();
         connection.own_id = opening.client_id();
@@ -229,11 +237,7 @@ impl Connection {
         accepted: Accepted,
         cx: &mut Cx<'_>,
     ) -> Self {
-        let path = if accepted.proven {
-            PeerPath::proven(accepted.path)
-        } else {
-            PeerPath::unproven(accepted.path)
-        };
+        let path = Addresses::new(accepted.path, accepted.proven, true, cx.now);
         let mut connection = Self::new(handle, Side::Server, config, path, cx);
         connection.peer = accepted.peer;
         connection.user_id = accepted.user_id;
@@ -254,7 +258,7 @@ impl Connection {
         handle: ConnectionHandle,
         side: Side,
         config: TransportConfig,
-        path: PeerPath,
+        path: Addresses,
         cx: &mut Cx<'_>,
     ) -> Self {
         let parameters = config.parameters();
@@ -283,6 +287,7 @@ impl Connection {
             opening: None,
             zone: None,
             path,
+            home: Home::default(),
             peer: None,
             user_id: [0; 8],
             route: Vec::new(),

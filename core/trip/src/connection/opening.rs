@@ -63,6 +63,8 @@ impl Repeats {
 pub(crate) struct Start {
     /// The addresses, or none while a name is being resolved.
     pub(crate) addresses: Vec<SocketAddr>,
+    /// The name that they belong to, to be resolved again (row T22).
+    pub(crate) name: Option<(String, u16)>,
     pub(crate) deadline: Instant,
     pub(crate) client_id: u64,
     /// OPEN, whole.
@@ -193,7 +195,9 @@ impl Opening {
 impl Connection {
     /// The answer to [`Event::Resolve`] (row T02).
     pub(crate) fn on_resolved(&mut self, found: Result<Vec<SocketAddr>, String>, cx: &mut Cx<'_>) {
-        let Some(opening) = self.opening.as_deref_mut() else { return };
+        let Some(opening) = self.opening.as_deref_mut() else {
+            return self.on_found(found.unwrap_or_default(), cx);
+        };
         if !opening.start.addresses.is_empty() {
             return;
         }
@@ -337,7 +341,8 @@ impl Connection {
         // client does not pin its own address: it may change under it.
         let known = start.addresses.contains(&path.remote);
         let remote = if known { path.remote } else { opening.latest_remote() };
-        self.path = super::path::PeerPath::proven(Path::to(remote));
+        self.path = super::addresses::Addresses::new(Path::to(remote), true, false, cx.now);
+        self.home = super::reach::Home::new(start.name.clone(), &start.addresses);
         self.stage = Stage::Pinging;
         // Only an answer to a single OPEN tells which one it answers.
         if opening.repeats.sent == 1

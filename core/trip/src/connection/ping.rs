@@ -2,7 +2,8 @@
 //!
 //! At most one PING of ours is waited for, and at most one PONG is owed: a newer one takes the
 //! older one's place. The PING with *fill* that opens a connection (R-HAND-1) and later liveness
-//! PINGs are the same thing. Paths and their probes have their place here.
+//! PINGs are the same thing. All of this is about the active address; the PINGs and PONGs of others
+//! are with them, in `addresses`.
 
 use tripline_sansio::Random;
 
@@ -77,6 +78,12 @@ impl Pings {
     /// The PONG that is owed.
     pub(crate) fn owed(&self) -> Option<OwedPong> {
         self.owed
+    }
+
+    /// The PONG that is owed to the address that is active from now on; returns the one that was
+    /// owed to the old one.
+    pub(crate) fn swap_owed(&mut self, owed: Option<OwedPong>) -> Option<OwedPong> {
+        core::mem::replace(&mut self.owed, owed)
     }
 
     /// The owed PONG is put into a packet.

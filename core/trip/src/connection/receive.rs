@@ -42,6 +42,8 @@ struct Survey {
     eliciting: bool,
     urgent: bool,
     disconnects: bool,
+    /// A PING says that the packet is not a move.
+    probe: bool,
 }
 
 impl Connection {
@@ -71,9 +73,7 @@ impl Connection {
         self.stats.packets_received = self.stats.packets_received.saturating_add(1);
         let bytes = u64::try_from(packet.bytes).unwrap_or(u64::MAX);
         self.stats.bytes_received = self.stats.bytes_received.saturating_add(bytes);
-        if self.path.is(packet.path) {
-            self.path.on_received(packet.bytes);
-        }
+        self.on_origin(packet.path, packet.bytes, cx.now);
         match self.stage {
             Stage::Closing | Stage::Draining | Stage::Over => {
                 return self.on_late_packet(packet.plaintext);
@@ -97,8 +97,13 @@ impl Connection {
         }
         self.arm_idle(cx.now);
         self.arm_keep_alive();
+        let anew = newest && !survey.probe && self.path.on_newest(packet.path, packet.number);
         let mut frames = Frames::new(packet.plaintext);
         while let Ok(Some(frame)) = frames.next() {
+            if let Frame::Ping { token, fill, .. } = frame {
+                self.on_ping(packet.path, token, fill);
+                continue;
+            }
             if let Err(violation) = self.on_frame(&frame, newest, cx) {
                 return self.on_violation(violation, frame.frame_type(), cx);
             }
@@ -106,6 +111,7 @@ impl Connection {
                 return;
             }
         }
+        self.follow_peer(anew, cx);
         self.received.on_packet(cx.now, packet.number, survey.eliciting, packet.ecn, survey.urgent);
         self.arm_ack_delay();
     }
@@ -127,6 +133,7 @@ impl Connection {
             survey.frames = survey.frames.saturating_add(1);
             survey.eliciting |= frame.is_ack_eliciting();
             survey.urgent |= matches!(frame, Frame::Ping { .. });
+            survey.probe |= matches!(frame, Frame::Ping { probe: true, .. });
             survey.disconnects |= matches!(frame, Frame::Disconnect { .. });
             match frame {
                 Frame::Stream(stream) => self.check_bounds(stream.id, stream.offset, &mut added)?,
@@ -175,9 +182,9 @@ impl Connection {
         cx: &mut Cx<'_>,
     ) -> Result<(), Violation> {
         match frame {
-            Frame::Padding { .. } => {}
-            Frame::Ping { token, fill, .. } => self.pings.on_ping(*token, *fill),
-            Frame::Pong { token } => self.on_pong(*token),
+            // PING is dealt with where the packet's address is known.
+            Frame::Padding { .. } | Frame::Ping { .. } => {}
+            Frame::Pong { token } => self.on_pong(*token, cx),
             Frame::Ack(ack) => self.on_ack(ack, cx)?,
             Frame::Stream(stream) => self.on_stream(stream, cx)?,
             Frame::Skip(skip) => self.on_skip(skip, cx)?,
@@ -201,9 +208,10 @@ impl Connection {
         Ok(())
     }
 
-    fn on_pong(&mut self, token: u64) {
+    fn on_pong(&mut self, token: u64, cx: &mut Cx<'_>) {
         match self.pings.on_pong(token) {
             PongKind::Awaited => self.path.prove(),
+            PongKind::Stray if self.path.on_pong(token, cx.now) => {}
             PongKind::Stray => self.stats.stray_pongs = self.stats.stray_pongs.saturating_add(1),
         }
     }

@@ -105,7 +105,9 @@ impl Connection {
         let mut news = EcnNews::default();
         let LossOutcome { packets, congestion } =
             sent.detect_lost(now, rtt, delay, |_, info, frames| {
-                controller.on_lost(now, &lost_packet(info));
+                if info.in_flight {
+                    controller.on_lost(now, &lost_packet(info));
+                }
                 if info.ect0 {
                     news.failed |= ecn.on_lost().failed;
                 }
@@ -161,7 +163,7 @@ impl Connection {
         }
     }
 
-    fn on_frame_lost(&mut self, frame: SentFrame, cx: &mut Cx<'_>) {
+    pub(super) fn on_frame_lost(&mut self, frame: SentFrame, cx: &mut Cx<'_>) {
         match frame {
             SentFrame::Ack { .. } => {}
             SentFrame::Ping { token, fill } => self.pings.on_ping_lost(token, fill),
@@ -294,7 +296,7 @@ fn oldest_frames(sent: &SentPackets<SentFrame>, most: usize) -> Vec<SentFrame> {
     sent.unacked().take(most).flat_map(|(_, frames)| frames).collect()
 }
 
-fn lost_packet(info: &PacketInfo) -> LostPacket {
+pub(super) fn lost_packet(info: &PacketInfo) -> LostPacket {
     LostPacket {
         number: info.number,
         sent_at: info.sent_at,

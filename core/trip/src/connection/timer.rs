@@ -24,11 +24,13 @@ pub(crate) enum Timer {
     Expire,
     /// DISCONNECT is repeated (R-CLOSE-1).
     Repeat,
+    /// An address that is not proven is to be PINGed again (R-PATH-1).
+    Paths,
 }
 
 impl Timer {
     /// All of them, in the order in which those due at one time fire.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Open,
         Self::Recovery,
         Self::Pacing,
@@ -36,6 +38,7 @@ impl Timer {
         Self::Expire,
         Self::KeepAlive,
         Self::Repeat,
+        Self::Paths,
         Self::Idle,
         Self::Deadline,
     ];
@@ -53,6 +56,7 @@ pub(crate) struct Timers {
     keep_alive: Option<Instant>,
     expire: Option<Instant>,
     repeat: Option<Instant>,
+    paths: Option<Instant>,
 }
 
 impl Timers {
@@ -67,6 +71,7 @@ impl Timers {
             Timer::KeepAlive => &mut self.keep_alive,
             Timer::Expire => &mut self.expire,
             Timer::Repeat => &mut self.repeat,
+            Timer::Paths => &mut self.paths,
         }
     }
 
@@ -92,6 +97,7 @@ impl Timers {
             self.keep_alive,
             self.expire,
             self.repeat,
+            self.paths,
         ]
         .into_iter()
         .flatten()

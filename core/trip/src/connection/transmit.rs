@@ -86,6 +86,9 @@ impl Connection {
         if let Some(transmit) = self.transmit_confirm(out) {
             return Some(transmit);
         }
+        if let Some(transmit) = self.transmit_aside(out, cx) {
+            return Some(transmit);
+        }
         let start = out.len();
         let size = self.datagram_size();
         self.refill_pacer(size, cx);
@@ -198,7 +201,7 @@ impl Connection {
     }
 
     /// The next packet number; about once a window one is left out (R-ACK-2).
-    fn begin_number(&mut self, cx: &mut Cx<'_>) -> u64 {
+    pub(super) fn begin_number(&mut self, cx: &mut Cx<'_>) -> u64 {
         if self.sent.next_number() >= self.leave_out {
             self.sent.leave_out(1);
             self.leave_out = next_left_out(self.sent.next_number(), cx.random);

@@ -60,11 +60,13 @@ impl Endpoint {
             .issue(owner)
             .ok_or(StartError::TooMany { limit: self.config.connections_max })?;
         let transport = options.transport.clone().unwrap_or_else(|| self.config.transport.clone());
-        let Some(start) = self.start(now, client_id, addresses, &options, transport.parameters())
+        let Some(mut start) =
+            self.start(now, client_id, addresses, &options, transport.parameters())
         else {
             self.ids.release(client_id);
             return Err(StartError::BadKey);
         };
+        start.name.clone_from(&name);
         let mut cx = Cx { now, events: &mut self.events, random: &mut self.random };
         let connection = Connection::client(handle, transport, Opening::new(start), &mut cx);
         self.place(handle, connection);
@@ -128,6 +130,7 @@ impl Endpoint {
             .ok()?;
         Some(Start {
             addresses,
+            name: None,
             deadline: now + options.deadline.max(Duration::from_millis(1)),
             client_id,
             packet,
@@ -152,6 +155,29 @@ impl Endpoint {
     ) -> Result<(), UnknownConnection> {
         self.command(now, connection, |connection, cx| connection.on_resolved(found, cx))
             .ok_or(UnknownConnection)
+    }
+
+    /// Tells that our network has changed, so that a connection (`None`: every one) finds out at
+    /// once whether the peer still hears us, and it where we are now (row N17). Harmless if nothing
+    /// has changed. To be called after the socket was replaced, if it was.
+    ///
+    /// # Errors
+    /// If the connection is gone.
+    pub fn network_changed(
+        &mut self,
+        now: Instant,
+        connection: Option<ConnectionHandle>,
+    ) -> Result<(), UnknownConnection> {
+        if let Some(connection) = connection {
+            return self
+                .command(now, connection, Connection::network_changed)
+                .ok_or(UnknownConnection);
+        }
+        self.tick(now);
+        for slot in 0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX) {
+            self.with(slot, Connection::network_changed);
+        }
+        Ok(())
     }
 
     /// Answers [`Event::ServerKey`]: the key is trusted, go on. To refuse it, [`kill`](Self::kill).

@@ -41,4 +41,10 @@ impl PathState {
             mtu: config.datagram_size,
         }
     }
+
+    /// Another path of the same connection: only the counts of ECN go on, which are the
+    /// connection's.
+    pub(crate) fn anew(&self, config: &TransportConfig) -> Self {
+        Self { ecn: self.ecn.anew(config.ecn), ..Self::new(config) }
+    }
 }

@@ -421,6 +421,22 @@ impl<F: Copy> SentPackets<F> {
         packets
     }
 
+    /// Gives up on all packets without a fate, because they went where the peer is no more
+    /// (R-PATH-2): `each` is told them as lost, but that is neither congestion nor can an ACK that
+    /// comes late make it spurious.
+    pub(crate) fn abandon(&mut self, mut each: impl FnMut(&PacketInfo, Frames<'_, F>)) {
+        let (ring, sums) = (&mut self.ring, &mut self.sums);
+        for part in overlaps(&self.outstanding, 0..self.next) {
+            ring.resolve(&part, State::Lost, |info, frames| {
+                sums.take(info);
+                each(info, frames);
+            });
+        }
+        self.outstanding.remove_below(self.next);
+        self.loss_at = None;
+        self.ring.drop_dead();
+    }
+
     /// When [`Self::detect_lost`] is next due, if no ACK comes before. While this is set no probe
     /// timeout runs (RFC 9002 §6.2.1).
     pub(crate) const fn loss_at(&self) -> Option<Instant> {
