@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod attack;
+mod cells_close;
 mod close;
 mod determinism;
 mod handshake;
