@@ -3,7 +3,10 @@
 #![forbid(unsafe_code)]
 
 mod attack;
+mod cells_admission;
 mod cells_close;
+mod cells_handshake;
+mod cells_packets;
 mod close;
 mod determinism;
 mod handshake;
@@ -11,6 +14,8 @@ mod hello;
 mod properties;
 mod regressions;
 mod rows;
+mod rules_handshake;
+mod rules_streams;
 mod supply;
 mod tidy;
 mod transfer;

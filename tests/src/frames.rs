@@ -12,6 +12,8 @@ pub mod kind {
     pub const ACK: u64 = 0x03;
     pub const ACK_ECN: u64 = 0x04;
     pub const STREAM: u64 = 0x10;
+    /// STREAM at offset 0, with its length.
+    pub const STREAM_FIRST: u64 = 0x11;
     /// STREAM with its offset and its length spelled out.
     pub const STREAM_AT: u64 = 0x19;
     pub const SKIP: u64 = 0x20;
@@ -52,9 +54,13 @@ pub fn varints(numbers: &[u64]) -> Vec<u8> {
     bytes
 }
 
-/// A STREAM frame with offset and length.
+/// A STREAM frame with its length, and, as the engine writes it, with an offset unless that is 0.
 pub fn stream(id: u64, offset: u64, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = varints(&[kind::STREAM_AT, id, offset, payload.len() as u64]);
+    let length = payload.len() as u64;
+    let mut bytes = match offset {
+        0 => varints(&[kind::STREAM_FIRST, id, length]),
+        _ => varints(&[kind::STREAM_AT, id, offset, length]),
+    };
     bytes.extend_from_slice(payload);
     bytes
 }

@@ -109,6 +109,14 @@ impl Hostile {
         packets.iter().map(|packet| frames::read(&packet.text)).collect()
     }
 
+    /// The numbers of the packets that the honest side sent since the last reading; their frames
+    /// are passed over.
+    pub fn read_numbers(&mut self) -> Vec<u64> {
+        let packets = self.theirs.take();
+        self.heard.extend(packets.iter().map(|packet| packet.number));
+        packets.iter().map(|packet| packet.number).collect()
+    }
+
     /// The frames that the honest side sent since the last reading, PADDING left out.
     pub fn read(&mut self) -> Vec<Frame> {
         let all = self.read_packets().into_iter().flatten();
@@ -120,7 +128,19 @@ impl Hostile {
         self.read().into_iter().filter(|frame| frame.kind == kind).collect()
     }
 
-    /// Acknowledges everything that was read so far.
+    /// What was read so far counts as lost on its way: it is never acknowledged, later packets are,
+    /// and so the honest side finds out.
+    pub fn lose(&mut self) {
+        self.read();
+        self.heard.clear();
+        for token in 0..4 {
+            self.write(&frames::ping(token, false));
+            self.read();
+        }
+        self.acknowledge();
+    }
+
+    /// Acknowledges everything that was read so far and not lost.
     pub fn acknowledge(&mut self) {
         let frames = frames::ack(self.heard.iter().copied());
         self.write(&frames);

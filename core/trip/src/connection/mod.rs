@@ -7,12 +7,14 @@
 //! - `opening`: the client's handshake; `close`: leaving, closing, draining;
 //! - `receive`: a verified packet, frame by frame; `transmit`: building packets and trains;
 //! - `settle`: what became of the frames that were sent; `clock`: what the timers do;
-//! - `streams`, `schedule`, `ping`, `path`, `timer`, `recovery`: leaf components.
+//! - `gaps`: the bounds on them; `streams`, `schedule`, `ping`, `path`, `timer`, `recovery`: leaf
+//!   components.
 
 mod clock;
 mod close;
 mod commands;
 mod expiry;
+mod gaps;
 pub(crate) mod opening;
 mod path;
 mod ping;
