@@ -1,90 +1,20 @@
 //! A peer that holds the keys and breaks the rules (row T61): told apart, told so, and cut off.
 //!
-//! The hostile side is an ordinary endpoint whose cipher, handed in through the public seam, puts
-//! other frames in place of what was to be sealed.
+//! The hostile side is the test itself, behind a true handshake.
 
-use std::sync::{Arc, Mutex};
-use tripline::{
-    Aead, AeadKey, AeadOpenError, Cipher, Code, Config, Event, LostCause, Order, PureAead,
-    StreamOptions,
-};
+use tripline::{Code, Config, Event, LostCause, Order, StreamOptions};
 use tripline_sansio::Duration;
-use tripline_sansio::codec::Writer;
-use tripline_tests::{Pair, Side, identity};
+use tripline_tests::frames::{self, kind, varints};
+use tripline_tests::{Hostile, Pair, Side, Wiretap, identity};
 
-/// The frames that the next large enough packet shall hold.
-type Plot = Arc<Mutex<Option<Vec<u8>>>>;
-
-#[derive(Debug)]
-struct Hostile {
-    plot: Plot,
-}
-
-#[derive(Debug)]
-struct HostileKey {
-    key: Box<dyn AeadKey>,
-    plot: Plot,
-}
-
-impl Aead for Hostile {
-    fn key(&self, cipher: Cipher, key: &[u8; 32]) -> Box<dyn AeadKey> {
-        Box::new(HostileKey { key: PureAead.key(cipher, key), plot: self.plot.clone() })
-    }
-}
-
-impl AeadKey for HostileKey {
-    fn seal(&self, number: u64, header: &[u8], text: &mut [u8]) -> [u8; 16] {
-        let mut plot = self.plot.lock().unwrap();
-        // Handshake messages have an empty header or one of 32 bytes: only DATA is meddled with.
-        let is_data = matches!(header.len(), 11 | 13);
-        if is_data && plot.as_ref().is_some_and(|frames| frames.len() <= text.len()) {
-            let frames = plot.take().unwrap();
-            text.fill(0);
-            text[..frames.len()].copy_from_slice(&frames);
-        }
-        self.key.seal(number, header, text)
-    }
-
-    fn open(
-        &self,
-        number: u64,
-        header: &[u8],
-        text: &mut [u8],
-        tag: &[u8; 16],
-    ) -> Result<(), AeadOpenError> {
-        self.key.open(number, header, text, tag)
-    }
-
-    fn clone_key(&self) -> Box<dyn AeadKey> {
-        Box::new(Self { key: self.key.clone_key(), plot: self.plot.clone() })
-    }
-}
-
-/// A variable-length integer.
-fn large(value: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    Writer::new(&mut bytes).varint(value);
-    bytes
-}
-
-/// What the server says of a client that sends these frames in place of an ordinary packet.
-fn verdict(frames: &[u8]) -> (Code, &'static str) {
-    let plot = Plot::default();
-    let aead = Arc::new(Hostile { plot: plot.clone() });
-    let client = Config { aead, ..Config::client() };
+/// What the server says of a client that sends these frames, and the type of frame that it blames.
+fn verdict(frames: &[u8]) -> (Code, &'static str, u64) {
     let mut server = Config::public_server(identity("server"));
     server.transport.message_max = 10_000;
-    let mut pair = Pair::with(1, client, server);
-    let (client, server) = pair.connected();
-    let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Bytes));
-    pair.run(Duration::from_secs(1));
-    pair.events(Side::Server);
-    *plot.lock().unwrap() = Some(frames.to_vec());
-    pair.send(Side::Client, client, stream, &[0; 600]);
-    pair.run(Duration::from_secs(1));
-    assert!(plot.lock().unwrap().is_none(), "the frames went out");
-    let ends: Vec<_> = pair
-        .events(Side::Server)
+    let mut peer = Hostile::client_of(1, server);
+    peer.write(frames);
+    let ends: Vec<_> = peer
+        .events()
         .into_iter()
         .filter(|event| matches!(event, Event::Lost { .. } | Event::Closed { .. }))
         .collect();
@@ -92,14 +22,13 @@ fn verdict(frames: &[u8]) -> (Code, &'static str) {
     else {
         panic!("{frames:x?}: {ends:?}");
     };
-    assert_eq!(connection, server);
-    // The offender is told the code, and no more.
-    let told = pair.events(Side::Client).into_iter().any(|event| {
-        let cause = LostCause::Peer { code, reason: String::new() };
-        event == Event::Lost { connection: client, cause }
-    });
-    assert!(told, "{frames:x?}");
-    (code, reason)
+    assert_eq!(connection, peer.connection);
+    // The offender is told the code and the frame, and no more.
+    let told = peer.read_kind(kind::DISCONNECT);
+    assert_eq!(told.len(), 1, "{frames:x?}");
+    assert_eq!(told[0].fields[0], code.number(), "{frames:x?}");
+    assert!(told[0].data.is_empty(), "{frames:x?}");
+    (code, reason, told[0].fields[1])
 }
 
 /// T61: each broken rule ends the connection with its own code.
@@ -113,17 +42,17 @@ fn t61_who_breaks_a_rule_is_cut_off_with_its_code() {
         ("ACK of a number never sent", vec![0x03, 0x70, 0, 0, 0, 0], Code::PROTOCOL),
         (
             "stream credit passed",
-            [&[0x18, bytes][..], &large(1 << 21), &[1]].concat(),
+            [&[0x18, bytes][..], &varints(&[1 << 21]), &[1]].concat(),
             Code::FLOW_CONTROL,
         ),
         (
             "offset out of range",
-            [&[0x18, bytes][..], &large(1 << 60), &[1]].concat(),
+            [&[0x18, bytes][..], &varints(&[1 << 60]), &[1]].concat(),
             Code::FLOW_CONTROL,
         ),
         (
             "stream limit passed",
-            [&[0x10][..], &large((1 << 30) | u64::from(bytes)), &[1]].concat(),
+            [&[0x10][..], &varints(&[(1 << 30) | u64::from(bytes)]), &[1]].concat(),
             Code::STREAM_LIMIT,
         ),
         ("a stream that the server never opened", vec![0x10, 0b0001, 1], Code::STREAM_STATE),
@@ -148,22 +77,35 @@ fn t61_who_breaks_a_rule_is_cut_off_with_its_code() {
         ),
     ];
     for (what, frames, code) in cases {
-        let (said, reason) = verdict(&frames);
+        let (said, reason, _) = verdict(&frames);
         assert_eq!(said, code, "{what}: {reason}");
         assert!(!reason.is_empty(), "{what}");
     }
 }
 
-/// T71, T72: padding alone, and what a later version might add to the parameters, break nothing;
-/// the harness itself sends only what it is told to.
+/// T61: DISCONNECT names the type of the frame at fault, not that of its neighbours.
+#[test]
+fn t61_the_frame_at_fault_is_named() {
+    let frames = [frames::ping(1, false), varints(&[kind::SKIP, 0b0010, 1, 0, 1])].concat();
+    assert_eq!(verdict(&frames).2, kind::SKIP);
+    assert_eq!(verdict(&varints(&[kind::CREDIT, 1])).2, kind::CREDIT);
+    assert_eq!(verdict(&[]).2, 0, "R-DATA-4: a packet without frames");
+}
+
+/// T71, T72: padding alone breaks nothing, and the harness itself adds nothing: behind the same
+/// cipher an honest client is not accused.
 #[test]
 fn an_honest_client_behind_the_same_cipher_is_not_accused() {
-    let aead = Arc::new(Hostile { plot: Plot::default() });
-    let client = Config { aead, ..Config::client() };
+    let client = Wiretap::default().on(Config::client());
     let mut pair = Pair::with(1, client, Config::public_server(identity("server")));
     let (client, server) = pair.connected();
     let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Ordered));
     pair.send(Side::Client, client, stream, &[7; 5_000]);
     pair.run(Duration::from_secs(1));
     assert_eq!(pair.messages(Side::Server, server, stream), [vec![7; 5_000]]);
+    let mut peer = Hostile::client(1);
+    peer.write(&[0; 40]);
+    assert!(peer.events().is_empty() && peer.read().is_empty());
+    peer.write(&frames::ping(9, false));
+    assert_eq!(peer.read_kind(kind::PONG)[0].fields, [9]);
 }

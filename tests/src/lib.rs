@@ -2,9 +2,16 @@
 //! from here, because only this package sees every crate.
 #![forbid(unsafe_code)]
 
+pub mod frames;
+mod hostile;
 mod pair;
+mod tape;
+mod wiretap;
 
+pub use hostile::Hostile;
 pub use pair::{Pair, Side, identity};
+pub use tape::{Tape, Taped};
+pub use wiretap::{Sealed, Wiretap};
 
 /// The README; its code blocks are this item's doc tests.
 #[cfg(doctest)]

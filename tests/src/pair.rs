@@ -22,6 +22,17 @@ pub enum Side {
     Server,
 }
 
+impl Side {
+    /// The other side.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
+
 /// A client, a server, and the network between them.
 ///
 /// Everything happens in virtual time and follows from the seed, which is printed when a test

@@ -8,13 +8,14 @@ pub struct Drops {
     pub malformed: u64,
     /// A packet for an ID that we do not have.
     pub unknown_connection: u64,
-    /// The tag of a DATA packet did not verify.
+    /// The tag of a DATA packet did not verify, or there is no key for it yet.
     pub unauthentic: u64,
-    /// A packet number taken before, or too old to tell (R-DATA-3).
+    /// A packet number taken before, or too old to tell (R-DATA-3); an OPEN that came again when
+    /// nothing is left to be said to it.
     pub replayed: u64,
     /// An OPEN with a wrong mac1, a non-zero pad byte, or a Noise message that does not verify.
     pub bad_open: u64,
-    /// A CHALLENGE or CONFIRM that does not verify or comes at the wrong time.
+    /// A CHALLENGE, CONFIRM or VERSION that does not verify or comes at the wrong time.
     pub bad_handshake: u64,
     /// A version or suite that we do not take.
     pub unsupported: u64,

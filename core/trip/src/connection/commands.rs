@@ -122,6 +122,7 @@ impl Connection {
     /// Tells the peer to stop sending on this stream (STOP); what comes is dropped.
     pub(crate) fn stop_stream(&mut self, stream: StreamId, code: Code) -> Result<(), StreamError> {
         let key = self.streams.find(stream).ok_or(StreamError::UnknownStream)?;
+        let gaps = self.gaps_of(key);
         let entry = self.streams.get_mut(key).ok_or(StreamError::UnknownStream)?;
         let recv = entry.recv.as_mut().ok_or(StreamError::WrongHalf)?;
         if recv.stop != Stop::Not || recv.half.final_offset().is_some_and(|_| recv.half.is_done()) {
@@ -129,6 +130,7 @@ impl Connection {
         }
         recv.stop = Stop::Wanted(code);
         let effect = recv.half.stop();
+        self.recount_gaps(key, gaps);
         self.on_drained_stream(key);
         self.on_consumed(key, effect.consumed);
         self.list_control(key);

@@ -10,7 +10,8 @@
 //!   the pacer holds back; `ecn`: marks and counts;
 //! - `moves`: what a new address of the peer means; `aside`: what goes to others than the active
 //!   one; `reach`: where to look for a peer that does not answer;
-//! - `streams`, `schedule`, `ping`, `addresses`, `timer`, `recovery`: leaf components.
+//! - `gaps`: the bounds on them; `streams`, `schedule`, `ping`, `addresses`, `timer`, `recovery`:
+//!   leaf components.
 
 mod addresses;
 mod aside;
@@ -19,6 +20,7 @@ mod close;
 mod commands;
 mod ecn;
 mod expiry;
+mod gaps;
 mod moves;
 pub(crate) mod opening;
 mod pace;

@@ -251,7 +251,12 @@ impl Connection {
         reason: VersionReason,
         versions: impl Iterator<Item = u32>,
     ) {
-        let Some(opening) = self.opening.as_deref_mut() else { return };
+        let Some(opening) = self.opening.as_deref_mut() else {
+            // It comes too late to explain anything.
+            let bad = &mut self.stats.drops.bad_handshake;
+            *bad = bad.saturating_add(1);
+            return;
+        };
         match reason {
             VersionReason::Version => opening.versions = Some(versions.collect()),
             VersionReason::Suite => opening.wrong_suite = true,

@@ -5,21 +5,16 @@
 //! frames take effect in turn; a frame that breaks a rule closes the connection.
 #![deny(clippy::arithmetic_side_effects)]
 
+use super::gaps::PacketGaps;
 use super::ping::PongKind;
 use super::streams::{Known, Stop, StreamKey};
 use super::{Connection, Cx, Refusal, Stage};
 use crate::event::Event;
-use crate::stream::recv::GAPS_PER_FRAME;
 use crate::wire::{
     BlockedBy, Code, DataHeader, Direction, Frame, Frames, SkipFrame, StreamFrame, StreamId,
     Violation,
 };
 use tripline_sansio::{Ecn, Path};
-
-/// Gaps in one stream (PROTOCOL.md §11).
-const STREAM_GAPS_MAX: usize = 1_024;
-/// Gaps in all streams of a connection (PROTOCOL.md §11).
-const CONNECTION_GAPS_MAX: usize = 16_384;
 
 /// A packet whose tag verified.
 pub(crate) struct Opened<'a> {
@@ -59,11 +54,15 @@ impl Connection {
             drops.replayed = drops.replayed.saturating_add(1);
             return None;
         };
-        let opened = self.zone.as_mut()?.open.open_packet(number, datagram, header.header_len());
-        if opened.is_err() {
+        // A client has no key before a CHALLENGE verified: then nothing can be meant for it.
+        let opened = self
+            .zone
+            .as_mut()
+            .and_then(|zone| zone.open.open_packet(number, datagram, header.header_len()).ok());
+        if opened.is_none() {
             drops.unauthentic = drops.unauthentic.saturating_add(1);
         }
-        opened.ok().map(|plaintext| (number, &*plaintext))
+        opened.map(|plaintext| (number, &*plaintext))
     }
 
     /// Takes in a packet whose tag verified.
@@ -120,7 +119,7 @@ impl Connection {
     fn survey(&self, plaintext: &[u8]) -> Result<Survey, Refusal> {
         let mut survey = Survey::default();
         let mut frames = Frames::new(plaintext);
-        let mut added = 0;
+        let mut gaps = PacketGaps::default();
         loop {
             let frame = match frames.next() {
                 Ok(Some(frame)) => frame,
@@ -136,11 +135,15 @@ impl Connection {
             survey.probe |= matches!(frame, Frame::Ping { probe: true, .. });
             survey.disconnects |= matches!(frame, Frame::Disconnect { .. });
             match frame {
-                Frame::Stream(stream) => self.check_bounds(stream.id, stream.offset, &mut added)?,
+                Frame::Stream(stream) => self.check_bounds(stream.id, stream.offset, &mut gaps)?,
                 Frame::Skip(skip) => {
                     for range in skip.ranges() {
-                        self.check_bounds(skip.id, range.start, &mut added)?;
+                        self.check_bounds(skip.id, range.start, &mut gaps)?;
                     }
+                }
+                Frame::CloseStream { id, .. } => self.check_room(id, true)?,
+                Frame::Stop { id, .. } | Frame::StreamCredit { id, .. } => {
+                    self.check_room(id, false)?
                 }
                 _ => {}
             }
@@ -150,29 +153,6 @@ impl Connection {
             return Err(Refusal::Close(violation, 0));
         }
         Ok(survey)
-    }
-
-    /// Whether a frame at `offset` could pass a bound. What fills a stream's lowest gap never does,
-    /// so a full table always drains.
-    fn check_bounds(&self, id: StreamId, offset: u64, gaps: &mut usize) -> Result<(), Refusal> {
-        let recv = self
-            .streams
-            .find(id)
-            .and_then(|key| self.streams.get(key))
-            .and_then(|s| s.recv.as_ref());
-        let Some(recv) = recv else {
-            let room = id.opener() == self.side || self.streams.has_room(id.direction());
-            return if room { Ok(()) } else { Err(Refusal::AtBound) };
-        };
-        if offset <= recv.half.first_gap() {
-            return Ok(());
-        }
-        *gaps = gaps.saturating_add(GAPS_PER_FRAME);
-        let own = recv.half.gaps().saturating_add(GAPS_PER_FRAME);
-        if *gaps > CONNECTION_GAPS_MAX || own > STREAM_GAPS_MAX {
-            return Err(Refusal::AtBound);
-        }
-        Ok(())
     }
 
     fn on_frame(

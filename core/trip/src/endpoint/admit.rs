@@ -106,6 +106,9 @@ impl Endpoint {
             entry.elsewhere |= path.remote != entry.path.remote;
             let packet = entry.challenge.clone();
             self.answer(path, packet);
+        } else {
+            // The user is being asked, or all was said.
+            self.count(|drops| &mut drops.replayed);
         }
     }
 
