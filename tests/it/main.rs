@@ -2,6 +2,7 @@
 //! source tree and the dependency tree themselves.
 #![forbid(unsafe_code)]
 
+mod agree;
 mod attack;
 mod close;
 mod determinism;

@@ -13,22 +13,26 @@ use tripline_sansio::codec::Writer;
 use tripline_tests::{Pair, Side, identity};
 
 /// The frames that the next large enough packet shall hold.
-type Plot = Arc<Mutex<Option<Vec<u8>>>>;
+pub(crate) type Plot = Arc<Mutex<Option<Vec<u8>>>>;
 
+/// A cipher that seals the plot in place of an honest packet: once, or (`always`) each time.
 #[derive(Debug)]
-struct Hostile {
-    plot: Plot,
+pub(crate) struct Hostile {
+    pub(crate) plot: Plot,
+    pub(crate) always: bool,
 }
 
 #[derive(Debug)]
 struct HostileKey {
     key: Box<dyn AeadKey>,
     plot: Plot,
+    always: bool,
 }
 
 impl Aead for Hostile {
     fn key(&self, cipher: Cipher, key: &[u8; 32]) -> Box<dyn AeadKey> {
-        Box::new(HostileKey { key: PureAead.key(cipher, key), plot: self.plot.clone() })
+        let key = PureAead.key(cipher, key);
+        Box::new(HostileKey { key, plot: self.plot.clone(), always: self.always })
     }
 }
 
@@ -38,7 +42,7 @@ impl AeadKey for HostileKey {
         // Handshake messages have an empty header or one of 32 bytes: only DATA is meddled with.
         let is_data = matches!(header.len(), 11 | 13);
         if is_data && plot.as_ref().is_some_and(|frames| frames.len() <= text.len()) {
-            let frames = plot.take().unwrap();
+            let frames = if self.always { plot.clone() } else { plot.take() }.unwrap();
             text.fill(0);
             text[..frames.len()].copy_from_slice(&frames);
         }
@@ -56,7 +60,7 @@ impl AeadKey for HostileKey {
     }
 
     fn clone_key(&self) -> Box<dyn AeadKey> {
-        Box::new(Self { key: self.key.clone_key(), plot: self.plot.clone() })
+        Box::new(Self { key: self.key.clone_key(), plot: self.plot.clone(), always: self.always })
     }
 }
 
@@ -70,7 +74,7 @@ fn large(value: u64) -> Vec<u8> {
 /// What the server says of a client that sends these frames in place of an ordinary packet.
 fn verdict(frames: &[u8]) -> (Code, &'static str) {
     let plot = Plot::default();
-    let aead = Arc::new(Hostile { plot: plot.clone() });
+    let aead = Arc::new(Hostile { plot: plot.clone(), always: false });
     let client = Config { aead, ..Config::client() };
     let mut server = Config::public_server(identity("server"));
     server.transport.message_max = 10_000;
@@ -141,6 +145,9 @@ fn t61_who_breaks_a_rule_is_cut_off_with_its_code() {
         ("SKIP on a byte stream", vec![0x20, bytes, 1, 0, 1], Code::PROTOCOL),
         ("STOP for a half that we do not have", vec![0x22, bytes, 0], Code::STREAM_STATE),
         ("the connection's credit shrank", vec![0x30, 0x01], Code::FLOW_CONTROL),
+        ("a stream's credit shrank", vec![0x31, 0b0000, 0x01], Code::FLOW_CONTROL),
+        ("the limit on two-way streams shrank", vec![0x32, 0x01], Code::STREAM_LIMIT),
+        ("the limit on one-way streams shrank", vec![0x33, 0x01], Code::STREAM_LIMIT),
         (
             "two bytes for one offset",
             vec![0x19, bytes, 9, 2, 1, 2, 0x19, bytes, 9, 2, 1, 3],
@@ -158,7 +165,7 @@ fn t61_who_breaks_a_rule_is_cut_off_with_its_code() {
 /// the harness itself sends only what it is told to.
 #[test]
 fn an_honest_client_behind_the_same_cipher_is_not_accused() {
-    let aead = Arc::new(Hostile { plot: Plot::default() });
+    let aead = Arc::new(Hostile { plot: Plot::default(), always: false });
     let client = Config { aead, ..Config::client() };
     let mut pair = Pair::with(1, client, Config::public_server(identity("server")));
     let (client, server) = pair.connected();

@@ -411,6 +411,11 @@ impl Streams {
         Some((old, core::mem::take(&mut own.wanted)))
     }
 
+    /// How many streams the peer allows; `None` before its parameters are known.
+    pub(crate) fn own_limit(&self, direction: Direction) -> Option<u64> {
+        self.own.get(at(direction))?.limit
+    }
+
     /// The new limit on the peer's streams, if that is worth a frame.
     pub(crate) fn limit_wanted(&self, direction: Direction) -> Option<u64> {
         let peer = self.peer.get(at(direction))?;

@@ -1,0 +1,111 @@
+//! What two sides agree on, change later, and take from each other while they end.
+
+use crate::violations::{Hostile, Plot};
+use std::sync::Arc;
+use tripline::{
+    By, Code, Config, Event, Fate, Order, ReceiveResult, State, StreamId, StreamOptions,
+};
+use tripline_sansio::Duration;
+use tripline_tests::{Pair, Side, identity};
+
+/// Whether an event is about this stream.
+fn is_about(event: &Event, id: StreamId) -> bool {
+    matches!(event,
+        Event::Opened { stream, .. }
+        | Event::Readable { stream, .. }
+        | Event::Writable { stream, .. }
+        | Event::Stopped { stream, .. }
+        | Event::Message { stream, .. } if *stream == id)
+}
+
+/// R-CLOSE-5, T54, row LEAVING of §10.5: streams that were opened before the peer heard of the end
+/// are turned away without a word to our user, and what was known goes on.
+#[test]
+fn r_close_5_a_leaving_side_turns_new_streams_away() {
+    let mut config = Config::public_server(identity("server"));
+    config.transport.send_buffer = 4 << 20;
+    let mut pair = Pair::with(1, Config::client(), config);
+    let (client, server) = pair.connected();
+    let known = pair.open(Side::Server, server, StreamOptions::one_way(Order::Ordered));
+    // More than the stream's credit, so that it takes until the client reads.
+    for _ in 0..8 {
+        pair.send(Side::Server, server, known, &[1; 256 << 10]);
+    }
+    pair.run(Duration::from_secs(1));
+    let (grace, code) = (Duration::from_secs(30), Code::application(1));
+    pair.call(Side::Client, |e, now| e.close(now, client, grace, code, "")).unwrap();
+    let one_way = pair.open(Side::Server, server, StreamOptions::one_way(Order::Bytes));
+    let two_way = pair.open(Side::Server, server, StreamOptions::two_way(Order::Unordered));
+    for stream in [one_way, two_way] {
+        pair.send(Side::Server, server, stream, b"too late");
+    }
+    pair.run(Duration::from_secs(1));
+    assert_eq!(pair.state(Side::Client, client), Some(State::Leaving));
+    let before = pair.events(Side::Server);
+    for stream in [one_way, two_way] {
+        let code = Code::SHUTTING_DOWN;
+        let stopped = Event::Stopped { connection: server, stream, code };
+        let told = before.iter().filter(|event| **event == stopped).count();
+        assert_eq!(told, 1, "{stream:?}: {before:?}");
+        let fates = before
+            .iter()
+            .filter(|event| matches!(event, Event::Message { stream: on, .. } if *on == stream));
+        assert_eq!(fates.count(), 1, "{stream:?}: each message has one fate (T30)");
+    }
+    let ended = ReceiveResult::Closed(Code::SHUTTING_DOWN);
+    assert_eq!(pair.drain(Side::Server, server, two_way), [ended]);
+    let mut got = 0;
+    while got < 8 {
+        got += pair.messages(Side::Client, client, known).len();
+        pair.run(Duration::from_millis(100));
+        assert!(pair.world.now().as_nanos() < 20_000_000_000, "{got} of 8");
+    }
+    pair.run(Duration::from_secs(2));
+    let events = pair.events(Side::Client);
+    let heard = events.iter().find(|event| is_about(event, one_way) || is_about(event, two_way));
+    assert_eq!(heard, None);
+    let closed = Event::Closed { connection: client, by: By::Us, code, reason: String::new() };
+    assert!(events.contains(&closed), "{events:?}");
+    assert_eq!(pair.state(Side::Client, client), None, "streams turned away hold nothing up");
+    let acked = |event: &&Event| match event {
+        Event::Message { stream, fate, .. } => *stream == known && *fate == Fate::Acked,
+        _ => false,
+    };
+    let all = [before, pair.events(Side::Server)].concat();
+    assert_eq!(all.iter().filter(acked).count(), 8);
+}
+
+/// R-CLOSE-2: packets that verify and are dropped at a bound keep a connection alive.
+#[test]
+fn r_close_2_packets_at_a_bound_are_signs_of_life() {
+    let plot = Plot::default();
+    let aead = Arc::new(Hostile { plot: plot.clone(), always: true });
+    let mut server = Config::public_server(identity("server"));
+    server.transport.keep_alive = Duration::from_secs(5);
+    let mut pair = Pair::with(1, Config { aead, ..Config::client() }, server);
+    let (client, server) = pair.connected();
+    let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Unordered));
+    // Single bytes with gaps between, on another stream, up to the bound of gaps.
+    let mut offset = 100_u16;
+    for _ in 0..6 {
+        let frame = |at: u16| [&[0x19, 0x12][..], &(at | 0x4000).to_be_bytes(), &[1, 7]].concat();
+        let frames: Vec<u8> = (0..180).flat_map(|n| frame(offset + 2 * n)).collect();
+        offset += 360;
+        *plot.lock().unwrap() = Some(frames);
+        pair.send(Side::Client, client, stream, &[0; 1_100]);
+        pair.run(Duration::from_millis(100));
+    }
+    let drops = |pair: &Pair| {
+        let stats = pair.world.machine(pair.server).connection_stats(server);
+        stats.expect("it lives").drops.at_bound
+    };
+    let before = drops(&pair);
+    // From now on every packet of the client, whatever it was to be, is one that meets the bound.
+    *plot.lock().unwrap() = Some(vec![0x18, 0x12, 0x7f, 0xff]);
+    let received = pair.world.machine(pair.server).connection_stats(server).unwrap();
+    pair.run(Duration::from_secs(120));
+    assert_eq!(pair.state(Side::Server, server), Some(State::Ready));
+    let stats = pair.world.machine(pair.server).connection_stats(server).unwrap();
+    let new = stats.packets_received - received.packets_received;
+    assert!(new > 10 && drops(&pair) - before == new, "{} of {new}", drops(&pair) - before);
+}
