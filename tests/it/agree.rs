@@ -3,9 +3,11 @@
 use crate::violations::{Hostile, Plot};
 use std::sync::Arc;
 use tripline::{
-    By, Code, Config, Event, Fate, Order, ReceiveResult, State, StreamId, StreamOptions,
+    By, Code, Config, ConnectionHandle, Event, Fate, Order, ReceiveResult, State, StreamId,
+    StreamOptions,
 };
 use tripline_sansio::Duration;
+use tripline_sim::LinkConfig;
 use tripline_tests::{Pair, Side, identity};
 
 /// Whether an event is about this stream.
@@ -108,4 +110,80 @@ fn r_close_2_packets_at_a_bound_are_signs_of_life() {
     let stats = pair.world.machine(pair.server).connection_stats(server).unwrap();
     let new = stats.packets_received - received.packets_received;
     assert!(new > 10 && drops(&pair) - before == new, "{} of {new}", drops(&pair) - before);
+}
+
+/// How a connection of [`r_close_6_drained_is_the_last_event_of_every_connection`] ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Close,
+    Leave,
+    Kill,
+    Idle,
+    NeverConnected,
+    Cancelled,
+}
+
+/// R-CLOSE-6, M03: however a connection ends, `Drained` is the last event on both sides, comes
+/// once, and the engine has nothing more to do for it then.
+#[test]
+fn r_close_6_drained_is_the_last_event_of_every_connection() {
+    use Ending::{Cancelled, Close, Idle, Kill, Leave, NeverConnected};
+    for ending in [Close, Leave, Kill, Idle, NeverConnected, Cancelled] {
+        let mut pair = Pair::new(1);
+        let early = matches!(ending, NeverConnected | Cancelled);
+        let (client, server) = match early {
+            false => pair.connected(),
+            true => (pair.connect(), pair.connect()),
+        };
+        let grace = Duration::from_secs(if ending == Leave { 5 } else { 0 });
+        match ending {
+            Kill => pair.call(Side::Client, |e, now| e.kill(now, client)).unwrap(),
+            Idle | NeverConnected => {
+                pair.world.set_links(pair.client, pair.server, LinkConfig::down());
+            }
+            Close | Leave | Cancelled => pair
+                .call(Side::Client, |e, now| e.close(now, client, grace, Code::NONE, ""))
+                .unwrap(),
+        }
+        pair.run(Duration::from_secs(120));
+        let sides = [(Side::Client, client), (Side::Server, server)];
+        for (side, handle) in sides.into_iter().take(if early { 1 } else { 2 }) {
+            let events = pair.events(side);
+            let ours: Vec<_> = events.iter().filter(|event| ends(event, handle)).collect();
+            let drained = Event::Drained { connection: handle };
+            assert_eq!(ours.len(), 2, "{ending:?} {side:?}: {events:?}");
+            assert_eq!(ours[1], &drained, "{ending:?} {side:?}: {events:?}");
+            assert_eq!(pair.state(side, handle), None, "{ending:?} {side:?}");
+        }
+    }
+}
+
+/// Whether an event belongs to the end of this connection.
+fn ends(event: &Event, handle: ConnectionHandle) -> bool {
+    matches!(event,
+        Event::Closed { connection, .. }
+        | Event::Lost { connection, .. }
+        | Event::Failed { connection, .. }
+        | Event::Drained { connection } if *connection == handle)
+}
+
+/// R-CLOSE-6: what was received can be read after `Drained`, and only then the handle dies.
+#[test]
+fn r_close_6_unread_data_outlives_drained() {
+    let mut pair = Pair::new(1);
+    let (client, server) = pair.connected();
+    let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Ordered));
+    pair.send(Side::Client, client, stream, b"read me");
+    pair.run(Duration::from_secs(1));
+    pair.call(Side::Client, |e, now| e.close(now, client, Duration::ZERO, Code::NONE, "")).unwrap();
+    pair.wait(Side::Server, |event| matches!(event, Event::Drained { .. }).then_some(()));
+    assert_eq!(pair.state(Side::Server, server), Some(State::Closed));
+    assert_eq!(pair.world.machine(pair.server).connections(), 1);
+    assert_eq!(pair.messages(Side::Server, server, stream), [b"read me"]);
+    assert_eq!(pair.state(Side::Server, server), None);
+    pair.run(Duration::from_secs(60));
+    let events = pair.events(Side::Server);
+    let drained = events.iter().filter(|event| matches!(event, Event::Drained { .. })).count();
+    assert_eq!(drained, 1, "{events:?}");
+    assert!(matches!(events.last(), Some(Event::Drained { .. })), "{events:?}");
 }

@@ -13,9 +13,10 @@ use tripline_sansio::Duration;
 ///
 /// Per connection the order is: any number of [`Event::Resolve`] and [`Event::ServerKey`]; then
 /// exactly one of [`Event::Connected`] and [`Event::Failed`]; after `Connected` the stream events;
-/// and at last exactly one of [`Event::Closed`] and [`Event::Lost`] (rows T10, M01, M03, M05). Of
-/// messages handed in before that (row T11), [`Event::Message`] and [`Event::Writable`] may come
-/// before `Connected` or `Failed`: their time ran out.
+/// then exactly one of [`Event::Closed`] and [`Event::Lost`] (rows T10, M01, M03, M05). Of messages
+/// handed in before that (row T11), [`Event::Message`] and [`Event::Writable`] may come before
+/// `Connected` or `Failed`: their time ran out. The last event of every connection, after `Failed`,
+/// `Closed` or `Lost`, is exactly one [`Event::Drained`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The engine asks for addresses; answer with [`resolved`](crate::Endpoint::resolved) (row
@@ -55,7 +56,7 @@ pub enum Event {
         /// What the client named when it opened: the service it wants.
         route: Vec<u8>,
     },
-    /// The connection never came about. Nothing follows.
+    /// The connection never came about. Only [`Event::Drained`] follows.
     Failed {
         /// The connection.
         connection: ConnectionHandle,
@@ -138,6 +139,17 @@ pub enum Event {
         connection: ConnectionHandle,
         /// Why.
         cause: LostCause,
+    },
+    /// The connection is gone from the network: it neither sends nor takes anything more, and has
+    /// no deadline. The last event of every connection, once (R-CLOSE-6).
+    ///
+    /// Its handle dies with this event, or, if something that was received has not been read yet,
+    /// as soon as it is read or the connection is [killed](crate::Endpoint::kill). Who waits until
+    /// a goodbye has been heard waits for this event; the time that it may take is bounded by ten
+    /// probe timeouts after the event before it.
+    Drained {
+        /// The connection.
+        connection: ConnectionHandle,
     },
 }
 

@@ -131,9 +131,6 @@ impl Driver {
                     connecting.phases.push((state, at - connecting.began));
                 }
             }
-            Notice::Changed(handle, None | Some(State::Closed | State::Failed), _) => {
-                self.on_over(handle);
-            }
             Notice::Changed(..) => {}
         }
     }
@@ -176,6 +173,7 @@ impl Driver {
                 self.on_end(connection, Error::Closed { by, code, reason });
             }
             Event::Lost { connection, cause } => self.on_end(connection, Error::Lost(cause)),
+            Event::Drained { connection } => self.on_over(connection),
         }
     }
 
@@ -315,7 +313,6 @@ impl Driver {
         cell.changed.notify_all();
         conn.end = Some(error);
         conn.leaving = None;
-        self.looper.with(|watch, now| watch.watch(handle, now));
     }
 
     /// The engine has nothing more to say to the peer.

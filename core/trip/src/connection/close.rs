@@ -14,6 +14,7 @@ use crate::stream::send::SendHalf;
 use crate::wire::{
     Code, DataHeader, Frame, Frames, Side, StreamId, TAG_LEN, TruncatedNumber, Violation,
 };
+use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use tripline_sansio::{Duration, Ecn, Instant, Transmit};
@@ -150,7 +151,14 @@ impl Connection {
         self.unread = 0;
     }
 
-    /// The attempt is over before anything was sent under a key. Nothing follows.
+    /// Says `Drained`, once, when nothing will be sent or received any more (R-CLOSE-6).
+    pub(crate) fn tell_drained(&mut self, events: &mut VecDeque<Event>) {
+        if self.stage == Stage::Over && !core::mem::replace(&mut self.drained_told, true) {
+            events.push_back(Event::Drained { connection: self.handle });
+        }
+    }
+
+    /// The attempt is over before anything was sent under a key.
     pub(super) fn fail(&mut self, error: ConnectError, cx: &mut Cx<'_>) {
         self.drop_messages(cx);
         cx.events.push_back(Event::Failed { connection: self.handle, error });
@@ -267,8 +275,8 @@ impl Connection {
         })
     }
 
-    /// The peer opens a stream that we will not take any more (R-CLOSE-5): it is told so, what comes
-    /// is consumed, and our user never hears of it.
+    /// The peer opens a stream that we will not take any more (R-CLOSE-5): it is told so, what
+    /// comes is consumed, and our user never hears of it.
     pub(super) fn turn_away(&mut self, id: StreamId, cx: &mut Cx<'_>) -> StreamKey {
         let key = self.streams.insert(id, self.streams.defaults.priority);
         if let Some(recv) = self.streams.get_mut(key).and_then(|stream| stream.recv.as_mut()) {

@@ -202,6 +202,8 @@ pub(crate) struct Connection {
     own_id: u64,
     /// Streams of which `Readable` was said, and which were not drained since.
     unread: usize,
+    /// `Drained` was said.
+    drained_told: bool,
 }
 
 impl Connection {
@@ -317,6 +319,7 @@ impl Connection {
             spurious: 0,
             own_id: 0,
             unread: 0,
+            drained_told: false,
         }
     }
 

@@ -116,7 +116,8 @@ impl Endpoint {
         else {
             return;
         };
-        let Some(connection) = place.connection.as_deref() else { return };
+        let Some(connection) = place.connection.as_deref_mut() else { return };
+        connection.tell_drained(&mut self.events);
         if connection.is_gone() {
             return self.forget(slot);
         }
