@@ -39,7 +39,8 @@ pub enum Event {
     },
     /// A client asks to come in; answer with [`accept`](crate::Endpoint::accept) or
     /// [`refuse`](crate::Endpoint::refuse) within 30 s (rows T12, T14, T15). Only under
-    /// [`Screening::Ask`](crate::Screening::Ask).
+    /// [`Screening::Ask`](crate::Screening::Ask) and
+    /// [`Screening::AskForPsk`](crate::Screening::AskForPsk).
     Incoming(Incoming),
     /// The handshake is done (row T10).
     Connected {
@@ -166,6 +167,10 @@ pub struct Incoming {
     pub user_id: [u8; 8],
     /// The service that the client named, at most 255 bytes (row T15).
     pub route: Vec<u8>,
+    /// The client opened with a pre-shared key that the configuration does not name: only
+    /// [`accept_with`](crate::Endpoint::accept_with) lets it in. Only under
+    /// [`Screening::AskForPsk`](crate::Screening::AskForPsk).
+    pub wants_psk: bool,
 }
 
 /// What became of a message that was handed to `send`.

@@ -274,6 +274,8 @@ impl Connection {
             recv.stop = Stop::Acked;
         }
         self.on_consumed(key, effect.consumed);
+        // The window may have grown since it was announced.
+        self.list_grant(key);
         self.streams.retire(key);
         Ok(())
     }

@@ -5,10 +5,12 @@
 //! to send, whose deadline is when. `admit` takes clients in; `commands` is the user's side.
 
 mod admit;
+mod agree;
 mod commands;
 mod deadlines;
 mod half_open;
 mod ids;
+mod screen;
 
 use crate::config::Config;
 use crate::connection::{Connection, Cx, Opened};
