@@ -206,7 +206,10 @@ impl Stage {
         for side in [0, 1] {
             for (at, event) in self.world.take_events(self.hosts[side]) {
                 match event {
-                    Event::Failed { .. } | Event::Closed { .. } | Event::Lost { .. } => {
+                    Event::Failed { .. }
+                    | Event::Closed { .. }
+                    | Event::Lost { .. }
+                    | Event::Drained { .. } => {
                         panic!("side {side} at {at:?}: {event:?}")
                     }
                     Event::ServerKey { connection, .. } => self

@@ -149,6 +149,8 @@ fn t25_an_idle_leaver_hears_the_peer_out() {
     for _ in 0..10 {
         pair.send(Side::Server, server, stream, &[1; 50_000]);
     }
+    // A stream that it has not heard of yet would be turned away (R-CLOSE-5).
+    pair.wait(Side::Client, |event| matches!(event, Event::Opened { .. }).then_some(()));
     let grace = Duration::from_secs(5);
     pair.call(Side::Client, |e, now| e.close(now, client, grace, Code::NONE, "")).unwrap();
     pair.run(Duration::from_secs(2));

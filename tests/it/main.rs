@@ -2,6 +2,7 @@
 //! look at the source tree and the dependency tree themselves.
 #![forbid(unsafe_code)]
 
+mod agree;
 mod api;
 mod attack;
 mod bulk;
@@ -14,6 +15,7 @@ mod determinism;
 mod ecn;
 mod handshake;
 mod hello;
+mod limits;
 mod pacing;
 mod path;
 mod properties;
@@ -22,6 +24,7 @@ mod requests;
 mod rows;
 mod rules_handshake;
 mod rules_streams;
+mod screening;
 mod supply;
 mod tidy;
 mod transfer;

@@ -70,6 +70,9 @@ fn t61_who_breaks_a_rule_is_cut_off_with_its_code() {
         ("SKIP on a byte stream", vec![0x20, bytes, 1, 0, 1], Code::PROTOCOL),
         ("STOP for a half that we do not have", vec![0x22, bytes, 0], Code::STREAM_STATE),
         ("the connection's credit shrank", vec![0x30, 0x01], Code::FLOW_CONTROL),
+        ("a stream's credit shrank", vec![0x31, 0b0000, 0x01], Code::FLOW_CONTROL),
+        ("the limit on two-way streams shrank", vec![0x32, 0x01], Code::STREAM_LIMIT),
+        ("the limit on one-way streams shrank", vec![0x33, 0x01], Code::STREAM_LIMIT),
         (
             "two bytes for one offset",
             vec![0x19, bytes, 9, 2, 1, 2, 0x19, bytes, 9, 2, 1, 3],

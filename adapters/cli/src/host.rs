@@ -97,6 +97,8 @@ impl Host {
                 }
                 true
             }
+            // Nobody serves it any more, but whoever waits for its end does.
+            Event::Drained { .. } => false,
             Event::Resolve { connection, .. }
             | Event::ServerKey { connection, .. }
             | Event::Failed { connection, .. }

@@ -24,8 +24,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(3);
 const GRACE: Duration = Duration::from_secs(5);
 /// How long we stay at most to repeat a goodbye that nobody has answered.
 const LINGER: Duration = Duration::from_millis(500);
-/// How often we look whether it was answered.
-const LOOK: Duration = Duration::from_millis(5);
 /// How much may be on its way or unread in one stream. With a few buffers of this size each side
 /// stays far below 64 MiB, whatever the size of the file.
 const STREAM_BUFFER: u64 = 4 << 20;
@@ -226,9 +224,11 @@ impl Session {
     /// Stays until the peers have heard our goodbye, or could have.
     fn linger(&mut self) -> Result {
         let limit = Instant::now() + LINGER;
-        // That a connection is gone is no event, so it has to be looked for.
-        while self.endpoint().connections() > 0 && Instant::now() < limit {
-            self.next(Some(limit.min(Instant::now() + LOOK)))?;
+        // `Drained` comes once for each connection, and wakes us to look again.
+        while self.endpoint().connections() > 0 {
+            if let Step::TimedOut = self.next(Some(limit))? {
+                break;
+            }
         }
         Ok(())
     }

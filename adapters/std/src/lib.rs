@@ -80,8 +80,8 @@ mod waker;
 mod tests;
 
 pub use blocking::{
-    Address, Client, Connection, Error, ListenOptions, Listener, Screen, Settled, Stats, Stream,
-    connect, hardware_aes, listen,
+    Address, ChoosePsk, Client, Connection, Error, ListenOptions, Listener, Screen, Settled, Stats,
+    Stream, connect, hardware_aes, listen,
 };
 pub use clock::{Clock, os_seed};
 pub use link::{Link, UdpLink};

@@ -24,11 +24,21 @@ pub struct Options {
     pub receive_buffers: usize,
     /// The clock; loops whose machines compare times share one.
     pub clock: Clock,
+    /// Whether [`Client`](crate::Client) and [`Listener`](crate::Listener) use AES where this
+    /// machine has it in hardware, though the configuration does not say so. Without it
+    /// [`Config::hardware_aes`](tripline::Config::hardware_aes) alone decides. A plain [`Loop`],
+    /// which does not know its machine, makes no use of it.
+    pub detect_aes: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { socket: tripline_udp::Options::default(), receive_buffers: 8, clock: Clock::new() }
+        Self {
+            socket: tripline_udp::Options::default(),
+            receive_buffers: 8,
+            clock: Clock::new(),
+            detect_aes: true,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a user decides before an endpoint or a connection begins.
 
+use crate::agreed::Minimum;
 use crate::connection::recovery::congestion::{Controller, NewReno};
 use crate::crypto::{Aead, Psk, PublicKey, SecretKey, default_aead};
 use crate::wire::Parameters;
@@ -76,6 +77,8 @@ pub struct ServerConfig {
     pub screening: Screening,
     /// A secret that clients must know besides the server's key.
     pub psk: Option<Psk>,
+    /// What clients have to announce at least (row T46).
+    pub minimum: Minimum,
 }
 
 /// Whose OPENs a server answers.
@@ -96,6 +99,10 @@ pub enum Screening {
     AcceptAll,
     /// [`Event::Incoming`](crate::Event::Incoming) asks.
     Ask,
+    /// The same, and clients may also open (by NK or IK) with a pre-shared key that the
+    /// configuration does not name: [`accept_with`](crate::Endpoint::accept_with) chooses it by the
+    /// client's key, user id and route.
+    AskForPsk,
 }
 
 /// How a connection behaves. Sizes are bytes.

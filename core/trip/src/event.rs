@@ -13,10 +13,11 @@ use tripline_sansio::Duration;
 ///
 /// Per connection the order is: any number of [`Event::Resolve`] and [`Event::ServerKey`]; then
 /// exactly one of [`Event::Connected`] and [`Event::Failed`]; after `Connected` the stream events,
-/// [`Event::Moved`] and again [`Event::Resolve`]; and at last exactly one of [`Event::Closed`] and
+/// [`Event::Moved`] and again [`Event::Resolve`]; then exactly one of [`Event::Closed`] and
 /// [`Event::Lost`] (rows T10, M01, M03, M05). Of messages handed in before that (row T11),
 /// [`Event::Message`] and [`Event::Writable`] may come before `Connected` or `Failed`: their time
-/// ran out.
+/// ran out. The last event of every connection, after `Failed`, `Closed` or `Lost`, is exactly one
+/// [`Event::Drained`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The engine asks for addresses; answer with [`resolved`](crate::Endpoint::resolved) (row
@@ -39,7 +40,8 @@ pub enum Event {
     },
     /// A client asks to come in; answer with [`accept`](crate::Endpoint::accept) or
     /// [`refuse`](crate::Endpoint::refuse) within 30 s (rows T12, T14, T15). Only under
-    /// [`Screening::Ask`](crate::Screening::Ask).
+    /// [`Screening::Ask`](crate::Screening::Ask) and
+    /// [`Screening::AskForPsk`](crate::Screening::AskForPsk).
     Incoming(Incoming),
     /// The handshake is done (row T10).
     Connected {
@@ -56,7 +58,7 @@ pub enum Event {
         /// What the client named when it opened: the service it wants.
         route: Vec<u8>,
     },
-    /// The connection never came about. Nothing follows.
+    /// The connection never came about. Only [`Event::Drained`] follows.
     Failed {
         /// The connection.
         connection: ConnectionHandle,
@@ -149,6 +151,17 @@ pub enum Event {
         /// Why.
         cause: LostCause,
     },
+    /// The connection is gone from the network: it neither sends nor takes anything more, and has
+    /// no deadline. The last event of every connection, once (R-CLOSE-6).
+    ///
+    /// Its handle dies with this event, or, if something that was received has not been read yet,
+    /// as soon as it is read or the connection is [killed](crate::Endpoint::kill). Who waits until
+    /// a goodbye has been heard waits for this event; the time that it may take is bounded by ten
+    /// probe timeouts after the event before it.
+    Drained {
+        /// The connection.
+        connection: ConnectionHandle,
+    },
 }
 
 /// A client that asks to come in.
@@ -164,6 +177,10 @@ pub struct Incoming {
     pub user_id: [u8; 8],
     /// The service that the client named, at most 255 bytes (row T15).
     pub route: Vec<u8>,
+    /// The client opened with a pre-shared key that the configuration does not name: only
+    /// [`accept_with`](crate::Endpoint::accept_with) lets it in. Only under
+    /// [`Screening::AskForPsk`](crate::Screening::AskForPsk).
+    pub wants_psk: bool,
 }
 
 /// What became of a message that was handed to `send`.

@@ -29,6 +29,7 @@
 
 extern crate alloc;
 
+mod agreed;
 mod config;
 mod connection;
 mod crypto;
@@ -42,6 +43,7 @@ mod stats;
 mod stream;
 mod wire;
 
+pub use agreed::{Agreed, Granted, Limits, Minimum, Reconfigure};
 pub use config::{
     Access, Config, Congestion, ConnectOptions, Screening, SendOptions, ServerConfig,
     StreamOptions, Target, TransportConfig,

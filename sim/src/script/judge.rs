@@ -50,6 +50,7 @@ pub(super) enum Phase {
     Opening,
     Connected,
     Over,
+    Gone,
 }
 
 /// What a side waits for.
@@ -134,7 +135,12 @@ impl Judge {
                 assert!(early, "too early");
             }
             Phase::Connected => {}
-            Phase::Over => panic!("after the end (M03)"),
+            Phase::Over => {
+                assert!(matches!(event, Event::Drained { .. }), "after the end (M03)");
+                self.parties[side].phase = Phase::Gone;
+                return;
+            }
+            Phase::Gone => panic!("after the last event (R-CLOSE-6)"),
         }
         match event {
             Event::Opened { stream, .. } => self.on_opened(side, *stream),

@@ -161,7 +161,7 @@ impl Player {
         self.world.run_for(Duration::from_secs(60));
         self.pump();
         for (side, party) in self.judge.parties.iter().enumerate() {
-            assert_eq!(party.phase, Phase::Over, "side {side} never learnt of the close");
+            assert_eq!(party.phase, Phase::Gone, "side {side} never learnt of the close");
             let state = party.handle.and_then(|handle| self.machine(side).state(handle));
             assert_eq!(state, None, "side {side} is not gone");
             assert_eq!(self.machine(side).connections(), 0);

@@ -295,13 +295,16 @@ fn looper(config: Config) -> Result<Loop<Endpoint>, Failure> {
     Ok(Loop::bind((Ipv4Addr::LOCALHOST, 0).into(), &options, endpoint)?)
 }
 
-/// Runs until the peer has answered the close, or was given long enough to. That the connection is
-/// gone is no event, so the loop is asked again and again.
+/// Runs until the peer has answered the close, or was given long enough to.
 fn take_leave(looper: &mut Loop<Endpoint>) -> Result<(), Failure> {
-    while looper.machine().connections() > 0 {
-        looper.run_once(Some(Duration::from_millis(2)))?;
+    while looper.run_once(Some(STUCK))? != Turn::TimedOut {
+        while let Some(event) = looper.next_event() {
+            if let Event::Drained { .. } = event {
+                return Ok(());
+            }
+        }
     }
-    Ok(())
+    Err("the close takes too long".into())
 }
 
 /// The counters of a side, for `--stats`.

@@ -15,8 +15,8 @@ use std::sync::mpsc::{Sender, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tripline::{
-    Code, ConnectOptions, ConnectionHandle, Direction, PublicKey, SendOptions, Side, State,
-    StreamId, StreamOptions, Target,
+    Agreed, Code, ConnectOptions, ConnectionHandle, Direction, PublicKey, Reconfigure, SendOptions,
+    Side, State, StreamId, StreamOptions, Target, UnknownConnection,
 };
 
 /// Bytes that wait in one cell before `send` waits; the engine's own buffer comes behind it.
@@ -215,6 +215,8 @@ pub(crate) enum Command {
         code: Code,
         reason: String,
     },
+    Agreed(ConnectionHandle, SyncSender<Option<Agreed>>),
+    Reconfigure(ConnectionHandle, Reconfigure, SyncSender<Result<(), UnknownConnection>>),
     /// Nobody holds the connection or one of its streams any more.
     Release(ConnectionHandle),
     Stats(Option<ConnectionHandle>, SyncSender<Stats>),

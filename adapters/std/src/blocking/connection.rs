@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
-use tripline::{Code, PublicKey, Side, State, StreamOptions};
+use tripline::{Agreed, Code, PublicKey, Reconfigure, Side, State, StreamOptions};
 
 /// A connection's cell, held by its handle and by its streams. When the last of them goes, the
 /// connection is closed in order.
@@ -156,6 +156,27 @@ impl Connection {
     /// Empty on the server's side.
     pub fn phases(&self) -> &[(State, Duration)] {
         &self.owner.cell.phases
+    }
+
+    /// What the two sides agreed on: version, suite, limits, and what was granted since (row T46).
+    ///
+    /// # Errors
+    /// The end of the connection, once nothing is left of it.
+    pub fn agreed(&self) -> Result<Agreed, Error> {
+        let (reply, answer) = sync_channel(1);
+        self.owner.shared().push(Command::Agreed(self.owner.cell.handle, reply));
+        answer.recv().ok().flatten().ok_or_else(|| self.owner.end())
+    }
+
+    /// Changes limits without closing the connection (row T46); what is `None` stays as it is.
+    ///
+    /// # Errors
+    /// The end of the connection.
+    pub fn reconfigure(&self, change: Reconfigure) -> Result<(), Error> {
+        let (reply, answer) = sync_channel(1);
+        self.owner.shared().push(Command::Reconfigure(self.owner.cell.handle, change, reply));
+        let done = answer.recv().is_ok_and(|done| done.is_ok());
+        if done { Ok(()) } else { Err(self.owner.end()) }
     }
 
     /// The counters of this connection, its endpoint and its socket (row T68). Of a connection that

@@ -16,13 +16,24 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use tripline::{
     By, Code, ConnectOptions, ConnectionHandle, ConnectionStats, Event, Fate, Incoming, LostCause,
-    OpenError, PublicKey, Side, State, StreamId, StreamOptions, Target,
+    OpenError, Psk, PublicKey, Side, State, StreamId, StreamOptions, Target,
 };
 use tripline_sansio::Instant;
 
 /// Decides whether a client may come in (row T12), on the loop thread: it must not wait. `Err` is
 /// the code and the text of the refusal.
 pub type Screen = Box<dyn FnMut(&Incoming) -> Result<(), (Code, String)> + Send>;
+
+/// Names the pre-shared key of a client that opened with one, by its key, user id or route (row
+/// T12), on the loop thread: it must not wait. Whoever has none is turned away.
+pub type ChoosePsk = Box<dyn FnMut(&Incoming) -> Option<Psk> + Send>;
+
+/// Who decides on newcomers.
+#[derive(Default)]
+pub(crate) struct Door {
+    pub(crate) screen: Option<Screen>,
+    pub(crate) psk: Option<ChoosePsk>,
+}
 
 /// How long a connection that nobody holds any more may take to deliver what was handed in.
 const DROP_GRACE: Duration = Duration::from_secs(10);
@@ -73,7 +84,7 @@ struct Introduction {
 pub(crate) struct Driver {
     looper: Loop<Watch>,
     shared: Arc<Shared>,
-    screen: Option<Screen>,
+    door: Door,
     connecting: HashMap<ConnectionHandle, Connecting>,
     conns: HashMap<ConnectionHandle, Conn>,
     /// Streams to look into before the next turn.
@@ -85,11 +96,11 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(looper: Loop<Watch>, shared: Arc<Shared>, screen: Option<Screen>) -> Self {
+    pub(crate) fn new(looper: Loop<Watch>, shared: Arc<Shared>, door: Door) -> Self {
         Self {
             looper,
             shared,
-            screen,
+            door,
             connecting: HashMap::new(),
             conns: HashMap::new(),
             dirty: Vec::new(),
@@ -130,9 +141,6 @@ impl Driver {
                 if let Some(connecting) = self.connecting.get_mut(&handle) {
                     connecting.phases.push((state, at - connecting.began));
                 }
-            }
-            Notice::Changed(handle, None | Some(State::Closed | State::Failed), _) => {
-                self.on_over(handle);
             }
             Notice::Changed(..) => {}
         }
@@ -176,6 +184,7 @@ impl Driver {
                 self.on_end(connection, Error::Closed { by, code, reason });
             }
             Event::Lost { connection, cause } => self.on_end(connection, Error::Lost(cause)),
+            Event::Drained { connection } => self.on_over(connection),
         }
     }
 
@@ -193,14 +202,19 @@ impl Driver {
     }
 
     fn screen(&mut self, incoming: &Incoming) {
-        let answer = match self.screen.as_mut() {
+        let Door { screen, psk } = &mut self.door;
+        let answer = match screen.as_mut() {
             Some(screen) => screen(incoming),
             None => Err((Code::REFUSED, String::new())),
         };
-        // The client may have given up by now.
-        let _ = self.looper.with(|watch, now| match answer {
-            Ok(()) => watch.endpoint.accept(now, incoming.handle),
-            Err((code, text)) => watch.endpoint.refuse(now, incoming.handle, code, &text),
+        let psk = psk.as_mut().filter(|_| incoming.wants_psk).and_then(|choose| choose(incoming));
+        let handle = incoming.handle;
+        // The client may have given up by now. Without its key it is turned away by either.
+        let _ = self.looper.with(|Watch { endpoint, .. }, now| match (answer, psk) {
+            (Ok(()), Some(psk)) => endpoint.accept_with(now, handle, &psk),
+            (Ok(()), None) => endpoint.accept(now, handle),
+            (Err((code, text)), Some(psk)) => endpoint.refuse_with(now, handle, &psk, code, &text),
+            (Err((code, text)), None) => endpoint.refuse(now, handle, code, &text),
         });
     }
 
@@ -315,7 +329,6 @@ impl Driver {
         cell.changed.notify_all();
         conn.end = Some(error);
         conn.leaving = None;
-        self.looper.with(|watch, now| watch.watch(handle, now));
     }
 
     /// The engine has nothing more to say to the peer.
@@ -364,6 +377,13 @@ impl Driver {
                 self.close(connection, grace, code, reason);
             }
             Command::Release(handle) => self.release(handle),
+            Command::Agreed(handle, reply) => {
+                let _ = reply.send(self.looper.machine().endpoint.agreed(handle));
+            }
+            Command::Reconfigure(handle, change, reply) => {
+                let act = |watch: &mut Watch, now| watch.endpoint.reconfigure(now, handle, change);
+                let _ = reply.send(self.looper.with(act));
+            }
             Command::Stats(handle, reply) => {
                 let _ = reply.send(self.stats(handle));
             }

@@ -18,13 +18,13 @@ mod watch;
 pub use address::Address;
 pub use cell::Settled;
 pub use connection::Connection;
-pub use driver::Screen;
+pub use driver::{ChoosePsk, Screen};
 pub use error::Error;
 pub use stream::Stream;
 
 use crate::{Counts, Loop, Options, UdpLink, os_seed};
 use cell::{Accept, Command, Inbox, Progress, Shared, lock, wait};
-use driver::Driver;
+use driver::{Door, Driver};
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::mpsc::{channel, sync_channel};
@@ -150,6 +150,10 @@ pub struct ListenOptions {
     /// Who may come in, where the configuration says [`Screening::Ask`](tripline::Screening::Ask);
     /// without it nobody may.
     pub screen: Option<Screen>,
+    /// Which pre-shared key a client is to have, where the configuration says
+    /// [`Screening::AskForPsk`](tripline::Screening::AskForPsk): asked about each client that
+    /// opened with one, once `screen` has spoken.
+    pub psk: Option<ChoosePsk>,
 }
 
 impl fmt::Debug for ListenOptions {
@@ -165,14 +169,15 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens on `address`. What the configuration says of segments and of AES in hardware is
-    /// replaced by what this machine can do.
+    /// Listens on `address`. Trains are as long as the configuration says, or as the socket can
+    /// send if that is less; [`Options::detect_aes`] says what becomes of AES in hardware.
     ///
     /// # Errors
     /// [`Error::Io`] if there is no such socket to be had.
     pub fn bind(address: SocketAddr, config: Config, how: ListenOptions) -> Result<Self, Error> {
-        start(Socket::bind(address, &how.options.socket)?, config, &how.options, how.screen, true)
-            .map(|user| Self { user })
+        let socket = Socket::bind(address, &how.options.socket)?;
+        let door = Door { screen: how.screen, psk: how.psk };
+        start(socket, config, &how.options, door, true).map(|user| Self { user })
     }
 
     /// Waits for the next client.
@@ -237,8 +242,10 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client over a new socket for IPv6 and IPv4. What the configuration says of segments and of
-    /// AES in hardware is replaced by what this machine can do.
+    /// A client over a new socket for IPv6 and IPv4. Trains are as long as the configuration says,
+    /// or as the socket can send if that is less. AES is used where the configuration says so or
+    /// this machine has it in hardware; [`Self::bind`] can leave that to the configuration alone
+    /// ([`Options::detect_aes`]).
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -247,7 +254,7 @@ impl Client {
         let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
         let socket = Socket::bind(any, &options.socket)
             .or_else(|_| Socket::bind((Ipv4Addr::UNSPECIFIED, 0).into(), &options.socket))?;
-        start(socket, config, &options, None, false).map(|user| Self { user })
+        start(socket, config, &options, Door::default(), false).map(|user| Self { user })
     }
 
     /// A client over a socket of this address.
@@ -255,8 +262,8 @@ impl Client {
     /// # Errors
     /// [`Error::Io`].
     pub fn bind(address: SocketAddr, config: Config, options: &Options) -> Result<Self, Error> {
-        start(Socket::bind(address, &options.socket)?, config, options, None, false)
-            .map(|user| Self { user })
+        let socket = Socket::bind(address, &options.socket)?;
+        start(socket, config, options, Door::default(), false).map(|user| Self { user })
     }
 
     /// Connects. Names are resolved by the system, on a thread of their own (row T02).
@@ -324,11 +331,12 @@ fn start(
     socket: Socket,
     mut config: Config,
     options: &Options,
-    screen: Option<Screen>,
+    door: Door,
     listening: bool,
 ) -> Result<Arc<User>, Error> {
-    config.segments_max = socket.max_gso_segments();
-    config.hardware_aes = hardware_aes();
+    // What the user chose stands, as far as this machine can do it.
+    config.segments_max = config.segments_max.min(socket.max_gso_segments());
+    config.hardware_aes |= options.detect_aes && hardware_aes();
     let local = socket.local_addr()?;
     let endpoint = Endpoint::new(config, &os_seed()?, options.clock.now());
     let key = endpoint.public_key();
@@ -342,7 +350,7 @@ fn start(
         accept: Mutex::new(Accept { listening, ..Accept::default() }),
         accepted: Condvar::new(),
     });
-    let driver = Driver::new(looper, Arc::clone(&shared), screen);
+    let driver = Driver::new(looper, Arc::clone(&shared), door);
     let thread = std::thread::Builder::new().name("tripline".into());
     thread.spawn(move || driver.run())?;
     Ok(Arc::new(User { shared }))

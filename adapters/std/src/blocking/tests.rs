@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tripline::{
-    Code, Config, ConnectError, ConnectOptions, Order, Screening, SecretKey, SendError,
-    SendOptions, State, StreamOptions, Target, TransportConfig,
+    Cipher, Code, Config, ConnectError, ConnectOptions, Order, Reconfigure, Screening, SecretKey,
+    SendError, SendOptions, State, StreamOptions, Target, TransportConfig,
 };
 
 const GRACE: Duration = Duration::from_secs(20);
@@ -319,4 +319,69 @@ fn handles_go_to_any_thread_and_errors_have_causes() {
     let error = Error::Connect(ConnectError::Identity);
     let cause = std::error::Error::source(&error).expect("a cause").to_string();
     assert_eq!(cause, "the server does not hold the expected key");
+}
+
+/// T46: what was agreed on can be asked and changed, and the user's own choice of cipher stands.
+#[test]
+fn t46_agreed_numbers_and_changes_without_closing() {
+    let listener =
+        server_with(TransportConfig { two_way_streams: 1, ..TransportConfig::default() });
+    let target = Target::from(listener.local_addr());
+    let server = thread::spawn(move || {
+        let connection = listener.accept().expect("a client");
+        let first = connection.accept_stream().expect("a stream");
+        let more = Reconfigure { two_way_streams: Some(3), ..Reconfigure::default() };
+        connection.reconfigure(more).expect("it lives");
+        let agreed = connection.agreed().expect("it lives");
+        drop(first);
+        connection.wait_closed().expect("an orderly end");
+        (agreed, connection.reconfigure(more))
+    });
+    let options = Options { detect_aes: false, ..Options::default() };
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let client = Client::bind(any, Config::client(), &options).expect("a client");
+    let to = ConnectOptions::to(key(1).public_key());
+    let connection = client.connect(target, to).expect("connected");
+    let agreed = connection.agreed().expect("it lives");
+    assert_eq!(agreed.suite.cipher, Cipher::ChaChaPoly);
+    assert_eq!((agreed.theirs.two_way_streams, agreed.peer), (1, Some(key(1).public_key())));
+    let open = || connection.open(StreamOptions::two_way(Order::Ordered)).expect("a stream");
+    let first = open();
+    first.send("the server hears of it").expect("taken");
+    // This waits until the server allows more.
+    let _second = open();
+    connection.close(GRACE).expect("an orderly end");
+    let (theirs, late) = server.join().expect("the server");
+    assert_eq!((theirs.ours, theirs.suite), (agreed.theirs, agreed.suite));
+    assert!(matches!(late, Err(Error::Closed { .. })), "changed after the end: {late:?}");
+}
+
+/// T12: the screening's choice of the pre-shared key, through the blocking calls.
+#[test]
+fn t12_a_listener_chooses_the_psk_by_the_client() {
+    let psk = |number| tripline::Psk::from_bytes([number; 32]);
+    let mut config = Config::public_server(key(1));
+    config.server.as_mut().expect("a server").screening = Screening::AskForPsk;
+    let known = key(2).public_key();
+    let how = ListenOptions {
+        screen: Some(Box::new(|_| Ok(()))),
+        psk: Some(Box::new(move |client| (client.client == Some(known)).then(|| psk(7)))),
+        ..ListenOptions::default()
+    };
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let listener = Listener::bind(any, config, how).expect("a listener");
+    let connect = |number: u8, secret: u8| {
+        let client = Config { identity: Some(key(number)), ..Config::client() };
+        let options = ConnectOptions {
+            psk: Some(psk(secret)),
+            deadline: Duration::from_secs(2),
+            ..ConnectOptions::to(key(1).public_key())
+        };
+        Client::new(client)?.connect(listener.local_addr(), options).map(drop)
+    };
+    connect(2, 7).expect("let in");
+    let wrong = connect(2, 8);
+    assert!(matches!(wrong, Err(Error::Connect(ConnectError::Identity))), "{wrong:?}");
+    let stranger = connect(3, 7);
+    assert!(matches!(stranger, Err(Error::Connect(ConnectError::Suite))), "{stranger:?}");
 }

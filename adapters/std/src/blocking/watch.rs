@@ -1,8 +1,8 @@
 //! The engine, with a word on state changes that it does not report itself.
 //!
-//! How far a handshake has come and when the last trace of a closed connection is gone are states,
-//! not events; a loop that sleeps until an event would miss them. This wrapper compares the states
-//! of the few connections that are being opened or closed after each input.
+//! How far a handshake has come is a state, not an event; a loop that sleeps until an event would
+//! miss it. This wrapper compares the states of the few connections that are being opened after
+//! each input.
 
 use std::collections::VecDeque;
 use tripline::{ConnectionHandle, Endpoint, Event, State};

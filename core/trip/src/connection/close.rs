@@ -5,12 +5,16 @@
 //! follows only sees to it that the peer hears of it too.
 #![deny(clippy::arithmetic_side_effects)]
 
+use super::streams::{Stop, StreamKey};
 use super::timer::Timer;
 use super::{Connection, Cx, Stage};
 use crate::error::{ConnectError, LostCause};
 use crate::event::{By, Event};
 use crate::stream::send::SendHalf;
-use crate::wire::{Code, DataHeader, Frame, Frames, Side, TAG_LEN, TruncatedNumber, Violation};
+use crate::wire::{
+    Code, DataHeader, Frame, Frames, Side, StreamId, TAG_LEN, TruncatedNumber, Violation,
+};
+use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use tripline_sansio::{Duration, Ecn, Instant, Transmit};
@@ -50,6 +54,12 @@ impl Closing {
     /// One side announced its end.
     pub(super) fn is_leaving(&self) -> bool {
         self.ours.is_some() || self.peer
+    }
+
+    /// Streams that the peer opens from now on are turned away (R-CLOSE-5). Not while only the peer
+    /// leaves: what it opened before may come late.
+    pub(super) fn turns_away(&self) -> bool {
+        self.ours.is_some()
     }
 
     /// When our own leaving ends at the latest.
@@ -141,7 +151,14 @@ impl Connection {
         self.unread = 0;
     }
 
-    /// The attempt is over before anything was sent under a key. Nothing follows.
+    /// Says `Drained`, once, when nothing will be sent or received any more (R-CLOSE-6).
+    pub(crate) fn tell_drained(&mut self, events: &mut VecDeque<Event>) {
+        if self.stage == Stage::Over && !core::mem::replace(&mut self.drained_told, true) {
+            events.push_back(Event::Drained { connection: self.handle });
+        }
+    }
+
+    /// The attempt is over before anything was sent under a key.
     pub(super) fn fail(&mut self, error: ConnectError, cx: &mut Cx<'_>) {
         self.drop_messages(cx);
         cx.events.push_back(Event::Failed { connection: self.handle, error });
@@ -256,6 +273,21 @@ impl Connection {
             stream.send.as_ref().is_none_or(SendHalf::is_quiet)
                 && !(answer_due && self.closing.ours.is_none())
         })
+    }
+
+    /// The peer opens a stream that we will not take any more (R-CLOSE-5): it is told so, what
+    /// comes is consumed, and our user never hears of it.
+    pub(super) fn turn_away(&mut self, id: StreamId, cx: &mut Cx<'_>) -> StreamKey {
+        let key = self.streams.insert(id, self.streams.defaults.priority);
+        if let Some(recv) = self.streams.get_mut(key).and_then(|stream| stream.recv.as_mut()) {
+            recv.stop = Stop::Wanted(Code::SHUTTING_DOWN);
+            // Nothing has come yet, so nothing is consumed.
+            let _ = recv.half.stop();
+        }
+        // Two-way streams: there will be no answer either.
+        let _ = self.close_half(key, Code::SHUTTING_DOWN, cx);
+        self.list_control(key);
+        key
     }
 
     /// DISCONNECT came (R-CLOSE-1).

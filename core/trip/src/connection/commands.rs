@@ -196,6 +196,14 @@ impl Connection {
             return;
         };
         recv.credit.on_consumed(bytes);
+        self.list_grant(key);
+    }
+
+    /// Lists a stream if a new grant is worth a frame.
+    pub(super) fn list_grant(&mut self, key: StreamKey) {
+        let Some(recv) = self.streams.get(key).and_then(|stream| stream.recv.as_ref()) else {
+            return;
+        };
         let wanted = recv.stop == Stop::Not
             && recv.half.final_offset().is_none()
             && recv.credit.wanted().is_some();

@@ -4,6 +4,7 @@
 //! deadline. This file has the state and the commands; what happens in between has a file for each
 //! concern:
 //!
+//! - `agree`: what was agreed on, and changes of it;
 //! - `opening`: the client's handshake; `close`: leaving, closing, draining;
 //! - `receive`: a verified packet, frame by frame; `transmit`: building packets and trains;
 //! - `settle`: what became of the frames that were sent; `clock`: what the timers do; `pace`: what
@@ -14,6 +15,7 @@
 //!   leaf components.
 
 mod addresses;
+mod agree;
 mod aside;
 mod clock;
 mod close;
@@ -35,7 +37,7 @@ mod timer;
 mod transmit;
 
 use crate::config::TransportConfig;
-use crate::crypto::{OpenKey, PublicKey, ReplayWindow, SealKey};
+use crate::crypto::{OpenKey, PublicKey, ReplayWindow, SealKey, Suite};
 use crate::error::Phase;
 use crate::event::Event;
 use crate::handle::ConnectionHandle;
@@ -134,6 +136,7 @@ pub(crate) struct Zone {
 /// What a server's connection begins with.
 pub(crate) struct Accepted {
     pub(crate) zone: Zone,
+    pub(crate) suite: Suite,
     pub(crate) path: Path,
     /// Whether the first DATA proves the address (R-HAND-1).
     pub(crate) proven: bool,
@@ -152,6 +155,10 @@ pub(crate) struct Connection {
     side: Side,
     stage: Stage,
     config: TransportConfig,
+    /// What we announced in the handshake; `config` may have changed since.
+    announced: Parameters,
+    /// Pattern and cipher of the handshake, once it is done.
+    suite: Option<Suite>,
     /// The peer's parameters, once known.
     peer_parameters: Parameters,
     /// The client's handshake, until CHALLENGE verified.
@@ -212,6 +219,8 @@ pub(crate) struct Connection {
     own_id: u64,
     /// Streams of which `Readable` was said, and which were not drained since.
     unread: usize,
+    /// `Drained` was said.
+    drained_told: bool,
 }
 
 impl Connection {
@@ -247,6 +256,7 @@ impl Connection {
         connection.started = accepted.opened_at;
         connection.own_id = accepted.zone.own_id;
         connection.zone = Some(accepted.zone);
+        connection.suite = Some(accepted.suite);
         connection.on_parameters(accepted.parameters, cx);
         if !connection.path.is_proven() {
             connection.pings.want(true);
@@ -264,12 +274,7 @@ impl Connection {
         cx: &mut Cx<'_>,
     ) -> Self {
         let parameters = config.parameters();
-        let defaults = StreamDefaults {
-            message_max: parameters.message_max,
-            stream_credit: parameters.stream_credit,
-            peer_stream_credit: 0,
-            priority: crate::StreamOptions::PRIORITY,
-        };
+        let defaults = StreamDefaults::new(&parameters);
         let least = parameters.message_max.saturating_add(8);
         Self {
             handle,
@@ -285,6 +290,8 @@ impl Connection {
             ),
             recv_credit: RecvCredit::new(parameters.connection_credit, least),
             config,
+            announced: parameters,
+            suite: None,
             peer_parameters: Parameters::default(),
             opening: None,
             zone: None,
@@ -322,6 +329,7 @@ impl Connection {
             spurious: 0,
             own_id: 0,
             unread: 0,
+            drained_told: false,
         }
     }
 
@@ -484,10 +492,7 @@ impl Connection {
 
     /// The idle limit in force, if any (R-CLOSE-2).
     fn idle_limit(&self) -> Option<Duration> {
-        let ours = self.config.parameters().idle_timeout_ms;
-        let theirs = self.peer_parameters.idle_timeout_ms;
-        let agreed =
-            [ours, theirs].into_iter().filter(|ms| *ms > 0).min().map(Duration::from_millis);
+        let agreed = self.agreed_idle();
         if self.own_data_acked {
             return agreed;
         }

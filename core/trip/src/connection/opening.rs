@@ -333,6 +333,7 @@ impl Connection {
     fn establish(&mut self, challenged: Challenged, cx: &mut Cx<'_>) {
         let Some(opening) = self.opening.take() else { return };
         let Challenged { handshake, server_id, parameters, path, at } = challenged;
+        self.suite = Some(handshake.suite());
         let Ok(split) = handshake.split() else { return self.fail(ConnectError::Identity, cx) };
         let start = &opening.start;
         let cipher = start.cipher;

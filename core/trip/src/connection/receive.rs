@@ -80,6 +80,9 @@ impl Connection {
             Stage::Opening => return,
             Stage::Pinging | Stage::Ready => {}
         }
+        // A tag that verified is a sign of life, whatever becomes of the packet (R-CLOSE-2).
+        self.arm_idle(cx.now);
+        self.arm_keep_alive();
         let survey = match self.survey(packet.plaintext) {
             Ok(survey) => survey,
             Err(Refusal::AtBound) => {
@@ -94,8 +97,6 @@ impl Connection {
         if self.stage == Stage::Pinging && !survey.disconnects {
             self.on_ready(cx);
         }
-        self.arm_idle(cx.now);
-        self.arm_keep_alive();
         let anew = newest && !survey.probe && self.path.on_newest(packet.path, packet.number);
         let mut frames = Frames::new(packet.plaintext);
         while let Ok(Some(frame)) = frames.next() {
@@ -173,8 +174,10 @@ impl Connection {
             }
             Frame::Stop { id, code } => self.on_stop(*id, *code, cx)?,
             Frame::Credit { limit } => self.on_credit(*limit, newest)?,
-            Frame::StreamCredit { id, limit } => self.on_stream_credit(*id, *limit, cx)?,
-            Frame::Streams { direction, limit } => self.on_streams(*direction, *limit, cx),
+            Frame::StreamCredit { id, limit } => self.on_stream_credit(*id, *limit, newest, cx)?,
+            Frame::Streams { direction, limit } => {
+                self.on_streams(*direction, *limit, newest, cx)?
+            }
             Frame::Blocked { by: BlockedBy::Stream(id), .. } => {
                 self.streams.lookup(*id, true)?;
             }
@@ -206,6 +209,8 @@ impl Connection {
         match self.streams.lookup(id, receiving)? {
             Known::Open(key) => Ok(Some(key)),
             Known::Closed => Ok(None),
+            // R-CLOSE-5: nothing new begins on a side that is leaving.
+            Known::New if self.closing.turns_away() => Ok(Some(self.turn_away(id, cx))),
             Known::New => {
                 let priority = self.streams.defaults.priority;
                 cx.events.push_back(Event::Opened { connection: self.handle, stream: id });
@@ -257,6 +262,8 @@ impl Connection {
             recv.stop = Stop::Acked;
         }
         self.on_consumed(key, effect.consumed);
+        // The window may have grown since it was announced.
+        self.list_grant(key);
         self.streams.retire(key);
         Ok(())
     }
@@ -320,18 +327,33 @@ impl Connection {
         &mut self,
         id: StreamId,
         limit: u64,
+        newest: bool,
         cx: &mut Cx<'_>,
     ) -> Result<(), Violation> {
         let Some(key) = self.stream_of(id, false, cx)? else { return Ok(()) };
         let half = self.streams.get_mut(key).and_then(|stream| stream.send.as_mut());
-        if half.is_some_and(|half| half.on_credit(limit)) {
+        let Some(half) = half else { return Ok(()) };
+        if half.on_credit(limit) {
             self.wake_stream(key);
+        } else if newest && limit < half.credit_limit() {
+            return Err(Violation::new(Code::FLOW_CONTROL, "a stream's credit shrank"));
         }
         Ok(())
     }
 
-    fn on_streams(&mut self, direction: Direction, limit: u64, cx: &mut Cx<'_>) {
-        let Some((old, wanted)) = self.streams.on_limit(direction, limit) else { return };
+    /// R-CREDIT-2 for the number of streams; the code is another (4).
+    fn on_streams(
+        &mut self,
+        direction: Direction,
+        limit: u64,
+        newest: bool,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Violation> {
+        let Some((old, wanted)) = self.streams.on_limit(direction, limit) else {
+            let shrank = newest && self.streams.own_limit(direction).is_some_and(|at| limit < at);
+            let violation = Violation::new(Code::STREAM_LIMIT, "the limit on streams shrank");
+            return if shrank { Err(violation) } else { Ok(()) };
+        };
         if wanted {
             cx.events.push_back(Event::StreamsAvailable { connection: self.handle, direction });
         }
@@ -348,5 +370,6 @@ impl Connection {
             self.wake_stream(key);
             self.list_control(key);
         }
+        Ok(())
     }
 }

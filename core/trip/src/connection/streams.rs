@@ -6,10 +6,11 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::Violation;
+use crate::agreed::Granted;
 use crate::ranges::RangeSet;
 use crate::stream::recv::RecvHalf;
 use crate::stream::send::SendHalf;
-use crate::wire::{Code, Direction, Side, StreamId};
+use crate::wire::{Code, Direction, OFFSET_LIMIT, Parameters, Side, StreamId};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -91,6 +92,12 @@ impl RecvCredit {
         Self { window, least: least.min(window), granted: window, consumed: 0, again: false }
     }
 
+    /// From now on grants run `window` bytes ahead of what is consumed. What was granted stays
+    /// (R-CREDIT-2), so a smaller window takes effect as the peer uses it up.
+    pub(crate) fn set_window(&mut self, window: u64) {
+        self.window = window.max(self.least);
+    }
+
     /// The newest grant.
     pub(crate) fn granted(&self) -> u64 {
         self.granted
@@ -104,10 +111,11 @@ impl RecvCredit {
     /// What should be granted now, if that is worth a frame: a quarter of the window more, or
     /// whatever R-CREDIT-3 asks for.
     pub(crate) fn wanted(&self) -> Option<u64> {
-        let goal = self.consumed.saturating_add(self.window);
+        let goal = self.consumed.saturating_add(self.window).min(OFFSET_LIMIT.saturating_sub(1));
         let ahead = self.granted.saturating_sub(self.consumed);
         let worth = goal.saturating_sub(self.granted) >= self.window / 4;
-        (goal > self.granted && (worth || ahead < self.least) || self.again).then_some(goal)
+        let more = goal > self.granted && (worth || ahead < self.least);
+        (more || self.again).then_some(goal.max(self.granted))
     }
 
     /// The grant goes out.
@@ -166,12 +174,27 @@ struct Slot {
 pub(crate) struct StreamDefaults {
     /// The largest message we take.
     pub(crate) message_max: u64,
-    /// The credit that we grant to each stream.
+    /// The credit that each stream has from the start, as announced.
     pub(crate) stream_credit: u64,
+    /// How far grants run ahead on each stream: as announced, until that is changed.
+    pub(crate) stream_window: u64,
     /// The credit that the peer granted to each stream; 0 before its parameters are known.
     pub(crate) peer_stream_credit: u64,
     /// The priority of streams that the peer opened.
     pub(crate) priority: u8,
+}
+
+impl StreamDefaults {
+    /// By what we announce; the peer's part comes later.
+    pub(crate) fn new(announced: &Parameters) -> Self {
+        Self {
+            message_max: announced.message_max,
+            stream_credit: announced.stream_credit,
+            stream_window: announced.stream_credit,
+            peer_stream_credit: 0,
+            priority: crate::StreamOptions::PRIORITY,
+        }
+    }
 }
 
 /// The table.
@@ -325,16 +348,16 @@ impl Streams {
         let ours = id.opener() == self.side;
         let two_way = id.direction() == Direction::TwoWay;
         let defaults = self.defaults;
+        let least = defaults.message_max.saturating_add(8);
+        let mut credit = RecvCredit::new(defaults.stream_credit, least);
+        credit.set_window(defaults.stream_window);
         let stream = Stream {
             id,
             priority,
             send: (ours || two_way).then(|| SendHalf::new(id, defaults.peer_stream_credit)),
             recv: (!ours || two_way).then(|| Receiving {
                 half: RecvHalf::new(id.order(), defaults.message_max),
-                credit: RecvCredit::new(
-                    defaults.stream_credit,
-                    defaults.message_max.saturating_add(8),
-                ),
+                credit,
                 stop: Stop::Not,
                 readable_told: false,
             }),
@@ -409,6 +432,36 @@ impl Streams {
         }
         own.limit = Some(limit);
         Some((old, core::mem::take(&mut own.wanted)))
+    }
+
+    /// How many streams of a direction the peer may have open at once from now on. Indexes that
+    /// were granted stay granted.
+    pub(crate) fn set_window(&mut self, direction: Direction, window: u64) {
+        if let Some(peer) = self.peer(direction) {
+            peer.window = window;
+        }
+    }
+
+    /// The limits on indexes as they stand: granted to the peer, and by it. Credit is not known
+    /// here.
+    pub(crate) fn granted(&self) -> (Granted, Granted) {
+        let granted = |two_way, one_way| Granted {
+            connection_credit: 0,
+            two_way_streams: two_way,
+            one_way_streams: one_way,
+        };
+        let [ours_two_way, ours_one_way] = &self.peer;
+        let [theirs_two_way, theirs_one_way] = &self.own;
+        let own = |own: &OwnLimit| own.limit.unwrap_or(0);
+        (
+            granted(ours_two_way.granted, ours_one_way.granted),
+            granted(own(theirs_two_way), own(theirs_one_way)),
+        )
+    }
+
+    /// How many streams the peer allows; `None` before its parameters are known.
+    pub(crate) fn own_limit(&self, direction: Direction) -> Option<u64> {
+        self.own.get(at(direction))?.limit
     }
 
     /// The new limit on the peer's streams, if that is worth a frame.

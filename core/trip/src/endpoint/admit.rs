@@ -72,7 +72,7 @@ impl Endpoint {
             // NN proves nobody's identity: that is plain mode, which is not built yet.
             // XX shows the server's key to anyone, which a private server does not do.
             suite.pattern != Pattern::Nn
-                && suite.psk == server.psk.is_some()
+                && takes_psk(server, *suite)
                 && (suite.pattern != Pattern::Xx || server.access == Access::Public)
         });
         let Some(suite) = suite else {
@@ -145,7 +145,7 @@ impl Endpoint {
             path,
             elsewhere: false,
             challenge: Vec::new(),
-            cipher: suite.cipher,
+            suite,
             client: handshake.remote_static(),
             user_id: [0; 8],
             route: Vec::new(),
@@ -163,16 +163,15 @@ impl Endpoint {
         if !is_allowed(&server.access, &entry) {
             return self.count(|drops| &mut drops.not_allowed);
         }
-        match OpenPayload::parse(&payload) {
-            Ok(payload) => take_payload(&mut entry, &payload),
-            Err(error) => return self.refuse_open(&entry, handshake, error.code(), ""),
+        if let Err((code, reason)) = take_payload(&mut entry, &payload, server) {
+            return self.refuse_open(&entry, handshake, code, reason);
         }
         if self.live >= self.config.connections_max {
             return self.refuse_open(&entry, handshake, Code::BUSY, "");
         }
         match server.screening {
             Screening::AcceptAll => self.challenge(entry, handshake),
-            Screening::Ask => {
+            Screening::Ask | Screening::AskForPsk => {
                 self.ask(entry, handshake);
             }
         }
@@ -180,11 +179,13 @@ impl Endpoint {
 
     /// Asks the user about a client (row T12).
     fn ask(&mut self, mut entry: HalfOpen, handshake: Handshake) -> IncomingHandle {
+        let wants_psk = handshake.wants_psk();
         entry.stage = Stage::Screening(handshake);
         let incoming = (entry.path.remote, entry.client, entry.user_id, entry.route.clone());
         let handle = self.insert_half_open(entry);
         let (remote, client, user_id, route) = incoming;
-        self.events.push_back(Event::Incoming(Incoming { handle, remote, client, user_id, route }));
+        let incoming = Incoming { handle, remote, client, user_id, route, wants_psk };
+        self.events.push_back(Event::Incoming(incoming));
         handle
     }
 
@@ -207,7 +208,7 @@ impl Endpoint {
     }
 
     /// Answers with an accepting CHALLENGE (in XX before anyone was asked).
-    fn challenge(&mut self, mut entry: HalfOpen, mut handshake: Handshake) {
+    pub(super) fn challenge(&mut self, mut entry: HalfOpen, mut handshake: Handshake) {
         // The slot is known only once the entry is in; the ID is written over it right then.
         let Some(id) = self.ids.issue(Owner::HalfOpen(u32::MAX)) else {
             return self.count(|drops| &mut drops.at_bound);
@@ -222,7 +223,7 @@ impl Endpoint {
         };
         entry.own_id = Some(id);
         entry.challenge = packet.clone();
-        let (path, client_id, cipher) = (entry.path, entry.client_id, entry.cipher);
+        let (path, client_id, cipher) = (entry.path, entry.client_id, entry.suite.cipher);
         entry.stage = if handshake.is_finished() {
             match handshake.split().map(|split| self.server_zone(&split, cipher, id, client_id)) {
                 Ok(zone) => Stage::Answered(Box::new(zone)),
@@ -248,20 +249,24 @@ impl Endpoint {
     }
 
     /// Answers with a refusing CHALLENGE, which leaves no state (R-CHAL-1).
-    fn refuse_open(
+    pub(super) fn refuse_open(
         &mut self,
         entry: &HalfOpen,
         mut handshake: Handshake,
         code: Code,
         reason: &str,
     ) {
+        if handshake.wants_psk() {
+            return self.hint_psk(entry);
+        }
         let refuse = ChallengePayload::Refuse { code, reason };
         if let Some(packet) = write_challenge(&mut handshake, entry.client_id, &refuse) {
             self.answer(entry.path, packet);
         }
     }
 
-    /// Lets a client in that [`Event::Incoming`] told of.
+    /// Lets a client in that [`Event::Incoming`] told of. One that wants a pre-shared key is let in
+    /// by [`accept_with`](Self::accept_with) only, and turned away by this.
     ///
     /// # Errors
     /// If it was answered already, or waited for more than 30 s.
@@ -272,7 +277,9 @@ impl Endpoint {
     ) -> Result<(), UnknownIncoming> {
         self.tick(now);
         let (entry, handshake) = self.take_screened(incoming)?;
-        if handshake.is_finished() {
+        if handshake.wants_psk() {
+            self.hint_psk(&entry);
+        } else if handshake.is_finished() {
             self.connect_confirmed(entry, handshake);
         } else {
             self.challenge(entry, handshake);
@@ -302,7 +309,7 @@ impl Endpoint {
         Ok(())
     }
 
-    fn take_screened(
+    pub(super) fn take_screened(
         &mut self,
         incoming: IncomingHandle,
     ) -> Result<(HalfOpen, Handshake), UnknownIncoming> {
@@ -361,13 +368,12 @@ impl Endpoint {
         if !is_allowed(&server.access, &entry) {
             return self.refuse_confirmed(entry, handshake, Code::REFUSED, "");
         }
-        match OpenPayload::parse(&payload) {
-            Ok(payload) => take_payload(&mut entry, &payload),
-            Err(error) => return self.refuse_confirmed(entry, handshake, error.code(), ""),
+        if let Err((code, reason)) = take_payload(&mut entry, &payload, &server) {
+            return self.refuse_confirmed(entry, handshake, code, reason);
         }
         match server.screening {
             Screening::AcceptAll => self.connect_confirmed(entry, handshake),
-            Screening::Ask => {
+            Screening::Ask | Screening::AskForPsk => {
                 let id = entry.own_id;
                 let handle = self.ask(entry, handshake);
                 if let Some(id) = id {
@@ -383,14 +389,14 @@ impl Endpoint {
     }
 
     /// XX: the client is in, and its connection begins.
-    fn connect_confirmed(&mut self, entry: HalfOpen, handshake: Handshake) {
+    pub(super) fn connect_confirmed(&mut self, entry: HalfOpen, handshake: Handshake) {
         if self.live >= self.config.connections_max {
             return self.refuse_confirmed(entry, handshake, Code::BUSY, "");
         }
         let zone = entry
             .own_id
             .zip(handshake.split().ok())
-            .map(|(id, split)| self.server_zone(&split, entry.cipher, id, entry.client_id));
+            .map(|(id, split)| self.server_zone(&split, entry.suite.cipher, id, entry.client_id));
         if let Some(zone) = zone {
             let proven = !entry.elsewhere;
             let path = entry.path;
@@ -399,7 +405,7 @@ impl Endpoint {
     }
 
     /// XX: the refusal is a DISCONNECT in zone 0, given again for each repeat of CONFIRM.
-    fn refuse_confirmed(
+    pub(super) fn refuse_confirmed(
         &mut self,
         mut entry: HalfOpen,
         handshake: Handshake,
@@ -407,7 +413,7 @@ impl Endpoint {
         reason: &str,
     ) {
         let Some((id, split)) = entry.own_id.zip(handshake.split().ok()) else { return };
-        let mut zone = self.server_zone(&split, entry.cipher, id, entry.client_id);
+        let mut zone = self.server_zone(&split, entry.suite.cipher, id, entry.client_id);
         let header = DataHeader { id: entry.client_id, number: TruncatedNumber::new(0, None) };
         let mut packet = Vec::new();
         header.write(&mut packet);
@@ -476,6 +482,7 @@ impl Endpoint {
         self.ids.hand_over(zone.own_id, Owner::Connection(handle.slot));
         let accepted = Accepted {
             zone,
+            suite: entry.suite,
             path,
             proven,
             peer: entry.client,
@@ -503,10 +510,27 @@ fn is_allowed(access: &Access, entry: &HalfOpen) -> bool {
     }
 }
 
-fn take_payload(entry: &mut HalfOpen, payload: &OpenPayload<'_>) {
+/// Whether a server takes suites with, or without, a pre-shared key. In XX the key is mixed in
+/// before the payload of CONFIRM can be read: there it cannot be chosen by who the client is.
+fn takes_psk(server: &ServerConfig, suite: Suite) -> bool {
+    let chosen = server.screening == Screening::AskForPsk && suite.pattern != Pattern::Xx;
+    suite.psk == server.psk.is_some() || (suite.psk && chosen)
+}
+
+/// Takes over what the client announced, or says how to refuse it (R-PARAM-1, R-PARAM-5).
+fn take_payload(
+    entry: &mut HalfOpen,
+    payload: &[u8],
+    server: &ServerConfig,
+) -> Result<(), (Code, &'static str)> {
+    let payload = OpenPayload::parse(payload).map_err(|error| (error.code(), ""))?;
     entry.user_id = payload.user_id;
     entry.route = payload.route.to_vec();
     entry.parameters = payload.parameters;
+    match server.minimum.missed_by(&entry.parameters) {
+        Some(reason) => Err((Code::PARAMETER, reason)),
+        None => Ok(()),
+    }
 }
 
 /// CHALLENGE with this payload; `None` if the state is not at that point.

@@ -7,7 +7,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::connection::Zone;
-use crate::crypto::{Cipher, Handshake, PublicKey};
+use crate::crypto::{Handshake, PublicKey, Suite};
 use crate::handle::IncomingHandle;
 use crate::wire::Parameters;
 use alloc::boxed::Box;
@@ -53,7 +53,7 @@ pub(super) struct HalfOpen {
     pub(super) elsewhere: bool,
     /// The CHALLENGE, for repeats of the OPEN.
     pub(super) challenge: Vec<u8>,
-    pub(super) cipher: Cipher,
+    pub(super) suite: Suite,
     pub(super) client: Option<PublicKey>,
     pub(super) user_id: [u8; 8],
     pub(super) route: Vec<u8>,

@@ -5,10 +5,12 @@
 //! to send, whose deadline is when. `admit` takes clients in; `commands` is the user's side.
 
 mod admit;
+mod agree;
 mod commands;
 mod deadlines;
 mod half_open;
 mod ids;
+mod screen;
 
 use crate::config::Config;
 use crate::connection::{Connection, Cx, Opened};
@@ -116,7 +118,8 @@ impl Endpoint {
         else {
             return;
         };
-        let Some(connection) = place.connection.as_deref() else { return };
+        let Some(connection) = place.connection.as_deref_mut() else { return };
+        connection.tell_drained(&mut self.events);
         if connection.is_gone() {
             return self.forget(slot);
         }

@@ -27,6 +27,7 @@ pub(crate) use packet::{
     TAG_LEN, TruncatedNumber, VersionHint, VersionReason, classify, through_suite, write_open,
     write_version,
 };
+pub(crate) use parameters::OFFSET_LIMIT;
 pub use parameters::{ParameterError, ParameterProblem, Parameters, Versions};
 pub(crate) use payload::{ChallengePayload, OpenPayload, PayloadError, ROUTE_MAX};
 pub use stream_id::{Direction, Order, Side, StreamId};

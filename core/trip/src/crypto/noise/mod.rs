@@ -179,6 +179,22 @@ impl Handshake {
         self.remote
     }
 
+    /// The pattern, the cipher, and whether there is a pre-shared key.
+    pub(crate) const fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    /// Whether the suite has a pre-shared key that was not given yet: the last message cannot be
+    /// written or read without it.
+    pub(crate) const fn wants_psk(&self) -> bool {
+        self.suite.psk && self.psk.is_none()
+    }
+
+    /// Gives the pre-shared key, or another one, to a handshake whose last message is to come.
+    pub(crate) fn set_psk(&mut self, psk: &Psk) {
+        self.psk = Some(psk.clone());
+    }
+
     /// Whether all messages went over.
     pub(crate) fn is_finished(&self) -> bool {
         self.message >= pattern::messages(self.suite.pattern).len()

@@ -305,6 +305,11 @@ impl SendHalf {
         news
     }
 
+    /// The newest grant.
+    pub(crate) fn credit_limit(&self) -> u64 {
+        self.limit
+    }
+
     /// The stream's credit is used up; returns whether that is still to be said (R-CREDIT-2: once
     /// for each value).
     pub(crate) fn mark_blocked(&mut self) -> bool {

@@ -1,0 +1,97 @@
+//! The screening's choice of a pre-shared key by who the client is (row T12).
+//!
+//! In NK and IK the key is mixed into CHALLENGE, so it can be chosen when OPEN has been read: in IK
+//! by the client's key, in both by user id and route. All of that may be a replay (R-OPEN-4), so
+//! the choice has no effect but on the answer, which only the holder of the same key can read.
+
+use super::Endpoint;
+use super::half_open::HalfOpen;
+use crate::config::Access;
+use crate::crypto::{Handshake, Psk, same};
+use crate::error::UnknownIncoming;
+use crate::handle::IncomingHandle;
+use crate::wire::{Code, PROTOCOL_VERSION, VersionReason, write_version};
+use alloc::vec::Vec;
+use tripline_sansio::Instant;
+
+impl Endpoint {
+    /// Lets a client in that [`Event::Incoming`](crate::Event::Incoming) told of, if it holds this
+    /// pre-shared key (row T12, R-CHAL-4). In NK and IK the key takes the place of the
+    /// configuration's; in XX it has to be the same. A client that opened without a pre-shared key
+    /// is turned away.
+    ///
+    /// # Errors
+    /// If it was answered already, or waited for more than 30 s.
+    pub fn accept_with(
+        &mut self,
+        now: Instant,
+        incoming: IncomingHandle,
+        psk: &Psk,
+    ) -> Result<(), UnknownIncoming> {
+        self.tick(now);
+        let (entry, mut handshake) = self.take_screened(incoming)?;
+        if !entry.suite.psk {
+            self.refuse_by_psk(entry, handshake);
+        } else if !handshake.is_finished() {
+            handshake.set_psk(psk);
+            self.challenge(entry, handshake);
+        } else if self.is_configured(psk) {
+            self.connect_confirmed(entry, handshake);
+        } else {
+            self.refuse_by_psk(entry, handshake);
+        }
+        Ok(())
+    }
+
+    /// Refuses a client as [`refuse`](Self::refuse) does, under this pre-shared key: without it
+    /// a client that wants one cannot be told why.
+    ///
+    /// # Errors
+    /// If it was answered already, or waited for more than 30 s.
+    pub fn refuse_with(
+        &mut self,
+        now: Instant,
+        incoming: IncomingHandle,
+        psk: &Psk,
+        code: Code,
+        reason: &str,
+    ) -> Result<(), UnknownIncoming> {
+        self.tick(now);
+        let (entry, mut handshake) = self.take_screened(incoming)?;
+        if handshake.is_finished() {
+            self.refuse_confirmed(entry, handshake, code, reason);
+        } else {
+            handshake.set_psk(psk);
+            self.refuse_open(&entry, handshake, code, reason);
+        }
+        Ok(())
+    }
+
+    /// The client did not open with the key that it was to have.
+    fn refuse_by_psk(&mut self, entry: HalfOpen, handshake: Handshake) {
+        const WHY: &str = "a pre-shared key is wanted";
+        if handshake.is_finished() {
+            self.refuse_confirmed(entry, handshake, Code::REFUSED, WHY);
+        } else {
+            self.refuse_open(&entry, handshake, Code::REFUSED, WHY);
+        }
+    }
+
+    fn is_configured(&self, psk: &Psk) -> bool {
+        let configured = self.config.server.as_ref().and_then(|server| server.psk.as_ref());
+        configured.is_some_and(|own| same(own.as_bytes(), psk.as_bytes()))
+    }
+
+    /// No answer can be sealed without the client's pre-shared key: a public server hints that it
+    /// does not take this suite, a private one is silent (R-CHAL-4, R-VERS-1).
+    pub(super) fn hint_psk(&mut self, entry: &HalfOpen) {
+        self.count(|drops| &mut drops.unsupported);
+        let public = self.config.server.as_ref().is_some_and(|s| s.access == Access::Public);
+        if public {
+            let mut packet = Vec::new();
+            let ours = [PROTOCOL_VERSION];
+            write_version(&mut packet, entry.client_id, VersionReason::Suite, &ours);
+            self.answer(entry.path, packet);
+        }
+    }
+}
