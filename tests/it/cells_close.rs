@@ -114,28 +114,63 @@ fn r_close_leaving_lost() {
     assert_eq!(notified(&tap), [20_000; 2]);
 }
 
-/// LEAVING, lost: a NOTIFY with a deadline is not sent again once one with 0 went out: it says
-/// more.
+/// LEAVING, lost: a NOTIFY with a deadline is not sent again once one with 0 went out, which says
+/// more; that one is.
 #[test]
 fn r_close_leaving_lost_superseded() {
+    let mut peer = Hostile::client(1);
+    let connection = peer.connection;
+    let stream = peer.pair.open(Side::Server, connection, StreamOptions::one_way(Order::Ordered));
+    peer.pair.send(Side::Server, connection, stream, b"one packet");
+    let mut heard = peer.read_numbers();
+    close(&mut peer.pair, Side::Server, connection, Duration::from_secs(20));
+    let notices = |packets: &[(u64, Vec<Frame>)]| -> Vec<u64> {
+        let frames = packets.iter().flat_map(|(_, frames)| frames);
+        frames.filter(|one| one.kind == kind::NOTIFY).map(|one| one.fields[1]).collect()
+    };
+    assert_eq!(notices(&peer.read_numbered()), [20_000], "lost: it is never acknowledged");
+    peer.write(&frames::ack(heard.clone()));
+    let done = peer.read_numbered();
+    assert_eq!(notices(&done), [0], "all is said");
+    heard.extend(done.iter().map(|(number, _)| *number));
+    for token in 0..4 {
+        peer.write(&frames::ping(token, false));
+        heard.extend(peer.read_numbers());
+    }
+    peer.write(&frames::ack(heard));
+    assert_eq!(peer.stats().packets_lost, 1);
+    peer.run(Duration::from_secs(3));
+    assert_eq!(notices(&peer.read_numbered()), [0; 0]);
+    assert_eq!(peer.state(), Some(State::Leaving), "the peer has not said 0 yet");
+
+    // The same, but what is lost is the 0.
+    let mut peer = Hostile::client(1);
+    let connection = peer.connection;
+    close(&mut peer.pair, Side::Server, connection, Duration::from_secs(20));
+    assert_eq!(notices(&peer.read_numbered()), [0], "nothing was left to send");
+    peer.lose();
+    assert_eq!(notices(&peer.read_numbered()), [0]);
+}
+
+/// R-CLOSE-3: a first NOTIFY with 0 sets no deadline and ends in order.
+#[test]
+fn r_close_leaving_lost_deadline() {
     let (mut pair, tap, client, _) = tapped(2);
     let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Ordered));
-    // One message keeps it busy; its packet gets through, the one with NOTIFY does not.
     pair.send(Side::Client, client, stream, &[1; 100]);
+    // The packet with the deadline is lost, and by the time that shows all is said.
     let (drop_next, host) = (Rc::new(RefCell::new(true)), Some(pair.client));
-    let once = drop_next.clone();
     pair.world.add_rule(move |packet| {
-        if packet.from == host && std::mem::take(&mut *once.borrow_mut()) {
+        if packet.from == host && std::mem::take(&mut *drop_next.borrow_mut()) {
             return Verdict::Drop;
         }
         Verdict::Pass
     });
     close(&mut pair, Side::Client, client, Duration::from_secs(20));
-    // The message is acknowledged before NOTIFY is known to be lost: what follows says 0.
     pair.run(Duration::from_secs(5));
     assert_eq!(notified(&tap), [20_000, 0]);
     let events = pair.events(Side::Server);
-    assert_eq!(leavings(&events), [Duration::ZERO], "a first NOTIFY with 0 sets no deadline");
+    assert_eq!(leavings(&events), [Duration::ZERO]);
     assert!(matches!(ends(&events)[..], [Event::Closed { by: By::Peer, .. }]));
 }
 

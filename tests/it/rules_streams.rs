@@ -364,17 +364,18 @@ fn r_credit_4_gaps_of_a_connection_are_bounded() {
     let held = (30 * 18 - dropped) * 50;
     assert!((16_384 - 4 * 50..=16_384).contains(&held), "{held}");
 
-    let more = frames::stream(id(40), 1, &[1]).repeat(60);
+    let more = frames::stream(id(40), 1, &[1]).repeat(250);
     let write = |peer: &mut Hostile| {
         let before = peer.stats().drops.at_bound;
         peer.write(&more);
         peer.stats().drops.at_bound == before
     };
-    assert!(!write(&mut peer), "240 could pass the bound");
+    assert!(!write(&mut peer), "1,000 could pass the bound");
     for at in 0..60 {
         peer.write(&frames::stream(id(0), 2 * at, &[1]));
     }
     assert_eq!(peer.stats().drops.at_bound, dropped + 1, "each filled the lowest gap");
+    assert!(!write(&mut peer), "60 less are not enough");
     let (connection, stopped) = (peer.connection, StreamId::from_number(id(1)).unwrap());
     peer.pair.call(Side::Server, |e, now| e.stop(now, connection, stopped, Code::NONE)).unwrap();
     assert!(write(&mut peer), "a stopped stream holds none");

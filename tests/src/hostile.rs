@@ -102,24 +102,22 @@ impl Hostile {
         self.ours.next_number(self.id)
     }
 
-    /// The frames of each packet that the honest side sent since the last reading.
-    pub fn read_packets(&mut self) -> Vec<Vec<Frame>> {
+    /// The packets that the honest side sent since the last reading: the number of each, and its
+    /// frames.
+    pub fn read_numbered(&mut self) -> Vec<(u64, Vec<Frame>)> {
         let packets = self.theirs.take();
         self.heard.extend(packets.iter().map(|packet| packet.number));
-        packets.iter().map(|packet| frames::read(&packet.text)).collect()
+        packets.iter().map(|packet| (packet.number, frames::read(&packet.text))).collect()
     }
 
-    /// The numbers of the packets that the honest side sent since the last reading; their frames
-    /// are passed over.
+    /// Their numbers alone.
     pub fn read_numbers(&mut self) -> Vec<u64> {
-        let packets = self.theirs.take();
-        self.heard.extend(packets.iter().map(|packet| packet.number));
-        packets.iter().map(|packet| packet.number).collect()
+        self.read_numbered().into_iter().map(|(number, _)| number).collect()
     }
 
     /// The frames that the honest side sent since the last reading, PADDING left out.
     pub fn read(&mut self) -> Vec<Frame> {
-        let all = self.read_packets().into_iter().flatten();
+        let all = self.read_numbered().into_iter().flat_map(|(_, frames)| frames);
         all.filter(|frame| frame.kind != frames::kind::PADDING).collect()
     }
 

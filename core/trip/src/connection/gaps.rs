@@ -22,7 +22,7 @@ const CONNECTION_GAPS_MAX: usize = 16_384;
 pub(super) struct PacketGaps {
     all: usize,
     /// The stream of the latest frame that counted. Frames come stream by stream, so that the map
-    /// below stays empty for every packet but a hostile one, and nothing is allocated.
+    /// below is used, and anything allocated, only where several streams of a packet have gaps.
     latest: Option<(StreamId, usize)>,
     others: BTreeMap<StreamId, usize>,
 }
