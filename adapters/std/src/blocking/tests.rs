@@ -198,8 +198,9 @@ fn t25_closing_reports_what_was_not_delivered() {
     let client = connect(&address).expect("connected");
     let theirs = listener.accept().expect("a client");
     let stream = client.open(StreamOptions::one_way(Order::Ordered)).expect("a stream");
-    // More than the peer, who does not read, lets in.
-    for _ in 0..40 {
+    // More than the peer, who does not read, lets in; and no more than fits into its credit and half
+    // of our buffer, or `send` might wait for ever.
+    for _ in 0..30 {
         stream.send(vec![0; 50_000]).expect("taken");
     }
     let end = client.close(Duration::ZERO);
@@ -333,8 +334,8 @@ fn t46_agreed_numbers_and_changes_without_closing() {
         let more = Reconfigure { two_way_streams: Some(3), ..Reconfigure::default() };
         connection.reconfigure(more).expect("it lives");
         let agreed = connection.agreed().expect("it lives");
-        drop(first);
         connection.wait_closed().expect("an orderly end");
+        drop(first);
         (agreed, connection.reconfigure(more))
     });
     let options = Options { detect_aes: false, ..Options::default() };
