@@ -198,8 +198,8 @@ fn t25_closing_reports_what_was_not_delivered() {
     let client = connect(&address).expect("connected");
     let theirs = listener.accept().expect("a client");
     let stream = client.open(StreamOptions::one_way(Order::Ordered)).expect("a stream");
-    // More than the peer, who does not read, lets in; and no more than fits into its credit and half
-    // of our buffer, or `send` might wait for ever.
+    // More than the peer, who does not read, lets in; and no more than fits into its credit and
+    // half of our buffer, or `send` might wait for ever.
     for _ in 0..30 {
         stream.send(vec![0; 50_000]).expect("taken");
     }
