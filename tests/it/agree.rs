@@ -96,10 +96,11 @@ fn r_close_2_packets_at_a_bound_are_signs_of_life() {
     let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Unordered));
     // Single bytes with gaps between, on another stream, up to the bound of gaps.
     let mut offset = 100_u16;
-    for _ in 0..6 {
+    // Many at a time, then one by one up to the very bound.
+    for count in [17_u16; 60].into_iter().chain([1; 90]) {
         let frame = |at: u16| [&[0x19, 0x12][..], &(at | 0x4000).to_be_bytes(), &[1, 7]].concat();
-        let frames: Vec<u8> = (0..180).flat_map(|n| frame(offset + 2 * n)).collect();
-        offset += 360;
+        let frames: Vec<u8> = (0..count).flat_map(|n| frame(offset + 2 * n)).collect();
+        offset += 2 * count;
         *plot.lock().unwrap() = Some(frames);
         pair.send(Side::Client, client, stream, &[0; 1_100]);
         pair.run(Duration::from_millis(100));

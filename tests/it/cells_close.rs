@@ -292,7 +292,7 @@ fn r_close_closing_lost() {
     assert!((50_000_000..400_000_000).contains(&pto), "{pto} ns for a round trip of 20 ms");
     assert_eq!(times, [0, pto, 3 * pto, 7 * pto]);
     assert_eq!(gone.map(after), Some(10 * pto));
-    assert!(pair.events(Side::Client).is_empty());
+    assert_eq!(pair.events(Side::Client), [Event::Drained { connection: client }]);
 }
 
 /// CLOSING, repeated: a DISCONNECT of the peer ends it; no answer is sent to that, nor to a second
@@ -304,7 +304,8 @@ fn r_close_closing_repeated() {
     assert_eq!(peer.state(), None);
     peer.write(&varints(&BYE));
     peer.run(LONG);
-    assert!(peer.read().is_empty() && peer.events().is_empty());
+    assert!(peer.read().is_empty());
+    assert_eq!(peer.events(), [Event::Drained { connection: peer.connection }]);
 }
 
 /// CLOSING, late; R-CLOSE-1: any packet that verifies is a stray, and the 1st, 2nd, 4th, 8th … is
@@ -342,7 +343,8 @@ fn r_close_closing_crossing() {
     assert_eq!(tape.len(), 2);
     for side in [Side::Client, Side::Server] {
         let events = pair.events(side);
-        assert!(matches!(events[..], [Event::Closed { by: By::Us, .. }]), "{events:?}");
+        let once = matches!(events[..], [Event::Closed { by: By::Us, .. }, Event::Drained { .. }]);
+        assert!(once, "{events:?}");
     }
 }
 
@@ -398,7 +400,8 @@ fn r_close_draining_repeated() {
     }
     let took = (peer.pair.world.now() - began).as_millis();
     assert!((150..1_200).contains(&took), "three probe timeouts: {took} ms");
-    assert!(peer.read().is_empty() && peer.events().is_empty());
+    assert!(peer.read().is_empty());
+    assert_eq!(peer.events(), [Event::Drained { connection: peer.connection }]);
 }
 
 /// DRAINING, late: data that was sent before the DISCONNECT and comes after it is not delivered.
@@ -455,7 +458,8 @@ fn r_close_gone_late() {
         peer.pair.deliver(Side::Server, &forged);
     }
     assert_eq!(unknown(&peer), before + 5);
-    assert!(peer.events().is_empty() && peer.read().is_empty());
+    assert_eq!(peer.events(), [Event::Drained { connection: peer.connection }]);
+    assert!(peer.read().is_empty());
 }
 
 /// Gone, crossing; R-ID-2: the slot of its ID rests until 63 others were freed, and comes back with

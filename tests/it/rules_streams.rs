@@ -192,7 +192,7 @@ fn r_stream_1c_an_index_at_its_limit_closes() {
         |id| varints(&[kind::BLOCKED, 1, id, 9]),
     ];
     let two_way_only: [Make; 2] =
-        [|id| varints(&[kind::STOP, id, 7]), |id| varints(&[kind::STREAM_CREDIT, id, 9_999])];
+        [|id| varints(&[kind::STOP, id, 7]), |id| varints(&[kind::STREAM_CREDIT, id, 1 << 40])];
     let mut cases: Vec<(Make, Name)> = Vec::new();
     cases.extend(both.iter().flat_map(|make| [(*make, one_way as _), (*make, two_way as _)]));
     cases.extend(two_way_only.iter().map(|make| (*make, two_way as _)));

@@ -54,8 +54,11 @@ impl Hostile {
     }
 
     /// A finished handshake of these two, a second of rest, and then one side is `honest` alone.
-    /// The ciphers of both configurations are replaced by taps.
-    pub fn new(seed: u64, honest: Side, client: Config, server: Config) -> Self {
+    /// The ciphers of both configurations are replaced by taps, and nothing is marked for ECN, so
+    /// that there is one kind of ACK.
+    pub fn new(seed: u64, honest: Side, mut client: Config, mut server: Config) -> Self {
+        client.transport.ecn = false;
+        server.transport.ecn = false;
         let taps = [Wiretap::default(), Wiretap::default()];
         let mut pair = Pair::with(seed, taps[0].on(client), taps[1].on(server));
         let (client, server) = pair.connected();
