@@ -171,13 +171,13 @@ fn millis(duration: Duration) -> u64 {
 /// Which congestion controller a connection uses (R-CC-1).
 #[derive(Debug, Default)]
 pub enum Congestion {
-    /// RFC 9438, with HyStart++ (RFC 9406).
+    /// RFC 9438, with HyStart++ (RFC 9406) (R-CC-2).
     #[default]
     Cubic,
     /// RFC 9002 §7.
     NewReno,
     /// Version 3 (draft-ietf-ccwg-bbr): for paths that lose packets for other reasons than
-    /// congestion, or have deep queues.
+    /// congestion, or have deep queues (R-CC-3).
     Bbr,
     /// So many bytes a second whatever is lost, for closed networks only (R-CC-4).
     FixedRate(u64),

@@ -1,5 +1,6 @@
-//! CUBIC (RFC 9438) for datagrams counted in bytes, in whole numbers, with HyStart++ (RFC 9406) in
-//! the first slow start and with reductions undone when all losses behind them were none.
+//! CUBIC (R-CC-2; RFC 9438) for datagrams counted in bytes, in whole numbers, with HyStart++
+//! (RFC 9406) in the first slow start and with reductions undone when all losses behind them were
+//! none.
 //!
 //! In go packets acknowledged and lost; out comes the window. Pacing is that of the trait.
 #![deny(clippy::arithmetic_side_effects)]
@@ -53,7 +54,8 @@ struct Curve {
     flat: u64,
     /// `cwnd_prior`: the window before the last reduction.
     prior: u64,
-    /// When this stage of congestion avoidance began; `None` until its first ACK.
+    /// When this stage of congestion avoidance began: with the reduction (PROTOCOL.md §13), or
+    /// with the first ACK if there was none.
     began: Option<Instant>,
     /// `K` in microseconds: how long after `began` the curve reaches `flat`.
     flat_after: u64,
@@ -89,7 +91,7 @@ impl Curve {
         self.recovery_from.is_some_and(|from| at <= from)
     }
 
-    /// The first ACK of congestion avoidance: `K` and the origin of the curve (RFC 9438 §4.2, and
+    /// Congestion avoidance begins: `K` and the origin of the curve (RFC 9438 §4.2, and
     /// §4.10 if slow start ended without a loss).
     fn begin(&mut self, now: Instant, mtu: u64) {
         self.began = Some(now);

@@ -1,5 +1,5 @@
-//! A fixed rate, for closed networks whose capacity is known and reserved: nothing is searched and
-//! no loss lowers the rate. On a shared network it is a hazard (RFC 8085 §3.1).
+//! A fixed rate (R-CC-4), for closed networks whose capacity is known and reserved: nothing is
+//! searched and no loss lowers the rate. On a shared network it is a hazard (RFC 8085 §3.1).
 //!
 //! In goes the rate; out come the pacing rate, which is the same, and a window that never limits it
 //! while ACKs come.

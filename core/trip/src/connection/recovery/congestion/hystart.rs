@@ -1,8 +1,8 @@
 //! HyStart++ (RFC 9406): leaves the first slow start when round trips get longer, before packets
 //! are lost, and in two steps, so that a moment's jitter costs little.
 //!
-//! In go the largest numbers sent and acknowledged and the round-trip samples; out comes by how much
-//! the window grows, and when slow start is over. It knows no window and no losses.
+//! In go the largest numbers sent and acknowledged and the round-trip samples; out comes by how
+//! much the window grows, and when slow start is over. It knows no window and no losses.
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::math::part;

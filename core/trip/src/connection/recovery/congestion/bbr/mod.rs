@@ -1,5 +1,5 @@
-//! BBR version 3 (draft-ietf-ccwg-bbr): sends at the rate at which the path delivers, and keeps in
-//! flight little more than the path holds.
+//! BBR version 3 (R-CC-3; draft-ietf-ccwg-bbr): sends at the rate at which the path delivers, and
+//! keeps in flight little more than the path holds.
 //!
 //! In go packets sent, acknowledged and lost; out come a pacing rate and a window. Files: `state`
 //! what is remembered, `model` what the path is like, `startup` and `cycle` and `probe_rtt` what
