@@ -34,6 +34,8 @@ pub(super) struct Path {
     pub(super) queue: u64,
     /// Packets lost on the link, there and back, in a thousand.
     pub(super) loss: u64,
+    /// Each packet takes up to so much longer, there and back: they overtake each other.
+    pub(super) jitter: Duration,
 }
 
 impl Path {
@@ -41,7 +43,8 @@ impl Path {
     pub(super) fn new(megabits: u64, millis: u64, loss: u64) -> Self {
         let rate = megabits * 125_000;
         let rtt = Duration::from_millis(millis);
-        Self { rate, rtt, queue: (rate * millis / 1000).max(30_000), loss }
+        let queue = (rate * millis / 1000).max(30_000);
+        Self { rate, rtt, queue, loss, jitter: Duration::ZERO }
     }
 }
 
@@ -252,7 +255,10 @@ impl Net {
             return;
         }
         self.posted += 1;
-        self.on_the_way.insert((at + self.path.rtt / 2, self.posted), (flow, wire));
+        let jitter = u64::try_from(self.path.jitter.as_nanos()).unwrap();
+        let longer = Duration::from_nanos(self.random.below(jitter + 1));
+        let arrives = at + self.path.rtt / 2 + longer;
+        self.on_the_way.insert((arrives, self.posted), (flow, wire));
     }
 
     fn enqueue(&mut self, flow: usize, number: u64) {

@@ -63,6 +63,22 @@ fn r_cc_3_bbr_fills_a_path_that_loses_at_random() {
     }
 }
 
+/// R-CC-3: nor do packets that overtake each other hold it up, though some count as lost that are
+/// not; with CUBIC the same on a path that loses nothing.
+#[test]
+fn r_cc_3_reordering_costs_little() {
+    let jitter = Duration::from_millis(5);
+    for (loss, least) in [(0, 940), (10, 920), (50, 850)] {
+        let path = Path { jitter, ..Path::new(10, 50, loss) };
+        let (share, score) = alone(bbr(), path, 20, 1);
+        assert!(share >= least && score.waste() < 30, "loss {loss}: {share}, {score:?}");
+        assert!(score.spurious > 0, "the path is too orderly");
+    }
+    let path = Path { jitter, ..Path::new(10, 50, 0) };
+    let (share, score) = alone(cubic(), path, 20, 1);
+    assert!(share >= 940 && score.spurious > 0, "{share}, {score:?}");
+}
+
 /// R-CC-2: CUBIC fills a clean path; with losses it does what Reno does at least.
 #[test]
 fn r_cc_2_cubic_fills_a_clean_path() {
