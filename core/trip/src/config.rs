@@ -1,7 +1,7 @@
 //! What a user decides before an endpoint or a connection begins.
 
 use crate::agreed::Minimum;
-use crate::connection::recovery::congestion::{Controller, NewReno};
+use crate::connection::recovery::congestion::{Bbr, Controller, Cubic, FixedRate, NewReno};
 use crate::crypto::{Aead, Psk, PublicKey, SecretKey, default_aead};
 use crate::wire::Parameters;
 use alloc::boxed::Box;
@@ -148,7 +148,7 @@ impl Default for TransportConfig {
             ack_delay: Duration::from_millis(25),
             send_buffer: 1 << 20,
             datagram_size: Parameters::DATAGRAM_LEAST,
-            congestion: Congestion::NewReno,
+            congestion: Congestion::Cubic,
             ecn: true,
         }
     }
@@ -178,11 +178,19 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Which congestion controller a connection uses.
-#[derive(Debug)]
+/// Which congestion controller a connection uses (R-CC-1).
+#[derive(Debug, Default)]
 pub enum Congestion {
+    /// RFC 9438, with HyStart++ (RFC 9406) (R-CC-2).
+    #[default]
+    Cubic,
     /// RFC 9002 §7.
     NewReno,
+    /// Version 3 (draft-ietf-ccwg-bbr): for paths that lose packets for other reasons than
+    /// congestion, or have deep queues (R-CC-3).
+    Bbr,
+    /// So many bytes a second whatever is lost, for closed networks only (R-CC-4).
+    FixedRate(u64),
     /// The user's own; each connection gets a copy.
     Custom(Box<dyn Controller>),
 }
@@ -190,7 +198,10 @@ pub enum Congestion {
 impl Congestion {
     pub(crate) fn controller(&self, datagram_size: u16) -> Box<dyn Controller> {
         match self {
+            Self::Cubic => Box::new(Cubic::new(datagram_size)),
             Self::NewReno => Box::new(NewReno::new(datagram_size)),
+            Self::Bbr => Box::new(Bbr::new(datagram_size)),
+            Self::FixedRate(rate) => Box::new(FixedRate::new(*rate, datagram_size)),
             Self::Custom(controller) => controller.clone_box(),
         }
     }
@@ -199,7 +210,10 @@ impl Congestion {
 impl Clone for Congestion {
     fn clone(&self) -> Self {
         match self {
+            Self::Cubic => Self::Cubic,
             Self::NewReno => Self::NewReno,
+            Self::Bbr => Self::Bbr,
+            Self::FixedRate(rate) => Self::FixedRate(*rate),
             Self::Custom(controller) => Self::Custom(controller.clone_box()),
         }
     }

@@ -49,8 +49,8 @@ pub use config::{
     StreamOptions, Target, TransportConfig,
 };
 pub use connection::recovery::congestion::{
-    AckSummary, AckedPacket, CongestionEvent, Controller, LostPacket, NewReno, RestoreError,
-    SentPacket,
+    AckSummary, AckedPacket, Bbr, CongestionEvent, Controller, Cubic, FixedRate, LostPacket,
+    NewReno, RestoreError, SentPacket,
 };
 pub use connection::recovery::ecn::EcnStatus;
 pub use connection::recovery::rtt::RttSummary;

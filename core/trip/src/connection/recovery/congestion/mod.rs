@@ -5,13 +5,23 @@
 //! hand in their own; a configured value is the *prototype* of which each connection, and each new
 //! path of a connection (R-MTU-1), takes a copy.
 
+mod bbr;
+mod cubic;
+mod delivery;
+mod fixed;
+mod hystart;
+mod math;
 mod newreno;
+mod saved;
 
 use super::rtt::RttSummary;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+pub use bbr::Bbr;
 use core::error::Error;
 use core::fmt;
+pub use cubic::Cubic;
+pub use fixed::FixedRate;
 pub use newreno::NewReno;
 use tripline_sansio::{Duration, Instant};
 
@@ -171,3 +181,6 @@ impl Clone for Box<dyn Controller> {
         self.clone_box()
     }
 }
+
+#[cfg(test)]
+mod tests;

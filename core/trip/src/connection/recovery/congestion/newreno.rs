@@ -2,21 +2,13 @@
 //! for each reduction, congestion avoidance by one datagram a round trip.
 #![deny(clippy::arithmetic_side_effects)]
 
+use super::math::{MINIMUM_DATAGRAMS, initial_window};
 use super::{AckedPacket, CongestionEvent, Controller, RestoreError};
 use crate::connection::recovery::rtt::RttSummary;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use tripline_sansio::Instant;
 use tripline_sansio::codec::{ReadError, Reader, Writer};
-
-/// The initial window in datagrams, as far as [`INITIAL_BYTES`] allows (RFC 9002 §7.2).
-const INITIAL_DATAGRAMS: u64 = 10;
-
-/// The bound on the initial window in bytes, unless two datagrams are more (RFC 9002 §7.2).
-const INITIAL_BYTES: u64 = 14_720;
-
-/// `kMinimumWindow`, in datagrams (RFC 9002 §7.2).
-const MINIMUM_DATAGRAMS: u64 = 2;
 
 /// The first byte of a saved state.
 const SAVED_MARK: u8 = 1;
@@ -68,12 +60,6 @@ impl NewReno {
             self.window = self.window.saturating_add(self.mtu);
         }
     }
-}
-
-/// min(10 × mtu, max(2 × mtu, 14,720)) (RFC 9002 §7.2).
-fn initial_window(mtu: u64) -> u64 {
-    let least = mtu.saturating_mul(MINIMUM_DATAGRAMS).max(INITIAL_BYTES);
-    mtu.saturating_mul(INITIAL_DATAGRAMS).min(least)
 }
 
 /// The state that [`NewReno::save`] wrote; `None` if the bytes read well and mean no state.
