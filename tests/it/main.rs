@@ -2,6 +2,7 @@
 //! source tree and the dependency tree themselves.
 #![forbid(unsafe_code)]
 
+mod acks;
 mod attack;
 mod bulk;
 mod close;

@@ -58,6 +58,8 @@ pub struct ConnectionStats {
     pub packets_lost: u64,
     /// Packets declared lost that had arrived after all.
     pub packets_spurious: u64,
+    /// Times that nothing got through for three probe timeouts (persistent congestion).
+    pub persistent_congestion: u64,
     /// STREAM frames sent that carry bytes sent before.
     pub retransmissions: u64,
     /// Probe timeouts that fired.

@@ -43,6 +43,7 @@ use expiry::Expiry;
 use opening::Opening;
 use path::PeerPath;
 use ping::Pings;
+use recovery::left_out::next_left_out;
 use recovery::path_state::PathState;
 use recovery::received::Received;
 use recovery::sent::SentPackets;
@@ -289,7 +290,7 @@ impl Connection {
             started: cx.now,
             confirm: None,
             confirm_due: false,
-            leave_out: next_left_out(0, cx.random),
+            leave_out: next_left_out(0, 0, cx.random),
             replay: ReplayWindow::new(),
             sent: SentPackets::new(0),
             probes: 0,
@@ -498,11 +499,6 @@ impl Connection {
         let at = self.last_received.max(self.last_eliciting) + every;
         self.timers.set(Timer::KeepAlive, (!every.is_zero()).then_some(at));
     }
-}
-
-/// The next packet number to leave out: about one in a window of packets (R-ACK-2).
-fn next_left_out(from: u64, random: &mut Random) -> u64 {
-    from.saturating_add(16).saturating_add(random.below(512))
 }
 
 fn nanos(duration: Option<Duration>) -> u64 {

@@ -6,10 +6,11 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::recovery::congestion::SentPacket;
+use super::recovery::left_out::next_left_out;
 use super::recovery::sent::Shape;
 use super::settle::SentFrame;
 use super::streams::{Stop, StreamKey};
-use super::{Connection, Cx, Stage, next_left_out};
+use super::{Connection, Cx, Stage};
 use crate::stream::send::Written;
 use crate::wire::{
     BlockedBy, DataHeader, Direction, EcnCounts, Frame, Parameters, TAG_LEN, TruncatedNumber,
@@ -201,7 +202,9 @@ impl Connection {
     fn begin_number(&mut self, cx: &mut Cx<'_>) -> u64 {
         if self.sent.next_number() >= self.leave_out {
             self.sent.leave_out(1);
-            self.leave_out = next_left_out(self.sent.next_number(), cx.random);
+            let size = u64::from(self.path_state.mtu.max(1));
+            let packets = self.path_state.controller.window().div_ceil(size);
+            self.leave_out = next_left_out(self.sent.next_number(), packets, cx.random);
         }
         self.sent.begin()
     }
