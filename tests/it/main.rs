@@ -8,6 +8,7 @@ mod bulk;
 mod close;
 mod determinism;
 mod ecn;
+mod growth;
 mod handshake;
 mod hello;
 mod pacing;

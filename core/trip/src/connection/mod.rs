@@ -15,6 +15,7 @@ mod close;
 mod commands;
 mod ecn;
 mod expiry;
+mod growth;
 pub(crate) mod opening;
 mod pace;
 mod path;
@@ -62,6 +63,10 @@ pub(crate) const EVENTS_MAX: usize = 65_536;
 /// Until its own first DATA is acknowledged, a side's idle limit is at most this (PROTOCOL.md
 /// §2.5).
 const IDLE_BEFORE_ACK: Duration = Duration::from_secs(15);
+
+/// No window grows beyond this, so that grants stay below 2^60 for as long as data can last
+/// (R-CREDIT-2).
+const GRANT_MAX: u64 = 1 << 58;
 
 /// What a call may use besides the connection itself.
 pub(crate) struct Cx<'a> {
@@ -262,6 +267,7 @@ impl Connection {
         let defaults = StreamDefaults {
             message_max: parameters.message_max,
             stream_credit: parameters.stream_credit,
+            stream_credit_max: config.stream_credit_max.min(GRANT_MAX),
             peer_stream_credit: 0,
             priority: crate::StreamOptions::PRIORITY,
         };
@@ -278,7 +284,8 @@ impl Connection {
                 parameters.one_way_streams,
                 defaults,
             ),
-            recv_credit: RecvCredit::new(parameters.connection_credit, least),
+            recv_credit: RecvCredit::new(parameters.connection_credit, least)
+                .growing_to(config.connection_credit_max.min(GRANT_MAX)),
             config,
             peer_parameters: Parameters::default(),
             opening: None,
@@ -374,10 +381,16 @@ impl Connection {
         let sampled = !rtt.latest.is_zero();
         ConnectionStats {
             rtt_ns: if sampled { nanos(Some(rtt.smoothed)) } else { 0 },
+            rtt_variation_ns: if sampled { nanos(Some(rtt.variation)) } else { 0 },
+            rtt_latest_ns: nanos(Some(rtt.latest)),
             rtt_min_ns: nanos(Some(rtt.min)),
             congestion_window: self.path_state.controller.window(),
+            slow_start_threshold: self.path_state.controller.threshold().unwrap_or(0),
+            datagram_size: u64::try_from(self.datagram_size()).unwrap_or(u64::MAX),
             pacing_rate: self.path_state.pacer.rate(),
             ecn: self.path_state.ecn.status(),
+            receive_window: self.recv_credit.window(),
+            credit_free: self.send_credit.free(),
             bytes_in_flight: self.sent.bytes_in_flight(),
             packets_spurious: self.spurious,
             ..self.stats

@@ -6,6 +6,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::Violation;
+use super::growth::Growth;
 use crate::ranges::RangeSet;
 use crate::stream::recv::RecvHalf;
 use crate::stream::send::SendHalf;
@@ -13,6 +14,7 @@ use crate::wire::{Code, Direction, Side, StreamId};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use tripline_sansio::{Duration, Instant};
 
 /// How many separate runs of closed indexes of the peer's streams are kept (PROTOCOL.md §11).
 pub(crate) const CLOSED_RANGES_MAX: usize = 1_024;
@@ -83,12 +85,40 @@ pub(crate) struct RecvCredit {
     consumed: u64,
     /// A grant was lost on its way.
     again: bool,
+    /// Whether the window is to be a larger one.
+    growth: Growth,
 }
 
 impl RecvCredit {
     /// `window` bytes, granted already. `least` is the room for the largest message.
     pub(crate) fn new(window: u64, least: u64) -> Self {
-        Self { window, least: least.min(window), granted: window, consumed: 0, again: false }
+        Self {
+            window,
+            least: least.min(window),
+            granted: window,
+            consumed: 0,
+            again: false,
+            growth: Growth::default(),
+        }
+    }
+
+    /// With a window that may grow to `most` bytes (R-CREDIT-5).
+    #[must_use]
+    pub(crate) fn growing_to(mut self, most: u64) -> Self {
+        self.growth = Growth::up_to(most);
+        self
+    }
+
+    /// The window as it is now, in bytes.
+    pub(crate) fn window(&self) -> u64 {
+        self.window
+    }
+
+    /// [`Self::wanted`], for a grant that goes out `now`: here the window grows (R-CREDIT-5).
+    pub(crate) fn take_wanted(&mut self, now: Instant, rtt: Option<Duration>) -> Option<u64> {
+        self.wanted()?;
+        self.window = self.growth.on_grant(now, self.consumed, self.window, rtt);
+        self.wanted()
     }
 
     /// The newest grant.
@@ -168,6 +198,8 @@ pub(crate) struct StreamDefaults {
     pub(crate) message_max: u64,
     /// The credit that we grant to each stream.
     pub(crate) stream_credit: u64,
+    /// Up to which it may grow.
+    pub(crate) stream_credit_max: u64,
     /// The credit that the peer granted to each stream; 0 before its parameters are known.
     pub(crate) peer_stream_credit: u64,
     /// The priority of streams that the peer opened.
@@ -334,7 +366,8 @@ impl Streams {
                 credit: RecvCredit::new(
                     defaults.stream_credit,
                     defaults.message_max.saturating_add(8),
-                ),
+                )
+                .growing_to(defaults.stream_credit_max),
                 stop: Stop::Not,
                 readable_told: false,
             }),

@@ -113,6 +113,11 @@ impl RttEstimator {
         (rtt.saturating_mul(eighths) / 8).max(GRANULARITY)
     }
 
+    /// The smoothed round trip, once a sample was taken.
+    pub(crate) fn sampled(&self) -> Option<Duration> {
+        self.first_sample_at.map(|_| self.summary.smoothed)
+    }
+
     /// The current figures.
     pub(crate) const fn summary(&self) -> RttSummary {
         self.summary
