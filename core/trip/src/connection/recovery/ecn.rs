@@ -69,7 +69,6 @@ impl EcnState {
     }
 
     /// A new path of the same connection: the test begins anew, the counts go on.
-    #[allow(dead_code, reason = "for moves between addresses")]
     pub(crate) fn anew(&self, enabled: bool) -> Self {
         Self { told: self.told, marked: self.marked, ..Self::new(enabled) }
     }
