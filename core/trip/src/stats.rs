@@ -83,8 +83,8 @@ pub struct ConnectionStats {
     /// The mean deviation of round-trip times from `rtt_ns`, in nanoseconds; 0 before the first
     /// sample.
     pub rtt_variation_ns: u64,
-    /// The newest sample of the round-trip time, the peer's delay included, in nanoseconds; 0 before
-    /// the first.
+    /// The newest sample of the round-trip time, the peer's delay included, in nanoseconds; 0
+    /// before the first.
     pub rtt_latest_ns: u64,
     /// Smallest round-trip time in nanoseconds; 0 before the first sample.
     pub rtt_min_ns: u64,

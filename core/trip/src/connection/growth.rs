@@ -4,9 +4,9 @@
 //! In go what was consumed, the time and the round trip; out comes the window to grant by. It
 //! grants nothing itself. A window doubles when all of it was turned over (granted, sent, and taken
 //! by the reader) in less than [`TURNOVER_RTTS`] round trips: then it, and not the path or the
-//! reader, may have been what held the sender back. So it ends between two and four times what the path holds,
-//! never shrinks, and never passes its maximum, which bounds the memory that a peer may claim
-//! (R-CREDIT-4). A reader that is slow turns nothing over, and gets no more.
+//! reader, may have been what held the sender back. So it ends between two and four times what the
+//! path holds, never shrinks, and never passes its maximum, which bounds the memory that a peer may
+//! claim (R-CREDIT-4). A reader that is slow turns nothing over, and gets no more.
 #![deny(clippy::arithmetic_side_effects)]
 
 use tripline_sansio::{Duration, Instant};
