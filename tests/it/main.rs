@@ -2,6 +2,7 @@
 //! look at the source tree and the dependency tree themselves.
 #![forbid(unsafe_code)]
 
+mod acks;
 mod agree;
 mod api;
 mod attack;
@@ -13,6 +14,7 @@ mod cells_packets;
 mod close;
 mod determinism;
 mod ecn;
+mod growth;
 mod handshake;
 mod hello;
 mod limits;

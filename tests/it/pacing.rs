@@ -36,6 +36,9 @@ fn r_pace_1_no_burst_is_larger_than_the_bucket() {
         let fastest = fetch(&mut pair, handles, stream, 2_000_000);
         let stats = pair.world.machine(pair.client).connection_stats(handles.0).unwrap();
         assert!(stats.pacing_waits > 20, "seed {seed}: the pacer had nothing to do, {stats:?}");
+        let log_of = |index: usize| log.borrow()[index].0;
+        let took = log_of(log.borrow().len() - 1) - log_of(0);
+        println!("seed {seed}: {took:?} for 2 MB");
         let bucket = (fastest / 500).max(12_000);
         // Probes (two packets for each timeout) and control frames.
         let free = 4 * 1_200;

@@ -119,6 +119,12 @@ pub struct TransportConfig {
     pub stream_credit: u64,
     /// The same for all streams together; at least `message_max` + 8.
     pub connection_credit: u64,
+    /// Up to which `stream_credit` may grow while the path and the reader could take more than a
+    /// window in a round trip. Not above `stream_credit`: it stays as it is.
+    pub stream_credit_max: u64,
+    /// The same for `connection_credit`. This bounds the memory that a peer may claim: the larger
+    /// of the two, and a fixed constant.
+    pub connection_credit_max: u64,
     /// How many two-way streams the peer may have open at once.
     pub two_way_streams: u64,
     /// How many one-way streams the peer may have open at once.
@@ -143,6 +149,8 @@ impl Default for TransportConfig {
             message_max: 256 << 10,
             stream_credit: 1 << 20,
             connection_credit: 16 << 20,
+            stream_credit_max: 16 << 20,
+            connection_credit_max: 64 << 20,
             two_way_streams: 256,
             one_way_streams: 256,
             ack_delay: Duration::from_millis(25),

@@ -59,6 +59,8 @@ pub struct ConnectionStats {
     pub packets_lost: u64,
     /// Packets declared lost that had arrived after all.
     pub packets_spurious: u64,
+    /// Times that nothing got through for three probe timeouts (persistent congestion).
+    pub persistent_congestion: u64,
     /// STREAM frames sent that carry bytes sent before.
     pub retransmissions: u64,
     /// Probe timeouts that fired.
@@ -67,6 +69,8 @@ pub struct ConnectionStats {
     pub congestion_marks: u64,
     /// Times that ECN was given up: the path or the peer does not keep to its rules.
     pub ecn_failures: u64,
+    /// Times that payload ran into a limit of the peer's credit, of a stream or the connection.
+    pub credit_waits: u64,
     /// Times that payload had to wait for the pacer alone.
     pub pacing_waits: u64,
     /// Messages (chunks of byte streams) taken from the user.
@@ -81,14 +85,28 @@ pub struct ConnectionStats {
     pub addresses_refused: u64,
     /// Smoothed round-trip time in nanoseconds; 0 before the first sample.
     pub rtt_ns: u64,
+    /// The mean deviation of round-trip times from `rtt_ns`, in nanoseconds; 0 before the first
+    /// sample.
+    pub rtt_variation_ns: u64,
+    /// The newest sample of the round-trip time, the peer's delay included, in nanoseconds; 0
+    /// before the first.
+    pub rtt_latest_ns: u64,
     /// Smallest round-trip time in nanoseconds; 0 before the first sample.
     pub rtt_min_ns: u64,
     /// The congestion window in bytes.
     pub congestion_window: u64,
+    /// Where slow start ends, in bytes; 0 if nothing has set such a threshold yet.
+    pub slow_start_threshold: u64,
+    /// The size of full datagrams in bytes.
+    pub datagram_size: u64,
     /// How fast payload may go out, in bytes per second; 0 before any was sent.
     pub pacing_rate: u64,
     /// Whether the path carries ECN.
     pub ecn: crate::EcnStatus,
+    /// Bytes that the peer's credit for the connection still allows.
+    pub credit_free: u64,
+    /// The window by which we grant credit for the connection, as far as it has grown.
+    pub receive_window: u64,
     /// Bytes on their way.
     pub bytes_in_flight: u64,
     /// From the first OPEN (client), or the OPEN's arrival (server), to ready, in nanoseconds.

@@ -64,6 +64,8 @@ fn t78_a_message_goes_there_and_back() {
     let stats = connection.stats().expect("counters");
     assert!(stats.connection.handshake_ns > 0 && stats.connection.messages_received == 4);
     assert!(stats.socket.datagrams_sent >= stats.connection.packets_sent);
+    // R-ECN-1: the loop and the sockets carry the marks both ways.
+    assert_eq!(stats.connection.ecn, tripline::EcnStatus::Capable);
     connection.close(GRACE).expect("an orderly end");
     assert_eq!(server.join().expect("the server"), 4);
     assert!(matches!(

@@ -86,6 +86,7 @@ impl Connection {
         let keys: Vec<StreamKey> = self.streams.keys().collect();
         if change.stream_credit.is_some() {
             self.streams.defaults.stream_window = credit;
+            self.streams.defaults.stream_credit_max = credit;
         }
         for key in keys {
             if change.stream_credit.is_some()

@@ -23,6 +23,7 @@ mod commands;
 mod ecn;
 mod expiry;
 mod gaps;
+mod growth;
 mod moves;
 pub(crate) mod opening;
 mod pace;
@@ -53,6 +54,7 @@ use expiry::Expiry;
 use opening::Opening;
 use ping::Pings;
 use reach::Home;
+use recovery::left_out::next_left_out;
 use recovery::path_state::PathState;
 use recovery::received::Received;
 use recovery::sent::SentPackets;
@@ -71,6 +73,10 @@ pub(crate) const EVENTS_MAX: usize = 65_536;
 /// Until its own first DATA is acknowledged, a side's idle limit is at most this (PROTOCOL.md
 /// §2.5).
 const IDLE_BEFORE_ACK: Duration = Duration::from_secs(15);
+
+/// No window grows beyond this, so that grants stay below 2^60 for as long as data can last
+/// (R-CREDIT-2).
+const GRANT_MAX: u64 = 1 << 58;
 
 /// What a call may use besides the connection itself.
 pub(crate) struct Cx<'a> {
@@ -274,7 +280,7 @@ impl Connection {
         cx: &mut Cx<'_>,
     ) -> Self {
         let parameters = config.parameters();
-        let defaults = StreamDefaults::new(&parameters);
+        let defaults = StreamDefaults::new(&parameters, config.stream_credit_max.min(GRANT_MAX));
         let least = parameters.message_max.saturating_add(8);
         Self {
             handle,
@@ -288,7 +294,8 @@ impl Connection {
                 parameters.one_way_streams,
                 defaults,
             ),
-            recv_credit: RecvCredit::new(parameters.connection_credit, least),
+            recv_credit: RecvCredit::new(parameters.connection_credit, least)
+                .growing_to(config.connection_credit_max.min(GRANT_MAX)),
             config,
             announced: parameters,
             suite: None,
@@ -303,7 +310,7 @@ impl Connection {
             started: cx.now,
             confirm: None,
             confirm_due: false,
-            leave_out: next_left_out(0, cx.random),
+            leave_out: next_left_out(0, 0, cx.random),
             replay: ReplayWindow::new(),
             sent: SentPackets::new(0),
             probes: 0,
@@ -388,10 +395,16 @@ impl Connection {
         let sampled = !rtt.latest.is_zero();
         ConnectionStats {
             rtt_ns: if sampled { nanos(Some(rtt.smoothed)) } else { 0 },
+            rtt_variation_ns: if sampled { nanos(Some(rtt.variation)) } else { 0 },
+            rtt_latest_ns: nanos(Some(rtt.latest)),
             rtt_min_ns: nanos(Some(rtt.min)),
             congestion_window: self.path_state.controller.window(),
+            slow_start_threshold: self.path_state.controller.threshold().unwrap_or(0),
+            datagram_size: u64::try_from(self.datagram_size()).unwrap_or(u64::MAX),
             pacing_rate: self.path_state.pacer.rate(),
             ecn: self.path_state.ecn.status(),
+            receive_window: self.recv_credit.window(),
+            credit_free: self.send_credit.free(),
             bytes_in_flight: self.sent.bytes_in_flight(),
             packets_spurious: self.spurious,
             ..self.stats
@@ -510,11 +523,6 @@ impl Connection {
         let at = self.last_received.max(self.last_eliciting) + every;
         self.timers.set(Timer::KeepAlive, (!every.is_zero()).then_some(at));
     }
-}
-
-/// The next packet number to leave out: about one in a window of packets (R-ACK-2).
-fn next_left_out(from: u64, random: &mut Random) -> u64 {
-    from.saturating_add(16).saturating_add(random.below(512))
 }
 
 fn nanos(duration: Option<Duration>) -> u64 {

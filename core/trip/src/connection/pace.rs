@@ -8,13 +8,12 @@ use super::timer::Timer;
 use super::{Connection, Cx};
 
 impl Connection {
-    /// Brings the pacer up to date, if there is anything for it to hold back.
+    /// Brings the pacer up to date. Also where nothing waits: payload may turn up while a packet is
+    /// built, and the timer must not be reckoned from long ago.
     pub(super) fn refill_pacer(&mut self, size: usize, cx: &Cx<'_>) {
-        if !self.schedule.is_empty() {
-            let state = &mut self.path_state;
-            let rate = state.controller.pacing_rate(&state.rtt.summary());
-            state.pacer.refill(cx.now, rate, size);
-        }
+        let state = &mut self.path_state;
+        let rate = state.controller.pacing_rate(&state.rtt.summary());
+        state.pacer.refill(cx.now, rate, size);
     }
 
     /// Whether payload of streams may go out now as far as the pacer is concerned.

@@ -115,6 +115,11 @@ impl Connection {
             });
         if let Some(event) = congestion {
             controller.on_congestion(now, &event);
+            if event.persistent {
+                rtt.on_persistent_congestion();
+                self.stats.persistent_congestion =
+                    self.stats.persistent_congestion.saturating_add(1);
+            }
         }
         self.count_ecn(news);
         self.stats.packets_lost = self.stats.packets_lost.saturating_add(packets);

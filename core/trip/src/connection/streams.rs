@@ -6,6 +6,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::Violation;
+use super::growth::Growth;
 use crate::agreed::Granted;
 use crate::ranges::RangeSet;
 use crate::stream::recv::RecvHalf;
@@ -14,6 +15,7 @@ use crate::wire::{Code, Direction, OFFSET_LIMIT, Parameters, Side, StreamId};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use tripline_sansio::{Duration, Instant};
 
 /// How many separate runs of closed indexes of the peer's streams are kept (PROTOCOL.md §11).
 pub(crate) const CLOSED_RANGES_MAX: usize = 1_024;
@@ -84,18 +86,47 @@ pub(crate) struct RecvCredit {
     consumed: u64,
     /// A grant was lost on its way.
     again: bool,
+    /// Whether the window is to be a larger one.
+    growth: Growth,
 }
 
 impl RecvCredit {
     /// `window` bytes, granted already. `least` is the room for the largest message.
     pub(crate) fn new(window: u64, least: u64) -> Self {
-        Self { window, least: least.min(window), granted: window, consumed: 0, again: false }
+        Self {
+            window,
+            least: least.min(window),
+            granted: window,
+            consumed: 0,
+            again: false,
+            growth: Growth::default(),
+        }
+    }
+
+    /// With a window that may grow to `most` bytes (R-CREDIT-5).
+    #[must_use]
+    pub(crate) fn growing_to(mut self, most: u64) -> Self {
+        self.growth = Growth::up_to(most);
+        self
+    }
+
+    /// The window as it is now, in bytes.
+    pub(crate) fn window(&self) -> u64 {
+        self.window
+    }
+
+    /// [`Self::wanted`], for a grant that goes out `now`: here the window grows (R-CREDIT-5).
+    pub(crate) fn take_wanted(&mut self, now: Instant, rtt: Option<Duration>) -> Option<u64> {
+        self.wanted()?;
+        self.window = self.growth.on_grant(now, self.consumed, self.window, rtt);
+        self.wanted()
     }
 
     /// From now on grants run `window` bytes ahead of what is consumed. What was granted stays
-    /// (R-CREDIT-2), so a smaller window takes effect as the peer uses it up.
+    /// (R-CREDIT-2), so a smaller window takes effect as the peer uses it up. It grows no more.
     pub(crate) fn set_window(&mut self, window: u64) {
         self.window = window.max(self.least);
+        self.growth = Growth::up_to(self.window);
     }
 
     /// The newest grant.
@@ -178,6 +209,8 @@ pub(crate) struct StreamDefaults {
     pub(crate) stream_credit: u64,
     /// How far grants run ahead on each stream: as announced, until that is changed.
     pub(crate) stream_window: u64,
+    /// Up to which that may grow.
+    pub(crate) stream_credit_max: u64,
     /// The credit that the peer granted to each stream; 0 before its parameters are known.
     pub(crate) peer_stream_credit: u64,
     /// The priority of streams that the peer opened.
@@ -186,8 +219,9 @@ pub(crate) struct StreamDefaults {
 
 impl StreamDefaults {
     /// By what we announce; the peer's part comes later.
-    pub(crate) fn new(announced: &Parameters) -> Self {
+    pub(crate) fn new(announced: &Parameters, stream_credit_max: u64) -> Self {
         Self {
+            stream_credit_max,
             message_max: announced.message_max,
             stream_credit: announced.stream_credit,
             stream_window: announced.stream_credit,
@@ -351,6 +385,7 @@ impl Streams {
         let least = defaults.message_max.saturating_add(8);
         let mut credit = RecvCredit::new(defaults.stream_credit, least);
         credit.set_window(defaults.stream_window);
+        let credit = credit.growing_to(defaults.stream_credit_max);
         let stream = Stream {
             id,
             priority,

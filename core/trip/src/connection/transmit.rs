@@ -6,10 +6,11 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::recovery::congestion::SentPacket;
+use super::recovery::left_out::next_left_out;
 use super::recovery::sent::Shape;
 use super::settle::SentFrame;
 use super::streams::{Stop, StreamKey};
-use super::{Connection, Cx, Stage, next_left_out};
+use super::{Connection, Cx, Stage};
 use crate::stream::send::Written;
 use crate::wire::{
     BlockedBy, DataHeader, Direction, EcnCounts, Frame, Parameters, TAG_LEN, TruncatedNumber,
@@ -204,7 +205,9 @@ impl Connection {
     pub(super) fn begin_number(&mut self, cx: &mut Cx<'_>) -> u64 {
         if self.sent.next_number() >= self.leave_out {
             self.sent.leave_out(1);
-            self.leave_out = next_left_out(self.sent.next_number(), cx.random);
+            let size = u64::from(self.path_state.mtu.max(1));
+            let packets = self.path_state.controller.window().div_ceil(size);
+            self.leave_out = next_left_out(self.sent.next_number(), packets, cx.random);
         }
         self.sent.begin()
     }
@@ -283,7 +286,7 @@ impl Connection {
 
     fn put_control(&mut self, out: &mut Vec<u8>, packet: &mut Packet, cx: &mut Cx<'_>) {
         self.put_pings(out, packet, cx);
-        self.put_credit(out, packet);
+        self.put_credit(out, packet, cx);
         if let Some((code, deadline_ms, reason)) = self.closing.notify_due() {
             let frame = Frame::Notify { code, deadline_ms, reason: &reason };
             if self.put(out, packet, &frame, Some(SentFrame::Notify { done: deadline_ms == 0 })) {
@@ -291,7 +294,7 @@ impl Connection {
             }
         }
         while let Some(key) = self.control.pop_front() {
-            if !self.put_stream_control(out, packet, key) {
+            if !self.put_stream_control(out, packet, key, cx) {
                 self.control.push_front(key);
                 break;
             }
@@ -331,8 +334,9 @@ impl Connection {
         }
     }
 
-    fn put_credit(&mut self, out: &mut Vec<u8>, packet: &mut Packet) {
-        if let Some(limit) = self.recv_credit.wanted()
+    fn put_credit(&mut self, out: &mut Vec<u8>, packet: &mut Packet, cx: &mut Cx<'_>) {
+        let rtt = self.path_state.rtt.sampled();
+        if let Some(limit) = self.recv_credit.take_wanted(cx.now, rtt)
             && self.put(out, packet, &Frame::Credit { limit }, Some(SentFrame::Credit))
         {
             self.recv_credit.on_sent(limit);
@@ -368,6 +372,7 @@ impl Connection {
         out: &mut Vec<u8>,
         packet: &mut Packet,
         key: StreamKey,
+        cx: &mut Cx<'_>,
     ) -> bool {
         // Room for the largest of the small frames, so that taking one is sending it.
         const ROOM: usize = 32;
@@ -376,6 +381,7 @@ impl Connection {
         }
         // A frame of any kind opens a stream: an early one waits for the peer's limit (R-STREAM-1).
         let early = self.streams.get(key).is_none_or(|stream| !self.streams.may_send(stream.id));
+        let rtt = self.path_state.rtt.sampled();
         let Some(stream) = self.streams.get_mut(key).filter(|_| !early) else { return true };
         let id = stream.id;
         if let Some(recv) = stream.recv.as_mut() {
@@ -384,7 +390,7 @@ impl Connection {
                 _ => None,
             };
             let ended = recv.half.final_offset().is_some() || recv.stop != Stop::Not;
-            let credit = if ended { None } else { recv.credit.wanted() };
+            let credit = if ended { None } else { recv.credit.take_wanted(cx.now, rtt) };
             if let Some(code) = stop {
                 recv.stop = Stop::Sent(code);
                 self.put(out, packet, &Frame::Stop { id, code }, Some(SentFrame::Stop { key }));
@@ -454,6 +460,7 @@ impl Connection {
             let more =
                 half.has_payload() && matches!(written, Written::Piece(_) | Written::NoSpace);
             if written == Written::StreamBlocked && half.mark_blocked() {
+                self.stats.credit_waits = self.stats.credit_waits.saturating_add(1);
                 self.list_control(key);
             }
             if !self.fates.is_empty() {
@@ -490,6 +497,7 @@ impl Connection {
         let at = self.send_credit.limit();
         if self.blocked.is_none_or(|(said, _)| said != at) {
             self.blocked = Some((at, true));
+            self.stats.credit_waits = self.stats.credit_waits.saturating_add(1);
         }
     }
 

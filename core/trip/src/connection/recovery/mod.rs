@@ -16,6 +16,7 @@
 
 pub(crate) mod congestion;
 pub(crate) mod ecn;
+pub(crate) mod left_out;
 mod loss_run;
 pub(crate) mod pacer;
 pub(crate) mod path_state;

@@ -42,9 +42,33 @@ impl PathState {
         }
     }
 
-    /// Another path of the same connection: only the counts of ECN go on, which are the
-    /// connection's.
+    /// Another path of the same connection: nothing is known of it, but the peer's ECN counts go
+    /// on from where they are (RFC 9000 §13.4.2).
     pub(crate) fn anew(&self, config: &TransportConfig) -> Self {
         Self { ecn: self.ecn.anew(config.ecn), ..Self::new(config) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tripline_sansio::{Duration, Instant};
+
+    /// R-MTU-1: a new path knows nothing of what the old one taught.
+    #[test]
+    fn r_mtu_1_a_new_path_starts_anew() {
+        let config = TransportConfig::default();
+        let mut old = PathState::new(&config);
+        let ms = Duration::from_millis;
+        old.rtt.update(Instant::from_nanos(1), ms(9), ms(0), ms(25));
+        old.pto.on_timeout();
+        old.controller.on_mtu(1_400);
+        old.mtu = 1_400;
+        old.pacer.refill(Instant::from_nanos(1), 5, 1_400);
+        let new = old.anew(&config);
+        let fresh = PathState::new(&config);
+        assert_eq!((&new.rtt, &new.pto, &new.pacer), (&fresh.rtt, &fresh.pto, &fresh.pacer));
+        assert_eq!((new.mtu, new.controller.window()), (fresh.mtu, fresh.controller.window()));
+        assert_eq!(new.ecn, fresh.ecn, "nothing was marked yet");
     }
 }

@@ -86,6 +86,12 @@ impl RttEstimator {
         rtt.smoothed = rtt.smoothed.saturating_mul(7).saturating_add(adjusted) / 8;
     }
 
+    /// Nothing got through for so long that the path may be another one: the smallest sample of
+    /// before says nothing about it (RFC 9002 §5.2).
+    pub(crate) fn on_persistent_congestion(&mut self) {
+        self.summary.min = self.summary.latest;
+    }
+
     /// The probe timeout without back-off: smoothed + max(4 × variation, 1 ms) + `max_ack_delay`
     /// (RFC 9002 §6.2.1).
     pub(crate) fn pto_base(&self, max_ack_delay: Duration) -> Duration {
@@ -105,6 +111,11 @@ impl RttEstimator {
     pub(crate) fn loss_delay(&self, eighths: u32) -> Duration {
         let rtt = self.summary.smoothed.max(self.summary.latest);
         (rtt.saturating_mul(eighths) / 8).max(GRANULARITY)
+    }
+
+    /// The smoothed round trip, once a sample was taken.
+    pub(crate) fn sampled(&self) -> Option<Duration> {
+        self.first_sample_at.map(|_| self.summary.smoothed)
     }
 
     /// The current figures.
@@ -155,6 +166,19 @@ mod tests {
         assert_eq!(rtt.summary().smoothed, ms(110), "(7 * 100 + 180) / 8");
         assert_eq!(rtt.summary().variation, Duration::from_micros(57_500), "(3 * 50 + 80) / 4");
         assert_eq!(rtt.loss_delay(TIME_THRESHOLD_EIGHTHS), ms(225), "latest, as it is the larger");
+    }
+
+    /// RFC 9002 §5.2: after persistent congestion the minimum is the newest sample.
+    #[test]
+    fn persistent_congestion_forgets_the_minimum() {
+        let mut rtt = RttEstimator::default();
+        rtt.update(NOW, ms(10), ms(0), CAP);
+        rtt.update(NOW, ms(200), ms(0), CAP);
+        assert_eq!(rtt.summary().min, ms(10));
+        rtt.on_persistent_congestion();
+        assert_eq!(rtt.summary().min, ms(200));
+        rtt.update(NOW, ms(150), ms(0), CAP);
+        assert_eq!(rtt.summary().min, ms(150));
     }
 
     /// RFC 9002 §5.3: a delay is capped by the peer's own maximum, and never believed if it would

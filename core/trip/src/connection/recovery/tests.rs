@@ -75,6 +75,36 @@ fn fates(fate: Fate, numbers: Range<u64>) -> Vec<(Fate, u64)> {
     numbers.map(|number| (fate, number)).collect()
 }
 
+/// R-ACK-2, RFC 9002 §7: however often and in whatever cut an ACK is repeated, each packet grows
+/// the window once; an ACK of what was never sent grows nothing.
+#[test]
+fn repeated_and_forged_acks_grow_no_window() {
+    use super::congestion::{AckedPacket, Controller, NewReno};
+    let mut sender = Sender::new();
+    let mut reno = NewReno::new(1000);
+    let before = reno.window();
+    for _ in 0..10 {
+        sender.send(0, DATA);
+    }
+    for round in 0..50 {
+        let cut = round % 9 + 1;
+        for ranges in [&[cut..10, 0..cut][..], &[0..10], &[9..10, 4..6]] {
+            if sender.sent.check_ack(ranges.iter().cloned()).is_err() {
+                continue;
+            }
+            let rtt = sender.rtt.summary();
+            sender.sent.on_ack(at(50), ranges.iter().cloned(), |fate, info, _| {
+                assert_eq!(fate, Fate::Acked);
+                let (number, sent_at, bytes) = (info.number, info.sent_at, info.bytes);
+                let packet = AckedPacket { number, sent_at, bytes, app_limited: false };
+                reno.on_acked(at(50), &packet, &rtt);
+            });
+        }
+        assert!(sender.sent.check_ack(core::iter::once(0..11 + round)).is_err());
+    }
+    assert_eq!(reno.window(), before + 10 * 1000, "slow start: what arrived, once");
+}
+
 /// R-ACK-2: a number left out, or never sent, is an error, and so is disorder; none has an effect.
 #[test]
 fn unsent_numbers_are_errors_before_any_effect() {

@@ -132,6 +132,12 @@ pub trait Controller: fmt::Debug + Send + Sync {
     /// The most bytes that may be in flight. Probes may pass it (RFC 9002 §7.5).
     fn window(&self) -> u64;
 
+    /// Where slow start ends, in bytes, if this controller has such a threshold and it was reached
+    /// once. Only for statistics.
+    fn threshold(&self) -> Option<u64> {
+        None
+    }
+
     /// How fast packets may go out, in bytes per second; at least 1. By default 5/4 of the window
     /// in a smoothed round trip (RFC 9002 §7.7).
     fn pacing_rate(&self, rtt: &RttSummary) -> u64 {

@@ -104,6 +104,10 @@ impl Controller for NewReno {
         self.window
     }
 
+    fn threshold(&self) -> Option<u64> {
+        (self.threshold != u64::MAX).then_some(self.threshold)
+    }
+
     fn on_acked(&mut self, _now: Instant, packet: &AckedPacket, _rtt: &RttSummary) {
         // RFC 9002 §7.8 and §7.3.2: neither an unused window nor one in recovery grows.
         if packet.app_limited || self.is_in_recovery(packet.sent_at) {
@@ -231,7 +235,9 @@ mod tests {
     #[test]
     fn recovery_includes_its_first_instant() {
         let mut reno = NewReno::new(1200);
+        assert_eq!(Controller::threshold(&reno), None);
         lose(&mut reno, 300, 250, false);
+        assert_eq!(Controller::threshold(&reno), Some(6_000));
         let reduced = reno.clone();
         ack(&mut reno, 300, 40);
         lose(&mut reno, 400, 300, false);
