@@ -76,7 +76,11 @@ mod world;
 pub use chance::Chance;
 pub use discipline::Discipline;
 pub use host::HostId;
-pub use link::{Arrivals, DropCause, Fate, Link, LinkConfig, LinkCounters, MAX_ARRIVALS};
+pub use link::{
+    Arrivals, Bottleneck, BottleneckCounters, DropCause, Fate, Link, LinkConfig, LinkCounters,
+    MAX_ARRIVALS,
+};
+pub use network::BottleneckId;
 pub use queue::EventQueue;
 pub use rule::{Corruption, PacketView, RuleId, Stage, Verdict, drop_list};
 pub use trace::{Totals, digest};
