@@ -61,6 +61,7 @@ mod chance;
 mod contract;
 mod deadlines;
 mod discipline;
+pub mod engine;
 mod host;
 mod link;
 mod network;
