@@ -15,6 +15,8 @@
 //! the host, the time and the seed. A [`Discipline`] makes the loops take the liberties that the
 //! contract grants.
 //!
+//! [`engine`] sets whole transports beside each other on the same link, ours and others'.
+//!
 //! ```
 //! use std::{collections::VecDeque, net::SocketAddr};
 //! use tripline_sim::{Chance, DatagramMachine, Duration, Ecn, Instant, LinkConfig, Path};

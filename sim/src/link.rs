@@ -9,8 +9,8 @@
 //! turning one knob changes nothing that another decides: the same datagrams are lost with jitter
 //! as without. The link never sees the bytes, and counts every fate.
 //!
-//! The bottleneck may be one that several links share ([`Link::offer_through`]): then rate and queue
-//! are its own, and delay, loss and all else those of each link.
+//! The bottleneck may be one that several links share ([`Link::offer_through`]): then rate and
+//! queue are its own, and delay, loss and all else those of each link.
 //!
 //! Another queue discipline (CoDel, RED), bursts of loss and corruption belong here, each with its
 //! own generator and counter; none is built yet.

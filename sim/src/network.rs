@@ -4,7 +4,8 @@
 //! ordered pair), and come out by [`Network::next_arrival`] when their time has come. The network
 //! never calls a machine. Between the look-up of the receiver and the link is where a NAT will
 //! rewrite addresses and a topology will choose among several addresses of a host; today a host has
-//! one address and each ordered pair of hosts one link.
+//! one address and each ordered pair of hosts one link, which may lead through a bottleneck that
+//! others share.
 
 use crate::contract::Report;
 use crate::host::HostId;

@@ -7,6 +7,7 @@ mod close;
 mod determinism;
 mod handshake;
 mod hello;
+mod peers;
 mod properties;
 mod regressions;
 mod rows;

@@ -32,8 +32,8 @@ pub struct Cell {
 
 impl Cell {
     /// A link of `bits_per_s` and `rtt`, with a queue of one bandwidth-delay product and at least
-    /// 30 kB, over which `bytes` bytes go in datagrams of 1,200. The limit is two hundred times what
-    /// the payload takes at full rate, and a minute.
+    /// 30 kB, over which `bytes` bytes go in datagrams of 1,200. The limit is two hundred times
+    /// what the payload takes at full rate, and a minute.
     pub fn new(bits_per_s: u64, rtt: Duration, loss: Chance, bytes: u64) -> Self {
         let rate = (bits_per_s / 8).max(1);
         let queue = product(rate, rtt).max(QUEUE_MIN);
@@ -123,8 +123,8 @@ impl Outcome {
     }
 
     /// Packets that need not have been sent: dropped by the queue, or declared lost though no link
-    /// dropped them, in which case their content was sent again though it arrived. As a share of all
-    /// datagrams sent towards the receiver.
+    /// dropped them, in which case their content was sent again though it arrived. As a share of
+    /// all datagrams sent towards the receiver.
     ///
     /// The second part is a lower bound: probes are not declared lost, and what was dropped at the
     /// very end is not declared any more.

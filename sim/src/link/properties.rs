@@ -1,5 +1,5 @@
-//! What holds for every link, whatever its knobs: nothing appears or vanishes uncounted, the rate is
-//! exact to a packet, the queue keeps its bound. Seeds are printed when one fails.
+//! What holds for every link, whatever its knobs: nothing appears or vanishes uncounted, the rate
+//! is exact to a packet, the queue keeps its bound. Seeds are printed when one fails.
 
 use super::*;
 use crate::Chance;

@@ -1,8 +1,8 @@
 //! tripline beside quinn-proto in the same virtual world: bulk transfers over nine links, and two
-//! flows through one bottleneck. Every congestion controller of ours and three of quinn's take part.
-//! In go seeds, out come a table for people and JSON for machines, with progress on standard error.
-//! Virtual time: the figures do not depend on the machine. README.md beside this folder's manifest
-//! says what they mean.
+//! flows through one bottleneck. Every congestion controller of ours and three of quinn's take
+//! part. In go seeds, out come a table for people and JSON for machines, with progress on standard
+//! error. Virtual time: the figures do not depend on the machine. README.md beside this folder's
+//! manifest says what they mean.
 #![forbid(unsafe_code)]
 
 mod options;

@@ -20,7 +20,8 @@ fn the_command_line_is_read() {
 }
 
 /// The link on which everyone but BBR gets least: so fast and short that a window of a few
-/// datagrams, all that 5 % of loss leaves to those who take loss for congestion, is next to nothing.
+/// datagrams, all that 5 % of loss leaves to those who take loss for congestion, is next to
+/// nothing.
 fn worst() -> Cell {
     let (_, cell) =
         links(2).into_iter().find(|(link, _)| link == "100 Mbit/s, 20 ms, 5 % loss").unwrap();
@@ -39,8 +40,8 @@ fn median(contender: &dyn Contender) -> f64 {
     report::Spread::of((1..=5).map(share)).median
 }
 
-/// The worst cell of each engine: all of it arrives, little is wasted, and a controller of ours gets
-/// no less than four fifths of what quinn's of the same name gets.
+/// The worst cell of each engine: all of it arrives, little is wasted, and a controller of ours
+/// gets no less than four fifths of what quinn's of the same name gets.
 #[test]
 fn the_worst_cell_of_each_engine() {
     let everyone = contenders().unwrap();
