@@ -21,7 +21,7 @@ pub use race::{Race, RaceOutcome};
 use std::net::SocketAddr;
 use tripline_sansio::{DatagramMachine, Ecn, Instant, Path, Seed, Transmit};
 
-pub use self::tripline::{CONTROLLERS, Tripline};
+pub use self::tripline::{CONTROLLERS, Named, Tripline};
 
 /// One end of a bulk transfer by some transport. The calls are those of [`DatagramMachine`] and
 /// follow the same rules; instead of events there is an application inside.

@@ -11,8 +11,11 @@ use tripline::{
 };
 use tripline_sansio::{DatagramMachine, Ecn, Instant, Path, Seed, Transmit};
 
-/// Our congestion controllers by the names that commands and reports use.
-pub const CONTROLLERS: &[(&str, fn() -> Congestion)] = &[("newreno", || Congestion::NewReno)];
+/// A congestion controller of ours, and the name that commands and reports use.
+pub type Named = (&'static str, fn() -> Congestion);
+
+/// Our congestion controllers, all of them.
+pub const CONTROLLERS: &[Named] = &[("newreno", || Congestion::NewReno)];
 
 /// What the sender hands in at once; it is shared, not copied.
 static CHUNK: [u8; 64 << 10] = [0x5a; 64 << 10];
