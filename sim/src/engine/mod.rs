@@ -5,8 +5,8 @@
 //! [`Progress`]. Any sans-IO transport becomes one with a page of code; ours is [`Tripline`],
 //! others live where their dependencies are welcome (`tests/bench`). A [`Contender`] makes both
 //! ends; a [`Cell`] runs one transfer over one link, a [`Race`] two at once through one bottleneck.
-//! All of it happens in a [`World`](crate::World), so every engine is held to the run-loop contract, and what
-//! counts as waste is reckoned from the links' own books and is the same for all.
+//! All of it happens in a [`World`](crate::World), so every engine is held to the run-loop
+//! contract, and what counts as waste is reckoned from the links' own books, the same for all.
 //!
 //! It measures and judges nothing, writes no reports and keeps no baselines.
 
