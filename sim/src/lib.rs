@@ -15,6 +15,8 @@
 //! the host, the time and the seed. A [`Discipline`] makes the loops take the liberties that the
 //! contract grants.
 //!
+//! [`engine`] sets whole transports beside each other on the same link, ours and others'.
+//!
 //! ```
 //! use std::{collections::VecDeque, net::SocketAddr};
 //! use tripline_sim::{Chance, DatagramMachine, Duration, Ecn, Instant, LinkConfig, Path};
@@ -61,6 +63,7 @@ mod chance;
 mod contract;
 mod deadlines;
 mod discipline;
+pub mod engine;
 mod host;
 mod link;
 mod network;
@@ -76,7 +79,11 @@ mod world;
 pub use chance::Chance;
 pub use discipline::Discipline;
 pub use host::HostId;
-pub use link::{Arrivals, DropCause, Fate, Link, LinkConfig, LinkCounters, MAX_ARRIVALS};
+pub use link::{
+    Arrivals, Bottleneck, BottleneckCounters, DropCause, Fate, Link, LinkConfig, LinkCounters,
+    MAX_ARRIVALS,
+};
+pub use network::BottleneckId;
 pub use queue::EventQueue;
 pub use rule::{Corruption, PacketView, RuleId, Stage, Verdict, drop_list};
 pub use trace::{Totals, digest};

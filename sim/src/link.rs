@@ -9,14 +9,21 @@
 //! turning one knob changes nothing that another decides: the same datagrams are lost with jitter
 //! as without. The link never sees the bytes, and counts every fate.
 //!
-//! A second queue discipline (CoDel, RED), ECN marks, bursts of loss and corruption belong here,
-//! each with its own generator and counter; none is built yet.
+//! The bottleneck may be one that several links share ([`Link::offer_through`]): then rate and
+//! queue are its own, and delay, loss and all else those of each link.
+//!
+//! Another queue discipline (CoDel, RED), bursts of loss and corruption belong here, each with its
+//! own generator and counter; none is built yet.
 
+mod bottleneck;
 mod config;
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;
 
 use crate::chance::up_to;
+pub use bottleneck::{Bottleneck, BottleneckCounters};
 pub use config::LinkConfig;
 pub(crate) use config::MAX_DATAGRAM;
 use tripline_sansio::{Duration, Instant, Random, Seed};
@@ -55,6 +62,7 @@ pub enum Fate {
 pub struct Arrivals {
     times: [Instant; MAX_ARRIVALS],
     count: usize,
+    congested: bool,
 }
 
 impl Arrivals {
@@ -62,9 +70,18 @@ impl Arrivals {
     pub fn times(&self) -> &[Instant] {
         &self.times[..self.count]
     }
+
+    /// Whether the queue was longer than [`LinkConfig::mark_above`]: a datagram whose sender takes
+    /// marks (ECT) arrives with the mark of congestion.
+    pub const fn is_congested(&self) -> bool {
+        self.congested
+    }
 }
 
 /// What has become of the datagrams of one link.
+///
+/// `offered = passed + lost + queue_full + too_big`, in datagrams and in bytes, always;
+/// `passed + copies = delivered` + what is still on its way, unless a rule made further copies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct LinkCounters {
     /// Datagrams handed to the link.
@@ -77,14 +94,26 @@ pub struct LinkCounters {
     pub passed_bytes: u64,
     /// Further copies that arrive.
     pub copies: u64,
+    /// Datagrams handed to their receiver by the world, copies included.
+    pub delivered: u64,
+    /// Their bytes.
+    pub delivered_bytes: u64,
     /// Datagrams held up by the reordering knob; they are among the passed ones.
     pub held_up: u64,
+    /// Datagrams that found more than [`LinkConfig::mark_above`] in the queue.
+    pub congested: u64,
     /// Datagrams lost by chance.
     pub lost: u64,
+    /// Their bytes.
+    pub lost_bytes: u64,
     /// Datagrams that found the queue full.
     pub queue_full: u64,
+    /// Their bytes.
+    pub queue_full_bytes: u64,
     /// Datagrams longer than the MTU.
     pub too_big: u64,
+    /// Their bytes.
+    pub too_big_bytes: u64,
 }
 
 /// A one-way link: configuration, generators, the bottleneck's state and counters.
@@ -120,7 +149,7 @@ impl Link {
             jitter: seed.random("jitter"),
             reorder: seed.random("reorder"),
             duplicate: seed.random("duplicate"),
-            bottleneck: Bottleneck::default(),
+            bottleneck: Bottleneck::new(config.rate, config.queue),
             in_order_until: Instant::ZERO,
             counters: LinkCounters::default(),
         }
@@ -134,6 +163,7 @@ impl Link {
     /// Changes the configuration; what is on its way or queued stays, the generators go on.
     pub const fn configure(&mut self, config: LinkConfig) {
         self.config = config;
+        self.bottleneck.configure(config.rate, config.queue);
     }
 
     /// What has become of the datagrams so far.
@@ -141,26 +171,48 @@ impl Link {
         self.counters
     }
 
+    /// A datagram of `len` bytes was handed to its receiver.
+    pub(crate) const fn note_delivered(&mut self, len: usize) {
+        self.counters.delivered += 1;
+        self.counters.delivered_bytes += len as u64;
+    }
+
     /// Decides about a datagram of `len` bytes sent at `now`. Times must not decrease.
     pub fn offer(&mut self, now: Instant, len: usize) -> Fate {
+        self.decide(None, now, len)
+    }
+
+    /// The same through a bottleneck that other links use too, in place of this link's own.
+    pub fn offer_through(&mut self, shared: &mut Bottleneck, now: Instant, len: usize) -> Fate {
+        self.decide(Some(shared), now, len)
+    }
+
+    /// Decides by the MTU, the bottleneck and chance, in this order, and counts.
+    fn decide(&mut self, shared: Option<&mut Bottleneck>, now: Instant, len: usize) -> Fate {
+        let bytes = len as u64;
         self.counters.offered += 1;
-        self.counters.offered_bytes += len as u64;
+        self.counters.offered_bytes += bytes;
         let draws = self.draw();
         if len > self.config.mtu {
             self.counters.too_big += 1;
+            self.counters.too_big_bytes += bytes;
             return Fate::Dropped(DropCause::TooBig);
         }
-        let Some(departure) = self.bottleneck.pass(&self.config, now, len) else {
+        let Some(passage) = shared.unwrap_or(&mut self.bottleneck).pass(now, len) else {
             self.counters.queue_full += 1;
+            self.counters.queue_full_bytes += bytes;
             return Fate::Dropped(DropCause::QueueFull);
         };
+        let congested = passage.backlog > self.config.mark_above as u64;
+        self.counters.congested += u64::from(congested);
         if draws.lost {
             self.counters.lost += 1;
+            self.counters.lost_bytes += bytes;
             return Fate::Dropped(DropCause::Lost);
         }
         self.counters.passed += 1;
-        self.counters.passed_bytes += len as u64;
-        Fate::Arrives(self.arrivals(departure, &draws))
+        self.counters.passed_bytes += bytes;
+        Fate::Arrives(Arrivals { congested, ..self.arrivals(passage.departure, &draws) })
     }
 
     /// Draws once from each generator whose knob is on, whatever becomes of the datagram, so that
@@ -202,54 +254,12 @@ impl Link {
             self.counters.held_up += 1;
             at += hold;
         }
-        let mut arrivals = Arrivals { times: [at; MAX_ARRIVALS], count: 1 };
+        let mut arrivals = Arrivals { times: [at; MAX_ARRIVALS], count: 1, congested: false };
         for later in &draws.copies[..draws.copy_count] {
             arrivals.times[arrivals.count] = at + *later;
             arrivals.count += 1;
         }
         self.counters.copies += draws.copy_count as u64;
         arrivals
-    }
-}
-
-/// A line of limited rate with a tail-drop queue before it, as a fluid: only the time at which
-/// everything accepted will have been sent is kept.
-#[derive(Clone, Debug, Default)]
-struct Bottleneck {
-    busy_until: Instant,
-    /// What `busy_until` was rounded down by, in billionths of a byte; carried from datagram to
-    /// datagram, so that the rate is exact in the long run.
-    rest: u64,
-}
-
-/// Nanoseconds in a second.
-const SECOND: u128 = 1_000_000_000;
-
-impl Bottleneck {
-    /// When a datagram of `len` bytes offered at `now` has been sent whole; `None`: no room.
-    ///
-    /// The queue counts every byte accepted and not yet sent, those of the datagram on the line
-    /// too; an idle line takes any datagram.
-    fn pass(&mut self, config: &LinkConfig, now: Instant, len: usize) -> Option<Instant> {
-        let Some(rate) = config.rate else {
-            return Some(now);
-        };
-        let rate = u128::from(rate.max(1));
-        if self.busy_until < now {
-            self.busy_until = now;
-            self.rest = 0;
-        } else if self.busy_until > now {
-            let wait = (self.busy_until - now).as_nanos();
-            let backlog = (wait * rate + u128::from(self.rest)).div_ceil(SECOND);
-            if backlog + len as u128 > config.queue as u128 {
-                return None;
-            }
-        }
-        let work = len as u128 * SECOND + u128::from(self.rest);
-        let nanos = u64::try_from(work / rate).unwrap_or(u64::MAX);
-        // A remainder is less than the rate, which came from a u64.
-        self.rest = u64::try_from(work % rate).unwrap_or(0);
-        self.busy_until += Duration::from_nanos(nanos);
-        Some(self.busy_until)
     }
 }

@@ -4,11 +4,14 @@
 //! ordered pair), and come out by [`Network::next_arrival`] when their time has come. The network
 //! never calls a machine. Between the look-up of the receiver and the link is where a NAT will
 //! rewrite addresses and a topology will choose among several addresses of a host; today a host has
-//! one address at a time and each ordered pair of hosts one link.
+//! one address at a time and each ordered pair of hosts one link, which may lead through a
+//! bottleneck that others share.
 
 use crate::contract::Report;
 use crate::host::HostId;
-use crate::link::{DropCause, Fate, Link, LinkConfig, LinkCounters};
+use crate::link::{
+    Bottleneck, BottleneckCounters, DropCause, Fate, Link, LinkConfig, LinkCounters,
+};
 use crate::pool::{Datagram, Pool, Slot};
 use crate::queue::EventQueue;
 use crate::rule::{PacketView, Rules, Stage, Verdict};
@@ -23,9 +26,15 @@ pub(crate) type Tap = Box<dyn FnMut(&PacketView<'_>)>;
 /// More datagrams in flight than this are a flood that no test means.
 const MAX_IN_FLIGHT: usize = 1 << 20;
 
+/// Names a bottleneck that links share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BottleneckId(u32);
+
 /// The way from one host to another.
 struct Route {
     link: Link,
+    /// The bottleneck in place of the link's own, if it shares one.
+    shared: Option<BottleneckId>,
     /// Whether the link has a configuration of its own, which a new default leaves alone.
     is_own: bool,
     /// Datagrams sent so far, those included that a rule dropped.
@@ -52,6 +61,8 @@ pub(crate) struct Network {
     owners: BTreeMap<SocketAddr, HostId>,
     default_link: LinkConfig,
     routes: BTreeMap<(HostId, HostId), Route>,
+    /// Those that links share.
+    bottlenecks: Vec<Bottleneck>,
     /// Asked about every datagram that a host sends.
     pub(crate) rules: Rules,
     /// Shown every datagram, sent and delivered.
@@ -74,6 +85,7 @@ impl Network {
             owners: BTreeMap::new(),
             default_link,
             routes: BTreeMap::new(),
+            bottlenecks: Vec::new(),
             rules: Rules::default(),
             taps: Vec::new(),
             trace: Trace::default(),
@@ -123,6 +135,30 @@ impl Network {
         route.is_own = true;
     }
 
+    /// Adds a bottleneck for links to share.
+    pub(crate) fn add_bottleneck(&mut self, rate: Option<u64>, queue: usize) -> BottleneckId {
+        // No run has 2^32 bottlenecks.
+        let id = BottleneckId(self.bottlenecks.len() as u32);
+        self.bottlenecks.push(Bottleneck::new(rate, queue));
+        id
+    }
+
+    /// Leads a link through a shared bottleneck.
+    pub(crate) fn share(
+        &mut self,
+        from: (HostId, SocketAddr),
+        to: (HostId, SocketAddr),
+        bottleneck: BottleneckId,
+    ) {
+        self.route(from, to).shared = Some(bottleneck);
+    }
+
+    /// What has become of the datagrams of a shared bottleneck.
+    pub(crate) fn bottleneck_counters(&self, bottleneck: BottleneckId) -> BottleneckCounters {
+        let found = self.bottlenecks.get(bottleneck.0 as usize);
+        found.map(Bottleneck::counters).unwrap_or_default()
+    }
+
     /// What has become of the datagrams from one host to another.
     pub(crate) fn link_counters(&self, from: HostId, to: HostId) -> LinkCounters {
         self.routes.get(&(from, to)).map(|route| route.link.counters()).unwrap_or_default()
@@ -138,7 +174,7 @@ impl Network {
         let Self { seed, routes, default_link, .. } = self;
         routes.entry((from, to)).or_insert_with(|| {
             let seed = seed.child(&format!("link {source} > {destination}"));
-            Route { link: Link::new(*default_link, &seed), is_own: false, sent: 0 }
+            Route { link: Link::new(*default_link, &seed), shared: None, is_own: false, sent: 0 }
         })
     }
 
@@ -246,10 +282,20 @@ impl Network {
         else {
             return;
         };
-        match route.link.offer(now, bytes.len()) {
+        let shared = route.shared.and_then(|shared| self.bottlenecks.get_mut(shared.0 as usize));
+        let fate = match shared {
+            Some(shared) => route.link.offer_through(shared, now, bytes.len()),
+            None => route.link.offer(now, bytes.len()),
+        };
+        match fate {
             Fate::Dropped(cause) => self.trace.dropped(now, cause),
             Fate::Arrives(arrivals) => {
                 self.trace.copied((arrivals.times().len() * times) as u64 - 1);
+                let ecn = match envelope.ecn {
+                    Ecn::Ect0 | Ecn::Ect1 if arrivals.is_congested() => Ecn::Ce,
+                    unmarked => unmarked,
+                };
+                let envelope = Envelope { ecn, ..envelope };
                 for at in arrivals.times() {
                     for _ in 0..times {
                         self.enqueue(*at + more, envelope, bytes);
@@ -334,6 +380,11 @@ impl Network {
             bytes: &datagram.bytes,
         };
         self.trace.delivered(&packet, datagram.digest);
+        if let Some(from) = datagram.from
+            && let Some(route) = self.routes.get_mut(&(from, datagram.to))
+        {
+            route.link.note_delivered(datagram.bytes.len());
+        }
         for tap in &mut self.taps {
             tap(&packet);
         }

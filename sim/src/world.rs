@@ -11,8 +11,8 @@ use crate::contract::Report;
 use crate::deadlines::Deadlines;
 use crate::discipline::Discipline;
 use crate::host::{Host, HostId, Surroundings};
-use crate::link::{LinkConfig, LinkCounters};
-use crate::network::Network;
+use crate::link::{BottleneckCounters, LinkConfig, LinkCounters};
+use crate::network::{BottleneckId, Network};
 use crate::rule::{PacketView, RuleId, Verdict};
 use crate::trace::Totals;
 use std::fmt;
@@ -196,6 +196,24 @@ impl<M: DatagramMachine> World<M> {
     pub fn set_links(&mut self, one: HostId, other: HostId, config: LinkConfig) {
         self.set_link(one, other, config);
         self.set_link(other, one, config);
+    }
+
+    /// Adds a bottleneck of `bytes_per_s` with a tail-drop queue of `queue` bytes, for links to
+    /// share.
+    pub fn add_bottleneck(&mut self, bytes_per_s: u64, queue: usize) -> BottleneckId {
+        self.network.add_bottleneck(Some(bytes_per_s), queue)
+    }
+
+    /// Leads the link from one host to another through a shared bottleneck, in place of the rate
+    /// and queue of its configuration.
+    pub fn share_bottleneck(&mut self, from: HostId, to: HostId, bottleneck: BottleneckId) {
+        let ends = [from, to].map(|host| (host, self.address(host)));
+        self.network.share(ends[0], ends[1], bottleneck);
+    }
+
+    /// What has become of the datagrams of a shared bottleneck.
+    pub fn bottleneck_counters(&self, bottleneck: BottleneckId) -> BottleneckCounters {
+        self.network.bottleneck_counters(bottleneck)
     }
 
     /// What has become of the datagrams that reached the link from one host to another.

@@ -20,6 +20,7 @@ mod hello;
 mod limits;
 mod pacing;
 mod path;
+mod peers;
 mod properties;
 mod regressions;
 mod requests;

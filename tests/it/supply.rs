@@ -60,6 +60,18 @@ fn the_check_sees_what_the_binary_brings() {
     }
 }
 
+/// Other transports are for comparisons: none comes with what a user builds, the binary included.
+#[test]
+fn no_other_transport_comes_with_ours() {
+    for package in ["tripline", "tripline-std", "tripline-sim", "tripline-cli"] {
+        let tree = tree(package);
+        let names = tree.lines().filter_map(|line| line.split_whitespace().next());
+        let peers: Vec<&str> =
+            names.filter(|name| matches!(*name, "quinn" | "quinn-proto" | "rustls")).collect();
+        assert!(peers.is_empty(), "{package} brings {peers:?}");
+    }
+}
+
 #[test]
 fn a_refused_crate_is_caught_by_its_whole_name() {
     let bad = "tripline v0.1.0 (x)\naes v0.9.4\ngeneric-array v0.14.7\nring v0.17.14\n";

@@ -39,6 +39,9 @@ pub struct LinkConfig {
     pub rate: Option<u64>,
     /// Bytes that the bottleneck holds, the datagram being sent included; without a rate unused.
     pub queue: usize,
+    /// Datagrams that find more than so many bytes in the queue arrive with the mark of congestion,
+    /// if their sender takes marks; `usize::MAX`: none do.
+    pub mark_above: usize,
     /// The longest datagram that fits, in bytes of UDP payload; longer ones vanish.
     pub mtu: usize,
 }
@@ -61,6 +64,7 @@ impl LinkConfig {
             reorder_delay: Duration::ZERO,
             rate: None,
             queue: usize::MAX,
+            mark_above: usize::MAX,
             mtu: MAX_DATAGRAM,
         }
     }
@@ -131,6 +135,13 @@ impl LinkConfig {
     pub const fn rate(mut self, bytes_per_s: u64, queue: usize) -> Self {
         self.rate = Some(bytes_per_s);
         self.queue = queue;
+        self
+    }
+
+    /// With the mark of congestion on what finds more than `bytes` in the queue.
+    #[must_use]
+    pub const fn mark_above(mut self, bytes: usize) -> Self {
+        self.mark_above = bytes;
         self
     }
 
