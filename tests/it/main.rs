@@ -14,3 +14,4 @@ mod supply;
 mod tidy;
 mod transfer;
 mod violations;
+mod zones;

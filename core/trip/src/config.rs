@@ -1,6 +1,7 @@
 //! What a user decides before an endpoint or a connection begins.
 
 use crate::connection::recovery::congestion::{Controller, NewReno};
+use crate::connection::zone::limits::KeyLimits;
 use crate::crypto::{Aead, Psk, PublicKey, SecretKey, default_aead};
 use crate::wire::Parameters;
 use alloc::boxed::Box;
@@ -124,6 +125,8 @@ pub struct TransportConfig {
     pub datagram_size: u16,
     /// The congestion controller.
     pub congestion: Congestion,
+    /// When the keys are renewed, and when old ones may not be used any longer.
+    pub key_limits: KeyLimits,
 }
 
 impl Default for TransportConfig {
@@ -140,6 +143,7 @@ impl Default for TransportConfig {
             send_buffer: 1 << 20,
             datagram_size: Parameters::DATAGRAM_LEAST,
             congestion: Congestion::NewReno,
+            key_limits: KeyLimits::LARGEST,
         }
     }
 }

@@ -50,6 +50,7 @@ pub use connection::recovery::congestion::{
     SentPacket,
 };
 pub use connection::recovery::rtt::RttSummary;
+pub use connection::zone::limits::KeyLimits;
 pub use connection::{ReceiveResult, State};
 #[cfg(feature = "fast-aead")]
 pub use crypto::FastAead;

@@ -24,6 +24,7 @@ impl Connection {
             Timer::KeepAlive => self.on_keep_alive(cx),
             Timer::Expire => self.on_expire(cx),
             Timer::Repeat => self.on_repeat(),
+            Timer::Zone => self.on_zone_timer(cx),
         }
     }
 

@@ -33,6 +33,8 @@ pub(crate) struct Opened<'a> {
     pub(crate) path: Path,
     /// Its mark.
     pub(crate) ecn: Ecn,
+    /// The ID that it was sent to: whichever zone that stands for.
+    pub(crate) id: u64,
 }
 
 /// What the first reading of a packet found.
@@ -41,6 +43,7 @@ struct Survey {
     frames: usize,
     eliciting: bool,
     urgent: bool,
+    payload: bool,
     disconnects: bool,
 }
 
@@ -57,11 +60,15 @@ impl Connection {
             drops.replayed = drops.replayed.saturating_add(1);
             return None;
         };
-        let opened = self.zone.as_mut()?.open.open_packet(number, datagram, header.header_len());
-        if opened.is_err() {
+        let zone = self.zone.as_ref()?;
+        let key = self.renewal.open_key(zone, header.id);
+        let opened = key.map(|key| key.open_packet(number, datagram, header.header_len()));
+        let Some(Ok(plaintext)) = opened else {
             drops.unauthentic = drops.unauthentic.saturating_add(1);
-        }
-        opened.ok().map(|plaintext| (number, &*plaintext))
+            self.renewal.on_failure();
+            return None;
+        };
+        Some((number, &*plaintext))
     }
 
     /// Takes in a packet whose tag verified.
@@ -81,6 +88,9 @@ impl Connection {
             Stage::Opening => return,
             Stage::Pinging | Stage::Ready => {}
         }
+        if let Err(violation) = self.on_zone_number(packet.id, packet.number, cx) {
+            return self.on_violation(violation, 0, cx);
+        }
         let survey = match self.survey(packet.plaintext) {
             Ok(survey) => survey,
             Err(Refusal::AtBound) => {
@@ -97,6 +107,9 @@ impl Connection {
         }
         self.arm_idle(cx.now);
         self.arm_keep_alive();
+        if survey.payload {
+            self.on_payload(cx);
+        }
         let mut frames = Frames::new(packet.plaintext);
         while let Ok(Some(frame)) = frames.next() {
             if let Err(violation) = self.on_frame(&frame, newest, cx) {
@@ -126,6 +139,7 @@ impl Connection {
             };
             survey.frames = survey.frames.saturating_add(1);
             survey.eliciting |= frame.is_ack_eliciting();
+            survey.payload |= matches!(frame, Frame::Stream(_));
             survey.urgent |= matches!(frame, Frame::Ping { .. });
             survey.disconnects |= matches!(frame, Frame::Disconnect { .. });
             match frame {
@@ -193,6 +207,7 @@ impl Connection {
             }
             // What may be granted is granted without being asked (R-CREDIT-2).
             Frame::Blocked { .. } => {}
+            Frame::Renew(renew) => self.on_renew(renew, cx)?,
             Frame::Notify { code, deadline_ms, reason } => {
                 self.on_notify(*code, *deadline_ms, reason, cx)
             }

@@ -1,4 +1,4 @@
-//! A connection's timers: one table, one deadline each (PROTOCOL.md §11: eight).
+//! A connection's timers: one table, one deadline each (PROTOCOL.md §11: nine).
 
 use tripline_sansio::Instant;
 
@@ -22,17 +22,20 @@ pub(crate) enum Timer {
     Expire,
     /// DISCONNECT is repeated (R-CLOSE-1).
     Repeat,
+    /// The zone before is wiped, or the one in use is old (R-ZONE-2).
+    Zone,
 }
 
 impl Timer {
     /// All of them, in the order in which those due at one time fire.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Open,
         Self::Recovery,
         Self::AckDelay,
         Self::Expire,
         Self::KeepAlive,
         Self::Repeat,
+        Self::Zone,
         Self::Idle,
         Self::Deadline,
     ];
@@ -49,6 +52,7 @@ pub(crate) struct Timers {
     keep_alive: Option<Instant>,
     expire: Option<Instant>,
     repeat: Option<Instant>,
+    zone: Option<Instant>,
 }
 
 impl Timers {
@@ -62,6 +66,7 @@ impl Timers {
             Timer::KeepAlive => &mut self.keep_alive,
             Timer::Expire => &mut self.expire,
             Timer::Repeat => &mut self.repeat,
+            Timer::Zone => &mut self.zone,
         }
     }
 
@@ -86,6 +91,7 @@ impl Timers {
             self.keep_alive,
             self.expire,
             self.repeat,
+            self.zone,
         ]
         .into_iter()
         .flatten()

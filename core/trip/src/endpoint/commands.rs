@@ -341,7 +341,7 @@ impl Endpoint {
     }
 
     /// Calls `act` with the connection that a handle names.
-    fn command<R>(
+    pub(super) fn command<R>(
         &mut self,
         now: Instant,
         handle: ConnectionHandle,

@@ -9,6 +9,7 @@ mod commands;
 mod deadlines;
 mod half_open;
 mod ids;
+mod renew;
 
 use crate::config::Config;
 use crate::connection::{Connection, Cx, Opened};
@@ -138,7 +139,7 @@ impl Endpoint {
         place.generation = place.generation.wrapping_add(1);
         self.free.push_back(slot);
         self.live = self.live.saturating_sub(1);
-        self.ids.release(connection.own_id());
+        connection.own_ids().for_each(|id| self.ids.release(id));
     }
 
     /// The handle that the next connection will have; `None` at the limit.
@@ -198,7 +199,9 @@ impl Endpoint {
                 let bytes = datagram.len();
                 self.with(slot, |connection, cx| {
                     if let Some((number, plaintext)) = connection.open_packet(header, datagram) {
-                        connection.on_packet(&Opened { number, plaintext, bytes, path, ecn }, cx);
+                        let id = header.id;
+                        let packet = Opened { number, plaintext, bytes, path, ecn, id };
+                        connection.on_packet(&packet, cx);
                     }
                 });
             }
@@ -299,6 +302,10 @@ impl DatagramMachine for Endpoint {
                 self.ready.push_back(slot);
                 self.count_sent(transmit.segments());
                 return Some(transmit);
+            }
+            if self.tend_zones(slot) {
+                self.ready.push_back(slot);
+                continue;
             }
             if let Some(place) =
                 usize::try_from(slot).ok().and_then(|index| self.slots.get_mut(index))
