@@ -1,6 +1,6 @@
 //! What starts a renewal, and what happens where none comes about (PROTOCOL.md §5.3).
 
-use super::{Bench, SIDES, ms, send_unreliable};
+use super::{Bench, FILLER, SIDES, ms, send_unreliable};
 use std::cell::RefCell;
 use std::rc::Rc;
 use tripline::{
@@ -96,8 +96,7 @@ fn r_zone_data_stops_and_the_connection_ends_at_the_limits() {
         }
         copy.borrow_mut().0 += 1;
         let holds_data = ledger.sealed(packet.bytes).is_some_and(|sealed| {
-            // The messages are full of zeros behind their number; nothing else is so long.
-            sealed.text.windows(60).any(|run| run.iter().all(|byte| *byte == 0))
+            sealed.text.windows(60).any(|run| run.iter().all(|byte| *byte == FILLER))
         });
         copy.borrow_mut().1 += u32::from(holds_data);
         if ledger.renews(packet.bytes).is_some() { Verdict::Drop } else { Verdict::Pass }
@@ -238,7 +237,7 @@ fn r_zone_3_wishes_wait_and_are_one() {
     bench.traffic(3, ms(5));
     bench.pair.run(ms(500));
     for _ in 0..50 {
-        SIDES.map(|side| bench.renew(side));
+        SIDES.into_iter().for_each(|side| bench.renew(side));
     }
     bench.pair.run(ms(5));
     assert_eq!(bench.zones(), [0; 2]);

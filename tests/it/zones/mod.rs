@@ -19,6 +19,9 @@ use tripline_sansio::{Duration, Instant};
 use tripline_sim::{Chance, Corruption, LinkConfig, Verdict};
 use tripline_tests::{Pair, Side, identity};
 
+/// What messages are made of, behind their number.
+const FILLER: u8 = 0xdd;
+
 const SIDES: [Side; 2] = [Side::Client, Side::Server];
 
 /// Two connected endpoints whose ciphers keep books, and a stream from each side.
@@ -73,7 +76,7 @@ impl Bench {
     /// The next message of a side, of 100 bytes.
     fn send(&mut self, side: Side) {
         let number = &mut self.sent[side as usize];
-        let mut message = [0; 100];
+        let mut message = [FILLER; 100];
         message[..4].copy_from_slice(&number.to_be_bytes());
         *number += 1;
         let (handle, stream) = (self.handle(side), self.streams[side as usize]);
@@ -95,9 +98,9 @@ impl Bench {
     /// For so many steps of so long: a message from each side, and what has come is taken.
     fn traffic(&mut self, steps: usize, step: Duration) {
         for _ in 0..steps {
-            SIDES.map(|side| self.send(side));
+            SIDES.into_iter().for_each(|side| self.send(side));
             self.pair.run(step);
-            SIDES.map(|side| self.take(side));
+            SIDES.into_iter().for_each(|side| self.take(side));
         }
     }
 
@@ -123,7 +126,7 @@ impl Bench {
     /// Everything that must hold when the weather is over.
     fn assert_well(&mut self, what: &str) {
         self.pair.run(Duration::from_secs(20));
-        SIDES.map(|side| self.take(side));
+        SIDES.into_iter().for_each(|side| self.take(side));
         let said = self.pair.explain();
         for side in SIDES {
             let state = self.pair.state(side, self.handle(side));
@@ -195,7 +198,7 @@ fn r_zone_every_subset_of_the_exchange_may_be_lost() {
                 .into_iter()
                 .filter(|(asks, _)| *asks)
                 .for_each(|(_, side)| bench.renew(side));
-            SIDES.map(|side| bench.send(side));
+            SIDES.into_iter().for_each(|side| bench.send(side));
             bench.assert_well(&format!("{client} {server} {mask:#b}"));
             assert_eq!(bench.zones(), [1; 2], "{client} {server} {mask:#b}");
         }

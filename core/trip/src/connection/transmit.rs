@@ -432,7 +432,10 @@ impl Connection {
     }
 
     fn put_streams(&mut self, out: &mut Vec<u8>, packet: &mut Packet, cx: &mut Cx<'_>) {
-        while packet.space(out) >= STREAM_ROOM_MIN && self.key_allows_data() {
+        if !self.key_allows_data() {
+            return;
+        }
+        while packet.space(out) >= STREAM_ROOM_MIN {
             let Some((key, priority)) = self.schedule.pop() else { return };
             let Self { streams, send_credit, fates, .. } = self;
             let Some(stream) = streams.get_mut(key) else { continue };

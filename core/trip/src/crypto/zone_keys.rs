@@ -9,6 +9,7 @@ use super::hash::{HASH_LEN, Keys, expand, extract};
 use super::keys::PublicKey;
 use super::noise::Split;
 use super::suite::Cipher;
+use alloc::boxed::Box;
 use core::fmt;
 use zeroize::Zeroizing;
 
@@ -29,7 +30,8 @@ pub(crate) struct KeyHalf {
 /// Not `Clone`, and stepping takes it by value: a root makes one step and is gone.
 pub(crate) struct Root {
     cipher: Cipher,
-    secret: Zeroizing<[u8; HASH_LEN]>,
+    /// In a box, so that a root that is moved leaves no copy behind.
+    secret: Box<Zeroizing<[u8; HASH_LEN]>>,
 }
 
 /// The keys of a zone.
@@ -46,7 +48,7 @@ impl Root {
     /// The root of zone 0: bound to the whole handshake by its hash, secret by its keys.
     pub(crate) fn first(cipher: Cipher, split: &Split) -> Self {
         let keys = [&split.client_to_server[..], &split.server_to_client[..]];
-        Self { cipher, secret: extract(cipher, &split.hash, &keys) }
+        Self { cipher, secret: Box::new(extract(cipher, &split.hash, &keys)) }
     }
 
     /// The keys of zone `zone`, the one after this root's. `shared` is what X25519 of the two
@@ -74,7 +76,7 @@ impl Root {
         ZoneKeys {
             client_to_server: Zeroizing::new(*client_to_server),
             server_to_client: Zeroizing::new(*server_to_client),
-            root: Self { cipher: self.cipher, secret: Zeroizing::new(*root) },
+            root: Self { cipher: self.cipher, secret: Box::new(Zeroizing::new(*root)) },
         }
     }
 
@@ -153,7 +155,7 @@ mod tests {
         let cipher = Cipher::ChaChaPoly;
         let with = |split: Split, shared: u8, zone, client: &KeyHalf, server: &KeyHalf| {
             let keys = Root::first(cipher, &split).step(&[shared; 32], zone, client, server);
-            [*keys.client_to_server, *keys.server_to_client, *keys.root.secret]
+            [*keys.client_to_server, *keys.server_to_client, **keys.root.secret]
         };
         let renamed = KeyHalf { id: 3, ..client };
         let hashed = Split { hash: [9; 32], ..split() };

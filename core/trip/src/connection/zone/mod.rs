@@ -11,6 +11,7 @@ pub(crate) mod renewal;
 
 use crate::crypto::{Aead, Cipher, KeyHalf, OpenKey, PublicKey, Root, SealKey, SecretKey, Split};
 use crate::wire::{Code, RESET_TOKEN_LEN, RenewFrame, Side, Violation};
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 /// What goes with an ID so that RESET can be told from forgery (PROTOCOL.md §2.4).
@@ -123,7 +124,7 @@ impl Zone {
         &mut self,
         side: Side,
         ours: &Half,
-        secret: SecretKey,
+        secret: Box<SecretKey>,
         theirs: &Half,
         next: u64,
     ) -> Result<Self, Violation> {

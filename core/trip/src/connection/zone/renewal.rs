@@ -19,12 +19,13 @@ use tripline_sansio::Instant;
 #[derive(Debug)]
 pub(crate) struct OwnHalf {
     half: Half,
-    secret: SecretKey,
+    /// In a box of its own from the first: what is moved leaves no copy behind.
+    secret: Box<SecretKey>,
 }
 
 impl OwnHalf {
     /// The half with this ID, its reset token (zeros: none) and an ephemeral key made for it alone.
-    pub(crate) fn new(id: u64, reset_token: ResetToken, secret: SecretKey) -> Self {
+    pub(crate) fn new(id: u64, reset_token: ResetToken, secret: Box<SecretKey>) -> Self {
         Self { half: Half { id, reset_token, key: secret.public_key() }, secret }
     }
 }
@@ -45,7 +46,7 @@ struct Letter {
 struct Asked {
     letter: Letter,
     /// Of our ephemeral key; wiped as soon as the keys are made.
-    secret: SecretKey,
+    secret: Box<SecretKey>,
 }
 
 #[derive(Debug)]
@@ -65,7 +66,7 @@ struct Old {
     wipe_at: Option<Instant>,
 }
 
-/// Where a renewal stands; in boxes, so that secrets are made and wiped in one place.
+/// Where a renewal stands.
 #[derive(Debug, Default)]
 enum Step {
     /// One zone, nothing under way.
@@ -239,7 +240,7 @@ impl Renewal {
         &mut self,
         current: &mut Zone,
         side: Side,
-        (letter, secret): (Letter, SecretKey),
+        (letter, secret): (Letter, Box<SecretKey>),
         theirs: &Half,
         next: u64,
     ) -> Result<(), Violation> {

@@ -1,4 +1,5 @@
 //! Every cell of the table of renewals (PROTOCOL.md §10.6), and every half that closes.
+#![allow(clippy::arithmetic_side_effects)]
 
 use super::*;
 use crate::crypto::{Cipher, PureAead, Split};
@@ -29,7 +30,8 @@ impl Party {
     /// The endpoint gives a half, with a token of its own.
     fn give_half(&mut self) {
         assert!(self.renewal.wants_half(false, true), "{:?}", self.renewal);
-        let secret = SecretKey::generate(&mut Seed::from_number(self.next_id).random("half"));
+        let mut random = Seed::from_number(self.next_id).random("half");
+        let secret = Box::new(SecretKey::generate(&mut random));
         let token = [u8::try_from(self.next_id).unwrap(); 16];
         let own = OwnHalf::new(self.next_id, token, secret);
         self.next_id += 1;
