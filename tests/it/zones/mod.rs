@@ -15,7 +15,7 @@ use tripline::{
     StreamId, StreamOptions,
 };
 use tripline_sansio::codec::Writer;
-use tripline_sansio::{Duration, Instant};
+use tripline_sansio::{Duration, Ecn, Instant};
 use tripline_sim::{Chance, Corruption, LinkConfig, Verdict};
 use tripline_tests::{Pair, Side, identity};
 
@@ -292,6 +292,49 @@ fn r_zone_2_the_old_zone_is_read_for_three_ptos() {
         assert_eq!(bench.zones(), [1; 2]);
         let unknown = bench.pair.world.machine(bench.pair.server).stats().drops.unknown_connection;
         assert_eq!(unknown, u64::from(!read), "{late:?} late");
+    }
+}
+
+/// R-ZONE-2: a packet sealed under the old key with a number among those of the new zone shows
+/// that somebody else has the key, or that the peer uses both: the connection ends.
+#[test]
+fn r_zone_2_an_old_packet_among_the_new_closes() {
+    for above in [false, true] {
+        let mut bench = Bench::new(1);
+        bench.traffic(3, ms(5));
+        bench.pair.run(ms(100));
+        let seen = Rc::new(RefCell::new(Vec::new()));
+        let (copy, client) = (seen.clone(), Some(bench.pair.client));
+        bench.pair.world.add_rule(move |packet| {
+            if packet.from == client {
+                copy.borrow_mut().push(packet.bytes.to_vec());
+            }
+            Verdict::Pass
+        });
+        bench.renew(Side::Server);
+        bench.traffic(8, ms(5));
+        assert_eq!(bench.zones(), [1; 2]);
+        let packets = seen.borrow().clone();
+        let [first, last] = [&packets[0], &packets[packets.len() - 1]]
+            .map(|packet| (bench.ledgers[0].sealed(packet).unwrap(), packet.clone()));
+        assert_ne!(first.0.key, last.0.key, "of zone 0 and of zone 1");
+        // Above all numbers so far; or one that came already, which is a replay like any.
+        let number = if above { last.0.number + 1 } else { first.0.number };
+        let mut packet = first.1[..9].to_vec();
+        packet.extend_from_slice(&u16::try_from(number).unwrap().to_be_bytes());
+        let mut text = vec![0; 20];
+        let tag = PureAead.key(first.0.cipher, &first.0.key).seal(number, &packet, &mut text);
+        packet.extend_from_slice(&text);
+        packet.extend_from_slice(&tag);
+        let (server, source) = (bench.pair.server, bench.pair.world.address(bench.pair.client));
+        bench.pair.world.inject(Duration::ZERO, source, server, Ecn::NotEct, &packet);
+        bench.pair.run(ms(1));
+        let lost = bench.pair.events(Side::Server).into_iter().any(|event| {
+            let reason = "a packet of an old zone behind one of the next";
+            let cause = LostCause::Violation { code: Code::PROTOCOL, reason };
+            event == Event::Lost { connection: bench.handles[1], cause }
+        });
+        assert_eq!(lost, above);
     }
 }
 
