@@ -1,6 +1,6 @@
 //! What starts a renewal, and what happens where none comes about (PROTOCOL.md §5.3).
 
-use super::{Bench, FILLER, SIDES, ms, send_unreliable};
+use super::{Bench, FILLER, SIDES, ms};
 use std::cell::RefCell;
 use std::rc::Rc;
 use tripline::{
@@ -111,8 +111,9 @@ fn r_zone_data_stops_and_the_connection_ends_at_the_limits() {
         }
         let (server, stream) = (bench.handle(Side::Server), bench.streams[1]);
         bench.pair.call(Side::Server, |e, now| {
+            // Two packets or so, for each of which an ACK is owed; none of them comes again.
             for _ in 0..2 {
-                send_unreliable(e, now, server, stream);
+                e.send(now, server, stream, vec![7; 40], SendOptions::UNRELIABLE).unwrap();
             }
         });
         bench.pair.run(ms(2));

@@ -10,12 +10,11 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use tripline::{
-    Aead, AeadOpenError, Code, Config, ConnectOptions, ConnectionHandle, Endpoint, Event,
-    KeyLimits, LostCause, Order, Psk, PublicKey, PureAead, ReceiveResult, SendOptions, State,
-    StreamId, StreamOptions,
+    Aead, AeadOpenError, Code, Config, ConnectOptions, ConnectionHandle, Event, KeyLimits,
+    LostCause, Order, Psk, PublicKey, PureAead, ReceiveResult, State, StreamId, StreamOptions,
 };
 use tripline_sansio::codec::Writer;
-use tripline_sansio::{Duration, Ecn, Instant};
+use tripline_sansio::{Duration, Ecn};
 use tripline_sim::{Chance, Corruption, LinkConfig, Verdict};
 use tripline_tests::{Pair, Side, identity};
 
@@ -484,14 +483,4 @@ fn t24_bad_weather_loses_nothing() {
         bench.assert_well(&format!("seed {seed}"));
         assert!(bench.zones()[0] >= 3, "seed {seed}: {:?}", bench.zones());
     }
-}
-
-/// A message that nobody asked about: used where the order of a stream would stall a test.
-fn send_unreliable(
-    endpoint: &mut Endpoint,
-    now: Instant,
-    connection: ConnectionHandle,
-    stream: StreamId,
-) {
-    endpoint.send(now, connection, stream, vec![7; 40], SendOptions::UNRELIABLE).unwrap();
 }
