@@ -32,3 +32,4 @@ mod supply;
 mod tidy;
 mod transfer;
 mod violations;
+mod zones;

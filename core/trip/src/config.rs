@@ -2,6 +2,7 @@
 
 use crate::agreed::Minimum;
 use crate::connection::recovery::congestion::{Bbr, Controller, Cubic, FixedRate, NewReno};
+use crate::connection::zone::limits::KeyLimits;
 use crate::crypto::{Aead, Psk, PublicKey, SecretKey, default_aead};
 use crate::wire::Parameters;
 use alloc::boxed::Box;
@@ -139,6 +140,8 @@ pub struct TransportConfig {
     pub congestion: Congestion,
     /// Whether packets are marked ECN-capable where the path carries the mark.
     pub ecn: bool,
+    /// When the keys are renewed, and when old ones may not be used any longer.
+    pub key_limits: KeyLimits,
 }
 
 impl Default for TransportConfig {
@@ -158,6 +161,7 @@ impl Default for TransportConfig {
             datagram_size: Parameters::DATAGRAM_LEAST,
             congestion: Congestion::Cubic,
             ecn: true,
+            key_limits: KeyLimits::LARGEST,
         }
     }
 }

@@ -69,7 +69,8 @@ pub enum ConnectError {
 pub enum LostCause {
     /// Nothing came from the peer for longer than the idle limit.
     Idle,
-    /// So many packets were sent under the connection's key that it may not be used any longer.
+    /// The connection's keys could not be renewed in time, and may not be used any longer: too many
+    /// packets were sent under one, or failed to open.
     KeyLimit,
     /// The peer broke the protocol; we told it so.
     Violation {
@@ -224,9 +225,9 @@ impl fmt::Display for LostCause {
                 write!(f, "the peer broke the protocol: {code}: {reason}")
             }
             Self::Peer { code, reason } => write!(f, "the peer gave up: {code}{}", Quoted(reason)),
-            Self::KeyLimit => {
-                f.write_str("the connection's key has sealed as many packets as it may")
-            }
+            Self::KeyLimit => f.write_str(
+                "the connection's keys were not renewed in time and may not be used any longer",
+            ),
             Self::Killed => f.write_str("killed"),
         }
     }

@@ -54,6 +54,7 @@ pub use connection::recovery::congestion::{
 };
 pub use connection::recovery::ecn::EcnStatus;
 pub use connection::recovery::rtt::RttSummary;
+pub use connection::zone::limits::KeyLimits;
 pub use connection::{ReceiveResult, State};
 #[cfg(feature = "fast-aead")]
 pub use crypto::FastAead;

@@ -111,6 +111,8 @@ pub struct ConnectionStats {
     pub bytes_in_flight: u64,
     /// From the first OPEN (client), or the OPEN's arrival (server), to ready, in nanoseconds.
     pub handshake_ns: u64,
+    /// The number of the zone that we send in: how often the keys were renewed (row T24).
+    pub zone: u64,
     /// Drops on this connection.
     pub drops: Drops,
 }

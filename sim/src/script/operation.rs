@@ -3,7 +3,9 @@
 use crate::chance::Chance;
 use crate::discipline::Discipline;
 use crate::link::LinkConfig;
-use tripline::{Direction, Order, Reliability, SendOptions, StreamOptions, TransportConfig};
+use tripline::{
+    Direction, KeyLimits, Order, Reliability, SendOptions, StreamOptions, TransportConfig,
+};
 use tripline_sansio::Duration;
 
 /// The largest message that either side takes, in bytes.
@@ -31,6 +33,8 @@ pub struct Setting {
     pub segments_max: usize,
     /// AES or ChaCha20.
     pub hardware_aes: bool,
+    /// After how many packets a side renews its keys.
+    pub renew_packets: u64,
 }
 
 impl Setting {
@@ -62,6 +66,8 @@ impl Setting {
             close: bit(3).then_some(bit(4)),
             segments_max: if bit(6) { 1 } else { 64 },
             hardware_aes: bit(7),
+            // From the seed's bits, of which there are enough.
+            renew_packets: if byte(1) % 4 == 0 { 40 } else { 1 << 22 },
         };
         (setting, rest)
     }
@@ -86,6 +92,7 @@ impl Setting {
             two_way_streams: streams,
             one_way_streams: streams,
             send_buffer: 40_000,
+            key_limits: KeyLimits { renew_packets: self.renew_packets, ..KeyLimits::default() },
             ..TransportConfig::default()
         }
     }
@@ -101,6 +108,7 @@ pub(super) enum Operation {
     CloseStream { side: usize, stream: u8, code: u8 },
     Stop { side: usize, stream: u8, code: u8 },
     SetPriority { side: usize, stream: u8, priority: u8 },
+    Renew { side: usize },
     Read { side: usize, stream: u8, most: u8 },
     Run { time: Duration },
 }
@@ -118,7 +126,8 @@ pub(super) fn decode(kind: u8, stream: u8, a: u8, b: u8) -> Operation {
         26..=27 => Operation::Finish { side, stream },
         28 => Operation::CloseStream { side, stream, code: a },
         29 => Operation::Stop { side, stream, code: a },
-        _ => Operation::SetPriority { side, stream, priority: a % 8 },
+        30 => Operation::SetPriority { side, stream, priority: a % 8 },
+        _ => Operation::Renew { side },
     }
 }
 

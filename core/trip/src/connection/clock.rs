@@ -28,6 +28,7 @@ impl Connection {
             Timer::Repeat => self.on_repeat(),
             // What is due then goes out with the next drain.
             Timer::Paths => {}
+            Timer::Zone => self.on_zone_timer(cx),
         }
     }
 

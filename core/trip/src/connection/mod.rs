@@ -11,6 +11,7 @@
 //!   the pacer holds back; `ecn`: marks and counts;
 //! - `moves`: what a new address of the peer means; `aside`: what goes to others than the active
 //!   one; `reach`: where to look for a peer that does not answer;
+//! - `zone`, `renew`: the keys, their renewal, and what it means for the rest;
 //! - `gaps`: the bounds on them; `streams`, `schedule`, `ping`, `addresses`, `timer`, `recovery`:
 //!   leaf components.
 
@@ -31,14 +32,16 @@ mod ping;
 mod reach;
 mod receive;
 pub(crate) mod recovery;
+mod renew;
 mod schedule;
 mod settle;
 mod streams;
 mod timer;
 mod transmit;
+pub(crate) mod zone;
 
 use crate::config::TransportConfig;
-use crate::crypto::{OpenKey, PublicKey, ReplayWindow, SealKey, Suite};
+use crate::crypto::{PublicKey, ReplayWindow, Suite};
 use crate::error::Phase;
 use crate::event::Event;
 use crate::handle::ConnectionHandle;
@@ -63,9 +66,11 @@ use settle::SentFrame;
 use streams::{RecvCredit, StreamDefaults, StreamKey, Streams};
 use timer::{Timer, Timers};
 use tripline_sansio::{Duration, Instant, Path, Random};
+use zone::renewal::Renewal;
 
 pub use commands::ReceiveResult;
 pub(crate) use receive::Opened;
+pub(crate) use zone::{Zone, renewal::OwnHalf};
 
 /// Above this many events that were not polled, `send` says *blocked*.
 pub(crate) const EVENTS_MAX: usize = 65_536;
@@ -126,19 +131,6 @@ enum Stage {
     Over,
 }
 
-/// Keys and IDs of the zone in use. A second zone (RENEW) has its place here.
-#[derive(Clone, Debug)]
-pub(crate) struct Zone {
-    /// The ID that the peer sends to.
-    pub(crate) own_id: u64,
-    /// The ID that we send to.
-    pub(crate) peer_id: u64,
-    /// Seals what we send.
-    pub(crate) seal: SealKey,
-    /// Opens what we receive.
-    pub(crate) open: OpenKey,
-}
-
 /// What a server's connection begins with.
 pub(crate) struct Accepted {
     pub(crate) zone: Zone,
@@ -169,7 +161,9 @@ pub(crate) struct Connection {
     peer_parameters: Parameters,
     /// The client's handshake, until CHALLENGE verified.
     opening: Option<Box<Opening>>,
+    /// The zone that we send in.
     zone: Option<Zone>,
+    renewal: Renewal,
     path: Addresses,
     /// Client: where the server may be found.
     home: Home,
@@ -222,6 +216,7 @@ pub(crate) struct Connection {
     own_data_acked: bool,
     stats: ConnectionStats,
     spurious: u64,
+    /// The client's ID, before there is a zone.
     own_id: u64,
     /// Streams of which `Readable` was said, and which were not drained since.
     unread: usize,
@@ -296,6 +291,7 @@ impl Connection {
             ),
             recv_credit: RecvCredit::new(parameters.connection_credit, least)
                 .growing_to(config.connection_credit_max.min(GRANT_MAX)),
+            renewal: Renewal::new(config.key_limits),
             config,
             announced: parameters,
             suite: None,
@@ -376,11 +372,6 @@ impl Connection {
         self.stage == Stage::Over && self.unread == 0
     }
 
-    /// The ID that the peer sends to.
-    pub(crate) fn own_id(&self) -> u64 {
-        self.own_id
-    }
-
     /// The largest message that fits one datagram with the longest header (R-MSG-2): a 4-byte
     /// packet number, an 8-byte offset and, as it ends the packet, no length.
     pub(crate) fn umtu(&self) -> usize {
@@ -407,6 +398,7 @@ impl Connection {
             credit_free: self.send_credit.free(),
             bytes_in_flight: self.sent.bytes_in_flight(),
             packets_spurious: self.spurious,
+            zone: self.zone.as_ref().map_or(0, |zone| zone.number),
             ..self.stats
         }
     }
@@ -461,6 +453,7 @@ impl Connection {
             route,
         });
         self.arm_keep_alive();
+        self.begin_zones(cx);
     }
 
     /// Puts a stream with payload to send into the schedule.

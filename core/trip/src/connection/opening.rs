@@ -6,7 +6,7 @@
 
 use super::timer::Timer;
 use super::{Connection, Cx, Stage, State, Zone};
-use crate::crypto::{Aead, Cipher, Handshake, OpenKey, SealKey};
+use crate::crypto::{Aead, Cipher, Handshake};
 use crate::error::{ConnectError, Phase};
 use crate::event::Event;
 use crate::wire::{
@@ -336,13 +336,8 @@ impl Connection {
         self.suite = Some(handshake.suite());
         let Ok(split) = handshake.split() else { return self.fail(ConnectError::Identity, cx) };
         let start = &opening.start;
-        let cipher = start.cipher;
-        self.zone = Some(Zone {
-            own_id: start.client_id,
-            peer_id: server_id,
-            seal: SealKey::new(start.aead.as_ref(), cipher, &split.client_to_server, 0),
-            open: OpenKey::new(start.aead.as_ref(), cipher, &split.server_to_client),
-        });
+        let ids = (start.client_id, server_id);
+        self.zone = Some(Zone::first(&start.aead, start.cipher, self.side, &split, ids));
         // A copier can send the CHALLENGE from anywhere: only an address that we chose counts. The
         // client does not pin its own address: it may change under it.
         let known = start.addresses.contains(&path.remote);

@@ -28,6 +28,8 @@ pub(crate) struct Opened<'a> {
     pub(crate) path: Path,
     /// Its mark.
     pub(crate) ecn: Ecn,
+    /// The ID that it was sent to: whichever zone that stands for.
+    pub(crate) id: u64,
 }
 
 /// What the first reading of a packet found.
@@ -36,6 +38,7 @@ struct Survey {
     frames: usize,
     eliciting: bool,
     urgent: bool,
+    payload: bool,
     disconnects: bool,
     /// A PING says that the packet is not a move.
     probe: bool,
@@ -55,14 +58,14 @@ impl Connection {
             return None;
         };
         // A client has no key before a CHALLENGE verified: then nothing can be meant for it.
-        let opened = self
-            .zone
-            .as_mut()
-            .and_then(|zone| zone.open.open_packet(number, datagram, header.header_len()).ok());
-        if opened.is_none() {
+        let key = self.zone.as_ref().and_then(|zone| self.renewal.open_key(zone, header.id));
+        let opened = key.map(|key| key.open_packet(number, datagram, header.header_len()));
+        let Some(Ok(plaintext)) = opened else {
             drops.unauthentic = drops.unauthentic.saturating_add(1);
-        }
-        opened.map(|plaintext| (number, &*plaintext))
+            self.renewal.on_failure();
+            return None;
+        };
+        Some((number, &*plaintext))
     }
 
     /// Takes in a packet whose tag verified.
@@ -83,6 +86,9 @@ impl Connection {
         // A tag that verified is a sign of life, whatever becomes of the packet (R-CLOSE-2).
         self.arm_idle(cx.now);
         self.arm_keep_alive();
+        if let Err(violation) = self.on_zone_number(packet.id, packet.number, cx) {
+            return self.on_violation(violation, 0, cx);
+        }
         let survey = match self.survey(packet.plaintext) {
             Ok(survey) => survey,
             Err(Refusal::AtBound) => {
@@ -98,6 +104,9 @@ impl Connection {
             self.on_ready(cx);
         }
         let anew = newest && !survey.probe && self.path.on_newest(packet.path, packet.number);
+        if survey.payload {
+            self.on_payload(cx);
+        }
         let mut frames = Frames::new(packet.plaintext);
         while let Ok(Some(frame)) = frames.next() {
             if let Frame::Ping { token, fill, .. } = frame {
@@ -132,6 +141,7 @@ impl Connection {
             };
             survey.frames = survey.frames.saturating_add(1);
             survey.eliciting |= frame.is_ack_eliciting();
+            survey.payload |= matches!(frame, Frame::Stream(_));
             survey.urgent |= matches!(frame, Frame::Ping { .. });
             survey.probe |= matches!(frame, Frame::Ping { probe: true, .. });
             survey.disconnects |= matches!(frame, Frame::Disconnect { .. });
@@ -183,6 +193,7 @@ impl Connection {
             }
             // What may be granted is granted without being asked (R-CREDIT-2).
             Frame::Blocked { .. } => {}
+            Frame::Renew(renew) => self.on_renew(renew, cx)?,
             Frame::Notify { code, deadline_ms, reason } => {
                 self.on_notify(*code, *deadline_ms, reason, cx)
             }

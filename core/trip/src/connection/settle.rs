@@ -40,6 +40,8 @@ pub(crate) enum SentFrame {
     BlockedStream { key: StreamKey, at: u64 },
     /// BLOCKED by the limit on our streams.
     BlockedStreams { direction: Direction, at: u64 },
+    /// Our half of a zone, asking or answering.
+    Renew { zone: u64 },
     /// NOTIFY; `done` if it said that nothing is left to send.
     Notify { done: bool },
 }
@@ -157,6 +159,7 @@ impl Connection {
                     recv.stop = Stop::Acked;
                 }
             }
+            SentFrame::Renew { zone } => self.on_renew_acked(zone, cx),
             SentFrame::Ping { .. }
             | SentFrame::Credit
             | SentFrame::StreamCredit { .. }
@@ -210,6 +213,7 @@ impl Connection {
             SentFrame::BlockedStreams { direction, at } => {
                 self.streams.on_blocked_lost(direction, at)
             }
+            SentFrame::Renew { zone } => self.on_renew_lost(zone),
             SentFrame::Notify { done } => self.closing.on_notify_lost(done),
         }
     }
@@ -277,6 +281,7 @@ impl Connection {
     /// else a PING (RFC 9002 §6.2.4).
     pub(super) fn prepare_probe(&mut self, count: u32) {
         self.probes = u8::try_from(count).unwrap_or(u8::MAX);
+        self.renewal.on_probe();
         if self.schedule.is_empty() {
             let most = usize::try_from(count).unwrap_or(usize::MAX);
             let oldest: Vec<SentFrame> = oldest_frames(&self.sent, most);

@@ -26,11 +26,13 @@ pub(crate) enum Timer {
     Repeat,
     /// An address that is not proven is to be PINGed again (R-PATH-1).
     Paths,
+    /// The zone before is wiped, or the one in use is old (R-ZONE-2).
+    Zone,
 }
 
 impl Timer {
     /// All of them, in the order in which those due at one time fire.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Open,
         Self::Recovery,
         Self::Pacing,
@@ -39,6 +41,7 @@ impl Timer {
         Self::KeepAlive,
         Self::Repeat,
         Self::Paths,
+        Self::Zone,
         Self::Idle,
         Self::Deadline,
     ];
@@ -57,6 +60,7 @@ pub(crate) struct Timers {
     expire: Option<Instant>,
     repeat: Option<Instant>,
     paths: Option<Instant>,
+    zone: Option<Instant>,
 }
 
 impl Timers {
@@ -72,6 +76,7 @@ impl Timers {
             Timer::Expire => &mut self.expire,
             Timer::Repeat => &mut self.repeat,
             Timer::Paths => &mut self.paths,
+            Timer::Zone => &mut self.zone,
         }
     }
 
@@ -98,6 +103,7 @@ impl Timers {
             self.expire,
             self.repeat,
             self.paths,
+            self.zone,
         ]
         .into_iter()
         .flatten()

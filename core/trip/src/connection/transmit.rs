@@ -26,10 +26,6 @@ const TRAIN_MAX: usize = DATAGRAM_MAX as usize;
 /// And so is a datagram.
 pub(super) const DATAGRAM_MAX: u16 = 65_507;
 
-/// A key seals no more packets than this (RFC 9001 §6.6, for full-sized packets and AES-GCM; one
-/// limit for all ciphers, PROTOCOL.md §5.3). Renewing the key in time has its place here.
-const PACKETS_PER_KEY: u64 = 1 << 23;
-
 /// In less room than this no STREAM frame is begun.
 const STREAM_ROOM_MIN: usize = 32;
 
@@ -68,6 +64,7 @@ impl Connection {
             Stage::Opening => self.transmit_open(out, cx),
             Stage::Pinging | Stage::Ready => {
                 self.tick_leaving(cx);
+                self.tick_keys(cx);
                 match self.stage {
                     Stage::Pinging | Stage::Ready => self.transmit_train(out, segments_max, cx),
                     _ => self.transmit_disconnect(out, cx),
@@ -143,6 +140,7 @@ impl Connection {
             || matches!(self.blocked, Some((_, true)))
             || self.streams.has_blocked()
             || self.closing.notify_due().is_some()
+            || self.renew_due().is_some()
             || !self.control.is_empty()
             || (flows && !self.schedule.is_empty())
     }
@@ -150,8 +148,7 @@ impl Connection {
     /// Appends one packet of at most `size` bytes; `None` if there is nothing to send, or nothing
     /// may be sent now.
     fn build_packet(&mut self, out: &mut Vec<u8>, size: usize, cx: &mut Cx<'_>) -> Option<usize> {
-        if self.zone.as_ref().is_some_and(|zone| zone.seal.sealed() >= PACKETS_PER_KEY) {
-            self.on_key_limit(cx);
+        if self.is_key_spent() {
             return None;
         }
         let may_send = self.may_send(size);
@@ -285,6 +282,12 @@ impl Connection {
     }
 
     fn put_control(&mut self, out: &mut Vec<u8>, packet: &mut Packet, cx: &mut Cx<'_>) {
+        if let Some(renew) = self.renew_due()
+            && let Frame::Renew(half) = renew
+            && self.put(out, packet, &renew, Some(SentFrame::Renew { zone: half.zone }))
+        {
+            self.renewal.on_sent();
+        }
         self.put_pings(out, packet, cx);
         self.put_credit(out, packet, cx);
         if let Some((code, deadline_ms, reason)) = self.closing.notify_due() {
@@ -448,6 +451,9 @@ impl Connection {
     }
 
     fn put_streams(&mut self, out: &mut Vec<u8>, packet: &mut Packet, cx: &mut Cx<'_>) {
+        if !self.key_allows_data() {
+            return;
+        }
         while packet.space(out) >= STREAM_ROOM_MIN {
             let Some((key, priority)) = self.schedule.pop() else { return };
             let Self { streams, send_credit, fates, .. } = self;
@@ -473,6 +479,7 @@ impl Connection {
             match written {
                 Written::Piece(piece) => {
                     packet.eliciting = true;
+                    self.on_payload(cx);
                     self.sent.record(SentFrame::Stream { key, piece });
                     self.schedule.charge(priority, u64::from(piece.len).saturating_add(1));
                     if piece.attempt > 1 {

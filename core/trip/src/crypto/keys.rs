@@ -52,6 +52,17 @@ impl PublicKey {
     }
 }
 
+impl PublicKey {
+    /// Whether every exchange with this key comes to zeros: it is one of the few points of low
+    /// order (R-OPEN-3). Costs an exchange, with a secret that is none; so a peer's key can be
+    /// refused before it has any effect.
+    pub(crate) fn is_weak(&self) -> bool {
+        SecretKey { secret: StaticSecret::from([1; 32]), public: *self }
+            .diffie_hellman(self)
+            .is_err()
+    }
+}
+
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&key_text::write(KeyKind::Public, &self.0))

@@ -79,6 +79,7 @@ fn r_open_3_keys_of_low_order_give_no_secret() {
     for low in LOW_ORDER {
         let mut bytes = array(low);
         assert!(PublicKey::from_wire(bytes).is_some(), "{low} is canonical");
+        assert!(PublicKey::from_bytes(bytes).is_weak(), "{low}");
         for high_bit in [0, 0x80] {
             bytes[31] |= high_bit;
             let result = secret.diffie_hellman(&PublicKey::from_bytes(bytes));
@@ -92,6 +93,7 @@ fn r_open_3_keys_of_low_order_give_no_secret() {
         let result = secret.diffie_hellman(&PublicKey::from_bytes(bytes));
         assert_eq!(result.err(), Some(ZeroSecret), "{first:x}");
     }
+    assert!(!secret.public_key().is_weak());
 }
 
 /// R-OPEN-3: 2^255 − 20 is a key, all from 2^255 − 19 on is none, on the wire and as text.

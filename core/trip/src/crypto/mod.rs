@@ -28,6 +28,7 @@ mod ring;
 mod suite;
 #[cfg(test)]
 mod testing;
+mod zone_keys;
 
 #[cfg(feature = "fast-aead")]
 pub use self::ring::FastAead;
@@ -39,3 +40,4 @@ pub(crate) use mac::{id_mac, keyed_hash64, mac1, mac1_key, same};
 pub(crate) use noise::{Handshake, Setup, Split};
 pub(crate) use replay::ReplayWindow;
 pub use suite::{Cipher, Pattern, Suite};
+pub(crate) use zone_keys::{KeyHalf, Root};

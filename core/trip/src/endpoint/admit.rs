@@ -9,15 +9,14 @@ use super::ids::Owner;
 use crate::config::{Access, Screening, ServerConfig};
 use crate::connection::{Accepted, Connection, Cx, Opened, Zone};
 use crate::crypto::{
-    Cipher, Handshake, OpenKey, Pattern, SealKey, SecretKey, Setup, Split, Suite, keyed_hash64,
-    mac1, mac1_key, same,
+    Cipher, Handshake, Pattern, SecretKey, Setup, Split, Suite, keyed_hash64, mac1, mac1_key, same,
 };
 use crate::error::UnknownIncoming;
 use crate::event::{Event, Incoming};
 use crate::handle::IncomingHandle;
 use crate::wire::{
     Challenge, ChallengePayload, Code, Confirm, DataHeader, Frame, Open, OpenPayload, OpenPrefix,
-    PROTOCOL_VERSION, Parameters, TruncatedNumber, VersionReason, prologue, write_version,
+    PROTOCOL_VERSION, Parameters, Side, TruncatedNumber, VersionReason, prologue, write_version,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -239,13 +238,7 @@ impl Endpoint {
     }
 
     fn server_zone(&self, split: &Split, cipher: Cipher, own_id: u64, peer_id: u64) -> Zone {
-        let aead = self.config.aead.as_ref();
-        Zone {
-            own_id,
-            peer_id,
-            seal: SealKey::new(aead, cipher, &split.server_to_client, 0),
-            open: OpenKey::new(aead, cipher, &split.client_to_server),
-        }
+        Zone::first(&self.config.aead, cipher, Side::Server, split, (own_id, peer_id))
     }
 
     /// Answers with a refusing CHALLENGE, which leaves no state (R-CHAL-1).
@@ -465,7 +458,7 @@ impl Endpoint {
             return;
         };
         if let Some(slot) = self.promote(entry, *zone, path, proven) {
-            let packet = Opened { number, plaintext, bytes, path, ecn };
+            let packet = Opened { number, plaintext, bytes, path, ecn, id: header.id };
             self.with(slot, |connection, cx| connection.on_packet(&packet, cx));
         }
     }

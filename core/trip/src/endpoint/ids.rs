@@ -86,6 +86,12 @@ impl Ids {
         }
     }
 
+    /// How many IDs have an owner.
+    #[cfg(test)]
+    pub(super) fn in_use(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.owner.is_some()).count()
+    }
+
     /// `id` is no longer in use.
     pub(super) fn release(&mut self, id: u64) {
         if let Some(entry) = self.entry(id)

@@ -10,6 +10,7 @@ mod commands;
 mod deadlines;
 mod half_open;
 mod ids;
+mod renew;
 mod screen;
 
 use crate::config::Config;
@@ -141,7 +142,7 @@ impl Endpoint {
         place.generation = place.generation.wrapping_add(1);
         self.free.push_back(slot);
         self.live = self.live.saturating_sub(1);
-        self.ids.release(connection.own_id());
+        connection.own_ids().for_each(|id| self.ids.release(id));
     }
 
     /// The handle that the next connection will have; `None` at the limit.
@@ -201,7 +202,9 @@ impl Endpoint {
                 let bytes = datagram.len();
                 self.with(slot, |connection, cx| {
                     if let Some((number, plaintext)) = connection.open_packet(header, datagram) {
-                        connection.on_packet(&Opened { number, plaintext, bytes, path, ecn }, cx);
+                        let id = header.id;
+                        let packet = Opened { number, plaintext, bytes, path, ecn, id };
+                        connection.on_packet(&packet, cx);
                     }
                 });
             }
@@ -302,6 +305,10 @@ impl DatagramMachine for Endpoint {
                 self.ready.push_back(slot);
                 self.count_sent(transmit.segments());
                 return Some(transmit);
+            }
+            if self.tend_zones(slot) {
+                self.ready.push_back(slot);
+                continue;
             }
             if let Some(place) =
                 usize::try_from(slot).ok().and_then(|index| self.slots.get_mut(index))

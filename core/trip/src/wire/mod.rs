@@ -19,8 +19,9 @@ mod violation;
 
 pub use code::Code;
 pub(crate) use frame::{
-    AckFrame, BlockedBy, EcnCounts, Frame, Frames, SkipFrame, StreamFrame, StreamHeader,
-    stream_header_len, write_ack, write_padding, write_skip, write_stream_header,
+    AckFrame, BlockedBy, EcnCounts, Frame, Frames, RESET_TOKEN_LEN, RenewFrame, SkipFrame,
+    StreamFrame, StreamHeader, stream_header_len, write_ack, write_padding, write_skip,
+    write_stream_header,
 };
 pub(crate) use packet::{
     Challenge, Confirm, DATA_OVERHEAD_LONG, DataHeader, NUMBER_LIMIT, Open, OpenPrefix, PacketKind,

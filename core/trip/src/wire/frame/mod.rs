@@ -7,6 +7,7 @@
 
 mod ack;
 mod read;
+mod renew;
 mod skip;
 mod stream;
 #[cfg(test)]
@@ -17,14 +18,15 @@ use core::fmt;
 
 pub(crate) use ack::{AckFrame, EcnCounts, write_ack};
 pub(crate) use read::Frames;
+pub(crate) use renew::{RESET_TOKEN_LEN, RenewFrame};
 pub(crate) use skip::{SkipFrame, write_skip};
 pub(crate) use stream::{StreamFrame, StreamHeader, stream_header_len, write_stream_header};
 pub(crate) use write::write_padding;
 
 use super::{Code, Direction, StreamId};
 
-/// The types of frames on the wire (§3). STATS 0x05, RENEW 0x40, RENEW_CONFIRM 0x41 and FORWARD
-/// 0x52 are unknown to this version.
+/// The types of frames on the wire (§3). STATS 0x05 and FORWARD 0x52 are unknown to this
+/// version.
 pub(crate) mod frame_type {
     /// See [`super::Frame::Padding`].
     pub(crate) const PADDING: u64 = 0x00;
@@ -64,6 +66,10 @@ pub(crate) mod frame_type {
     pub(crate) const STREAMS_ONE_WAY: u64 = 0x33;
     /// See [`super::Frame::Blocked`].
     pub(crate) const BLOCKED: u64 = 0x34;
+    /// See [`super::Frame::Renew`].
+    pub(crate) const RENEW: u64 = 0x40;
+    /// A RENEW whose sender holds the receiver's half already.
+    pub(crate) const RENEW_CONFIRM: u64 = 0x41;
     /// See [`super::Frame::Notify`].
     pub(crate) const NOTIFY: u64 = 0x50;
     /// See [`super::Frame::Disconnect`].
@@ -143,6 +149,8 @@ pub(crate) enum Frame<'a> {
         /// The limit's value, in bytes or as an index, in range as in its grant.
         limit: u64,
     },
+    /// One side's half of the next zone (R-ZONE).
+    Renew(RenewFrame),
     /// "I am leaving: open nothing new."
     Notify {
         /// Why.
@@ -192,6 +200,7 @@ impl Frame<'_> {
             Self::Streams { direction: Direction::TwoWay, .. } => frame_type::STREAMS_TWO_WAY,
             Self::Streams { direction: Direction::OneWay, .. } => frame_type::STREAMS_ONE_WAY,
             Self::Blocked { .. } => frame_type::BLOCKED,
+            Self::Renew(renew) => renew.frame_type(),
             Self::Notify { .. } => frame_type::NOTIFY,
             Self::Disconnect { .. } => frame_type::DISCONNECT,
         }

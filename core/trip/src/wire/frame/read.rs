@@ -9,8 +9,8 @@ use tripline_sansio::codec::{ReadError, Reader};
 use super::super::parameters::OFFSET_LIMIT;
 use super::super::text::{TextError, read_text};
 use super::{
-    AckFrame, BlockedBy, Code, Direction, Frame, FrameError, SkipFrame, StreamFrame, StreamId,
-    frame_type,
+    AckFrame, BlockedBy, Code, Direction, Frame, FrameError, RenewFrame, SkipFrame, StreamFrame,
+    StreamId, frame_type,
 };
 
 /// What the flags of PING mean; the other bits are reserved.
@@ -97,6 +97,7 @@ impl<'a> Fields<'a> {
                 Frame::Streams { direction: Direction::OneWay, limit: self.below_index_limit()? }
             }
             frame_type::BLOCKED => self.blocked()?,
+            frame_type::RENEW | frame_type::RENEW_CONFIRM => Frame::Renew(RenewFrame::read(self)?),
             frame_type::NOTIFY => Frame::Notify {
                 code: self.code()?,
                 deadline_ms: self.varint()?,
@@ -170,8 +171,14 @@ impl<'a> Fields<'a> {
         self.reader.u8().map_err(|error| self.unread(error))
     }
 
-    fn u64(&mut self) -> Result<u64, FrameError> {
+    /// Eight bytes, big endian.
+    pub(super) fn u64(&mut self) -> Result<u64, FrameError> {
         self.reader.u64().map_err(|error| self.unread(error))
+    }
+
+    /// A field of `N` bytes.
+    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], FrameError> {
+        self.reader.array().map_err(|error| self.unread(error))
     }
 
     fn code(&mut self) -> Result<Code, FrameError> {

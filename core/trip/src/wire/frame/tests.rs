@@ -68,6 +68,9 @@ fn golden() -> Vec<(&'static str, u64, bool, Frame<'static>)> {
     let stream = |offset, payload, aligned, fin| {
         Frame::Stream(StreamFrame { id, offset, payload, aligned, fin })
     };
+    let renew = |confirm, zone, reset_token| {
+        Frame::Renew(RenewFrame { confirm, zone, id: token, reset_token, key: [9; 32] })
+    };
     vec![
         ("00 00 00", 0x00, false, Frame::Padding { count: 3 }),
         ("01 0102030405060708 00", 0x01, true, Frame::Ping { token, probe: false, fill: false }),
@@ -117,6 +120,20 @@ fn golden() -> Vec<(&'static str, u64, bool, Frame<'static>)> {
             0x34,
             true,
             Frame::Blocked { by: BlockedBy::Streams(Direction::OneWay), limit: 16 },
+        ),
+        (
+            "4040 03 0102030405060708 5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a \
+             0909090909090909090909090909090909090909090909090909090909090909",
+            0x40,
+            true,
+            renew(false, 3, [0x5a; 16]),
+        ),
+        (
+            "4041 4100 0102030405060708 00000000000000000000000000000000 \
+             0909090909090909090909090909090909090909090909090909090909090909",
+            0x41,
+            true,
+            renew(true, 256, [0; 16]),
         ),
         (
             "4050 0e 5388 03 627965",
@@ -247,8 +264,7 @@ fn r_frame_t57_t72_broken_rules_are_named() {
     for (text, code, frame_type, why) in [
         // Types of later versions, and types of none.
         ("05 00 00 00", 2, 0x05, "unknown frame type"),
-        ("4040 00", 2, 0x40, "unknown frame type"),
-        ("4041 00", 2, 0x41, "unknown frame type"),
+        ("4042 00", 2, 0x42, "unknown frame type"),
         ("4052 00", 2, 0x52, "unknown frame type"),
         ("06", 2, 0x06, "unknown frame type"),
         ("23", 2, 0x23, "unknown frame type"),
@@ -263,6 +279,14 @@ fn r_frame_t57_t72_broken_rules_are_named() {
         ("01 0000000000000000 04", 2, 0x01, "unknown flag"),
         ("01 0000000000000000 80", 2, 0x01, "unknown flag"),
         ("34 04 00", 2, 0x34, "unknown limit"),
+        // RENEW: too short by a byte of the key.
+        (
+            "4040 01 0102030405060708 00000000000000000000000000000000 \
+             00000000000000000000000000000000000000000000000000000000000000",
+            2,
+            0x40,
+            "the frame runs past its packet",
+        ),
         // Texts.
         ("4051 00 00 01 ff", 2, 0x51, "reason text is not UTF-8"),
         ("4050 00 00 02 61", 2, 0x50, "the frame runs past its packet"),
@@ -444,6 +468,13 @@ fn frame<'a>(kind: u8, n: [u64; 3], flags: u8, text: &'a str, payload: &'a [u8])
         10 => Frame::Blocked { by: BlockedBy::Streams(direction), limit: index },
         11 => Frame::Notify { code: code(b), deadline_ms: c, reason: text },
         12 => Frame::Disconnect { code: code(b), frame_type: c, reason: text },
+        13 => Frame::Renew(RenewFrame {
+            confirm: first,
+            zone: a,
+            id: b,
+            reset_token: [flags; 16],
+            key: [flags; 32],
+        }),
         _ => Frame::Stream(StreamFrame {
             id,
             offset: offset.min((1 << 60) - 1 - u64::try_from(payload.len()).unwrap()),
@@ -459,7 +490,7 @@ type Parts = (u8, [u64; 3], u8, alloc::string::String, Vec<u8>);
 
 fn parts() -> impl Strategy<Value = Parts> {
     (
-        0..18_u8,
+        0..19_u8,
         [number(62), number(62), number(62)],
         0..4_u8,
         "\\PC{0,63}",

@@ -37,6 +37,7 @@ impl Frame<'_> {
                 lens(&[kind, id.number(), limit]).saturating_add(1)
             }
             Self::Blocked { limit, .. } => lens(&[kind, limit]).saturating_add(1),
+            Self::Renew(renew) => renew.wire_len(),
             Self::Notify { code, deadline_ms, reason } => {
                 lens(&[kind, code.number(), deadline_ms]).saturating_add(text_len(reason))
             }
@@ -99,6 +100,7 @@ impl Frame<'_> {
                 };
                 out.varint(limit);
             }
+            Self::Renew(renew) => renew.write_fields(out),
             Self::Notify { code, deadline_ms, reason } => {
                 out.varint(code.number()).varint(deadline_ms);
                 write_text(out, reason);
