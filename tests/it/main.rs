@@ -7,6 +7,7 @@ mod close;
 mod determinism;
 mod handshake;
 mod hello;
+mod mtu;
 mod path;
 mod properties;
 mod regressions;

@@ -107,6 +107,7 @@ impl Host {
             | Event::StreamsAvailable { connection, .. }
             | Event::Message { connection, .. }
             | Event::Moved { connection, .. }
+            | Event::UmtuChanged { connection, .. }
             | Event::Leaving { connection, .. } => !self.served.contains(connection),
         }
     }

@@ -120,8 +120,12 @@ pub struct TransportConfig {
     pub ack_delay: Duration,
     /// How much may wait in one stream before `send` says *blocked*.
     pub send_buffer: u64,
-    /// The size of full datagrams, 1,200 to 65,507. Only raise it on a path whose MTU is known.
+    /// The size of full datagrams at first, 1,200 to 65,507. Only raise it on a path whose MTU is
+    /// known.
     pub datagram_size: u16,
+    /// Up to which size the connection searches for what the path carries (R-MTU-1); at most
+    /// 65,507, and what the peer takes. No search if it is not above `datagram_size`.
+    pub datagram_ceiling: u16,
     /// The congestion controller.
     pub congestion: Congestion,
 }
@@ -139,6 +143,7 @@ impl Default for TransportConfig {
             ack_delay: Duration::from_millis(25),
             send_buffer: 1 << 20,
             datagram_size: Parameters::DATAGRAM_LEAST,
+            datagram_ceiling: 1_452,
             congestion: Congestion::NewReno,
         }
     }

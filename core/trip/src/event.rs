@@ -131,6 +131,14 @@ pub enum Event {
         /// Where it is.
         to: SocketAddr,
     },
+    /// [`umtu`](crate::Endpoint::umtu) has changed (row T35): more was found to fit the path, or it
+    /// carries less than before, or it is another path.
+    UmtuChanged {
+        /// The connection.
+        connection: ConnectionHandle,
+        /// The largest message that surely fits one datagram from now on, in bytes.
+        umtu: usize,
+    },
     /// An orderly end by either side (row M03). What was received can still be read.
     Closed {
         /// The connection.

@@ -8,8 +8,8 @@
 //! - `receive`: a verified packet, frame by frame; `transmit`: building packets and trains;
 //! - `settle`: what became of the frames that were sent; `clock`: what the timers do;
 //! - `moves`: what a new address of the peer means; `aside`: what goes to others than the active
-//!   one; `reach`: where to look for a peer that does not answer;
-//! - `streams`, `schedule`, `ping`, `addresses`, `timer`, `recovery`: leaf components.
+//!   one; `reach`: where to look for a peer that does not answer; `mtu_probe`: the path's MTU;
+//! - `streams`, `schedule`, `ping`, `addresses`, `mtu`, `timer`, `recovery`: leaf components.
 
 mod addresses;
 mod aside;
@@ -18,6 +18,8 @@ mod close;
 mod commands;
 mod expiry;
 mod moves;
+mod mtu;
+mod mtu_probe;
 pub(crate) mod opening;
 mod ping;
 mod reach;
@@ -43,6 +45,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use close::Closing;
 use expiry::Expiry;
+use mtu::MtuSearch;
 use opening::Opening;
 use ping::Pings;
 use reach::Home;
@@ -157,6 +160,7 @@ pub(crate) struct Connection {
     path: Addresses,
     /// Client: where the server may be found.
     home: Home,
+    mtu: MtuSearch,
     peer: Option<PublicKey>,
     user_id: [u8; 8],
     route: Vec<u8>,
@@ -262,13 +266,8 @@ impl Connection {
         cx: &mut Cx<'_>,
     ) -> Self {
         let parameters = config.parameters();
-        let defaults = StreamDefaults {
-            message_max: parameters.message_max,
-            stream_credit: parameters.stream_credit,
-            peer_stream_credit: 0,
-            priority: crate::StreamOptions::PRIORITY,
-        };
         let least = parameters.message_max.saturating_add(8);
+        let mtu = MtuSearch::fixed(config.datagram_size.min(transmit::DATAGRAM_MAX));
         Self {
             handle,
             side,
@@ -279,7 +278,7 @@ impl Connection {
                 side,
                 parameters.two_way_streams,
                 parameters.one_way_streams,
-                defaults,
+                stream_defaults(&parameters),
             ),
             recv_credit: RecvCredit::new(parameters.connection_credit, least),
             config,
@@ -288,6 +287,7 @@ impl Connection {
             zone: None,
             path,
             home: Home::default(),
+            mtu,
             peer: None,
             user_id: [0; 8],
             route: Vec::new(),
@@ -407,6 +407,7 @@ impl Connection {
             parameters.stream_credit,
         );
         self.peer_parameters = parameters;
+        self.begin_mtu();
         let keys: Vec<StreamKey> = self.streams.keys().collect();
         for key in keys {
             let Self { streams, fates, .. } = self;
@@ -476,8 +477,7 @@ impl Connection {
 
     /// The largest datagram that we send.
     fn datagram_size(&self) -> usize {
-        let most = self.peer_parameters.datagram_max.min(transmit::DATAGRAM_MAX);
-        usize::from(self.config.datagram_size.clamp(Parameters::DATAGRAM_LEAST, most))
+        usize::from(self.mtu.current())
     }
 
     /// The idle limit in force, if any (R-CLOSE-2).
@@ -502,6 +502,16 @@ impl Connection {
         let every = self.config.keep_alive;
         let at = self.last_received.max(self.last_eliciting) + every;
         self.timers.set(Timer::KeepAlive, (!every.is_zero()).then_some(at));
+    }
+}
+
+/// What streams begin with, before the peer's parameters are known.
+fn stream_defaults(ours: &Parameters) -> StreamDefaults {
+    StreamDefaults {
+        message_max: ours.message_max,
+        stream_credit: ours.stream_credit,
+        peer_stream_credit: 0,
+        priority: crate::StreamOptions::PRIORITY,
     }
 }
 

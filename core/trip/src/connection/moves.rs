@@ -45,6 +45,7 @@ impl Connection {
             None if anew => self.start_anew(None, cx),
             None => {}
         }
+        self.settle_mtu(cx);
         self.arm_paths(cx.now);
     }
 
@@ -87,7 +88,8 @@ impl Connection {
         if let Some(sample) = rtt {
             self.rtt.update(cx.now, sample, Duration::ZERO, Duration::ZERO);
         }
-        self.controller = self.config.congestion.controller(self.config.datagram_size);
+        self.mtu.restart();
+        self.controller = self.config.congestion.controller(self.mtu.current());
         self.arm_recovery();
     }
 

@@ -211,7 +211,7 @@ impl Connection {
     fn on_pong(&mut self, token: u64, cx: &mut Cx<'_>) {
         match self.pings.on_pong(token) {
             PongKind::Awaited => self.path.prove(),
-            PongKind::Stray if self.path.on_pong(token, cx.now) => {}
+            PongKind::Stray if self.path.on_pong(token, cx.now) || self.mtu.on_pong(token) => {}
             PongKind::Stray => self.stats.stray_pongs = self.stats.stray_pongs.saturating_add(1),
         }
     }

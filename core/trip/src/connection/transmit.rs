@@ -90,7 +90,7 @@ impl Connection {
             return Some(transmit);
         }
         let start = out.len();
-        let size = self.datagram_size();
+        let size = self.sending_size();
         let mut segment_size = 0;
         for _ in 0..segments_max.max(1) {
             let len = out.len().saturating_sub(start);
@@ -108,8 +108,9 @@ impl Connection {
         let len = out.len().saturating_sub(start);
         if len == 0 {
             self.arm_recovery();
-            return None;
+            return self.transmit_mtu_probe(out, cx);
         }
+        self.mtu.on_activity(cx.now);
         self.arm_recovery();
         self.arm_keep_alive();
         self.arm_ack_delay();
