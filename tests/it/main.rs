@@ -7,6 +7,7 @@ mod close;
 mod determinism;
 mod handshake;
 mod hello;
+mod liveness;
 mod mtu;
 mod path;
 mod properties;

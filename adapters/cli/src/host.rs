@@ -108,6 +108,7 @@ impl Host {
             | Event::Message { connection, .. }
             | Event::Moved { connection, .. }
             | Event::UmtuChanged { connection, .. }
+            | Event::Quiet { connection, .. }
             | Event::Leaving { connection, .. } => !self.served.contains(connection),
         }
     }

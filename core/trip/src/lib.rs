@@ -42,7 +42,7 @@ mod stream;
 mod wire;
 
 pub use config::{
-    Access, Config, Congestion, ConnectOptions, Screening, SendOptions, ServerConfig,
+    Access, Config, Congestion, ConnectOptions, OnSilence, Screening, SendOptions, ServerConfig,
     StreamOptions, Target, TransportConfig,
 };
 pub use connection::recovery::congestion::{

@@ -2,7 +2,6 @@
 
 use super::timer::Timer;
 use super::{Connection, Cx, Stage};
-use crate::wire::Code;
 
 impl Connection {
     /// Fires every timer that is due. Early calls are harmless.
@@ -20,7 +19,7 @@ impl Connection {
             Timer::Deadline => self.on_deadline(cx),
             Timer::Recovery => self.on_recovery(cx),
             Timer::AckDelay => self.received.on_timeout(cx.now),
-            Timer::Idle => self.on_silence(Code::IDLE, cx),
+            Timer::Idle => self.on_idle(cx),
             Timer::KeepAlive => self.on_keep_alive(cx),
             Timer::Expire => self.on_expire(cx),
             Timer::Repeat => self.on_repeat(),
@@ -36,6 +35,7 @@ impl Connection {
             let probes = self.pto.on_timeout();
             self.probed_at = cx.now;
             self.stats.probes = self.stats.probes.saturating_add(1);
+            self.on_vain_probe(cx);
             self.on_unanswered(cx);
             if self.stage == Stage::Pinging {
                 self.pings.want(true);
@@ -47,8 +47,11 @@ impl Connection {
     }
 
     fn on_keep_alive(&mut self, cx: &mut Cx<'_>) {
-        if matches!(self.stage, Stage::Ready) {
-            self.pings.want(false);
+        if matches!(self.stage, Stage::Ready) && !self.liveness.is_silent() {
+            // Who does not answer is asked again by the probe timeout, with growing gaps.
+            if self.pto.count() == 0 {
+                self.pings.want(false);
+            }
             self.last_eliciting = cx.now;
             self.arm_keep_alive();
         }

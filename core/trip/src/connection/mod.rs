@@ -9,6 +9,7 @@
 //! - `settle`: what became of the frames that were sent; `clock`: what the timers do;
 //! - `moves`: what a new address of the peer means; `aside`: what goes to others than the active
 //!   one; `reach`: where to look for a peer that does not answer; `mtu_probe`: the path's MTU;
+//!   `liveness`: whether it is there;
 //! - `streams`, `schedule`, `ping`, `addresses`, `mtu`, `timer`, `recovery`: leaf components.
 
 mod addresses;
@@ -17,6 +18,7 @@ mod clock;
 mod close;
 mod commands;
 mod expiry;
+mod liveness;
 mod moves;
 mod mtu;
 mod mtu_probe;
@@ -45,6 +47,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use close::Closing;
 use expiry::Expiry;
+use liveness::Liveness;
 use mtu::MtuSearch;
 use opening::Opening;
 use ping::Pings;
@@ -161,6 +164,7 @@ pub(crate) struct Connection {
     /// Client: where the server may be found.
     home: Home,
     mtu: MtuSearch,
+    liveness: Liveness,
     peer: Option<PublicKey>,
     user_id: [u8; 8],
     route: Vec<u8>,
@@ -288,6 +292,7 @@ impl Connection {
             path,
             home: Home::default(),
             mtu,
+            liveness: Liveness::default(),
             peer: None,
             user_id: [0; 8],
             route: Vec::new(),
@@ -494,6 +499,7 @@ impl Connection {
 
     fn arm_idle(&mut self, now: Instant) {
         self.last_received = now;
+        self.liveness.on_packet();
         let at = self.idle_limit().map(|limit| now + limit);
         self.timers.set(Timer::Idle, at);
     }

@@ -104,6 +104,10 @@ impl Connection {
                 self.on_ping(packet.path, token, fill);
                 continue;
             }
+            if let Frame::Stats { sent, received, rtt_us } = frame {
+                self.on_stats(sent, received, rtt_us, survey.urgent);
+                continue;
+            }
             if let Err(violation) = self.on_frame(&frame, newest, cx) {
                 return self.on_violation(violation, frame.frame_type(), cx);
             }
@@ -182,8 +186,8 @@ impl Connection {
         cx: &mut Cx<'_>,
     ) -> Result<(), Violation> {
         match frame {
-            // PING is dealt with where the packet's address is known.
-            Frame::Padding { .. } | Frame::Ping { .. } => {}
+            // PING and STATS are dealt with where the rest of the packet is known.
+            Frame::Padding { .. } | Frame::Ping { .. } | Frame::Stats { .. } => {}
             Frame::Pong { token } => self.on_pong(*token, cx),
             Frame::Ack(ack) => self.on_ack(ack, cx)?,
             Frame::Stream(stream) => self.on_stream(stream, cx)?,

@@ -259,6 +259,8 @@ impl Connection {
             (None, Some(from)) => Some(self.pto.deadline(from.max(self.probed_at), base, ready)),
             (None, None) => None,
         };
+        // A peer that was silent for too long is PINGed by another clock.
+        let at = at.filter(|_| !self.liveness.is_silent());
         self.timers.set(Timer::Recovery, at);
     }
 

@@ -311,12 +311,17 @@ impl Connection {
         {
             self.pings.pong_sent();
             packet.fill_to = if owed.fill { full } else { packet.fill_to };
+            if let Some(report) = self.report(false) {
+                self.put(out, packet, &report, None);
+            }
         }
         if let Some(fill) = self.pings.wanted() {
             let token = self.pings.take_ping(cx.random);
             let frame = Frame::Ping { token, probe: false, fill };
             if !self.put(out, packet, &frame, Some(SentFrame::Ping { token, fill })) {
                 self.pings.want(fill);
+            } else if let Some(report) = self.report(true) {
+                self.put(out, packet, &report, None);
             }
             packet.fill_to = if fill { full } else { packet.fill_to };
         }
