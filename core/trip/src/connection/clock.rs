@@ -23,8 +23,8 @@ impl Connection {
             Timer::KeepAlive => self.on_keep_alive(cx),
             Timer::Expire => self.on_expire(cx),
             Timer::Repeat => self.on_repeat(),
-            // What is due then goes out with the next drain.
-            Timer::Paths => {}
+            // What is due now goes out with the next drain.
+            Timer::Paths => self.arm_paths(cx.now),
         }
     }
 
@@ -51,6 +51,9 @@ impl Connection {
             // Who does not answer is asked again by the probe timeout, with growing gaps.
             if self.pto.count() == 0 {
                 self.pings.want(false);
+            } else if self.probed_at == cx.now {
+                // It does so right now; its packet arms this timer again.
+                return;
             }
             self.last_eliciting = cx.now;
             self.arm_keep_alive();
