@@ -96,6 +96,7 @@ fn t27_an_old_capture_never_reaches_a_new_connection() {
         .unwrap();
     pair.run(Duration::from_secs(40));
     let (client, server) = pair.connected();
+    pair.run(Duration::from_secs(2));
     pair.events(Side::Client);
     pair.events(Side::Server);
     let paths = [pair.world.address(pair.server), pair.world.address(pair.client)].map(Path::to);

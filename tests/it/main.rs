@@ -18,6 +18,8 @@ mod growth;
 mod handshake;
 mod hello;
 mod limits;
+mod liveness;
+mod mtu;
 mod pacing;
 mod path;
 mod peers;

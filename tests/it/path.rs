@@ -10,7 +10,7 @@ use tripline::{
     StreamId, StreamOptions, Target,
 };
 use tripline_sansio::{Duration, Ecn};
-use tripline_sim::{LinkConfig, Stage, Verdict};
+use tripline_sim::{Chance, Discipline, LinkConfig, Stage, Verdict};
 use tripline_tests::{Pair, Side, identity};
 
 fn address(host: u8, port: u16) -> SocketAddr {
@@ -111,10 +111,12 @@ fn t21_a_client_that_moves_all_the_time_loses_nothing() {
         let ends: [_; 2] = pair.connected().into();
         pair.events(Side::Client);
         pair.events(Side::Server);
-        let mut flows = [
-            Flow::new(&mut pair, Side::Client, ends, 5_000),
-            Flow::new(&mut pair, Side::Server, ends, 5_000),
-        ];
+        // Who only receives has to be told that it has moved.
+        let told = seed % 2 == 0;
+        let mut flows = vec![Flow::new(&mut pair, Side::Client, ends, 5_000)];
+        if told {
+            flows.push(Flow::new(&mut pair, Side::Server, ends, 5_000));
+        }
         let mut places = vec![pair.world.address(pair.client)];
         run(&mut pair, &mut flows, |pair, turn| {
             if turn % 50 == 49 {
@@ -126,6 +128,9 @@ fn t21_a_client_that_moves_all_the_time_loses_nothing() {
                 };
                 pair.world.readdress(pair.client, next);
                 places.push(next);
+                if told {
+                    pair.call(Side::Client, |e, now| e.network_changed(now, None)).unwrap();
+                }
             }
         });
         pair.run(Duration::from_secs(5));
@@ -134,6 +139,49 @@ fn t21_a_client_that_moves_all_the_time_loses_nothing() {
         assert_eq!(moves(&mut pair, Side::Server), expected, "seed {seed}");
         assert_eq!(moves(&mut pair, Side::Client), [], "the server did not move");
         assert_eq!(stats(&pair, Side::Server, ends[1]).moves, expected.len() as u64);
+    }
+}
+
+/// T21: moves at random times, of both sides, in bad weather and with sloppy loops: whatever was
+/// handed in arrives, once and in order.
+#[test]
+fn t21_moves_in_bad_weather_lose_nothing() {
+    for seed in 1..25 {
+        let weather = LinkConfig::lossy(Chance::permille(80))
+            .delay(Duration::from_millis(15))
+            .jitter(Duration::from_millis(10))
+            .free_order()
+            .duplicate(Chance::permille(30), Duration::from_millis(40))
+            .reorder(Chance::permille(30), Duration::from_millis(40))
+            .mtu(1_300);
+        let mut pair = Pair::new(seed).link(weather);
+        let ends: [_; 2] = pair.connected().into();
+        let mut random = pair.world.random("moves");
+        pair.world.set_discipline(Discipline::sloppy(Chance::permille(50)));
+        let mut flows = [
+            Flow::new(&mut pair, Side::Client, ends, 400),
+            Flow::new(&mut pair, Side::Server, ends, 400),
+        ];
+        let mut count = 0;
+        run(&mut pair, &mut flows, |pair, _| {
+            if random.below(30) > 0 || count > 30 {
+                return;
+            }
+            count += 1;
+            let side = if random.below(3) > 0 { Side::Client } else { Side::Server };
+            let old = pair.world.address(pair.host(side));
+            // Sometimes another port alone.
+            let to = if random.below(3) == 0 {
+                SocketAddr::new(old.ip(), 5_000 + count)
+            } else {
+                address(100 + count as u8, 1)
+            };
+            pair.world.readdress(pair.host(side), to);
+            pair.call(side, |e, now| e.network_changed(now, None)).unwrap();
+            // Who moves at once with the other is lost; that is not this test.
+            pair.run(Duration::from_secs(3));
+        });
+        assert!(count > 0, "seed {seed}");
     }
 }
 
@@ -365,6 +413,38 @@ fn r_path_1_a_spoofed_move_cannot_void_a_true_one() {
         books.borrow().check(victim);
         assert_eq!(moves(&mut pair, Side::Server), [(home, new)], "seed {seed}");
         assert!(flows.iter().all(Flow::is_done), "seed {seed}: {}", pair.explain());
+    }
+}
+
+/// R-HAND-1, R-PATH-1: a copier that gets the first DATA of a client to the server first, from
+/// elsewhere, has it answered there within the budget, and the client is found all the same.
+#[test]
+fn r_hand_1_a_stolen_first_data_is_given_back() {
+    for seed in 1..6 {
+        let mut pair = Pair::new(seed);
+        let books = Books::watch(&mut pair);
+        let (home, thief) = (pair.world.address(pair.client), address(6, 6));
+        let client = pair.connect();
+        let steal = |n| (n == 0).then_some(thief);
+        copy(&mut pair, &books, steal, Duration::from_secs(5), |_| {});
+        let connected = |event: Event| match event {
+            Event::Connected { connection, remote, .. } => Some((connection, remote)),
+            _ => None,
+        };
+        let events = pair.events(Side::Server);
+        let moved: Vec<_> = events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Moved { from, to, .. } => Some((*from, *to)),
+                _ => None,
+            })
+            .collect();
+        let (server, remote) = events.into_iter().find_map(connected).expect("it is connected");
+        assert_eq!((remote, &moved[..]), (thief, &[(thief, home)][..]), "seed {seed}");
+        assert!(books.borrow().check(thief).1 > 0);
+        let mut flows = [Flow::new(&mut pair, Side::Server, [client, server], 100)];
+        run(&mut pair, &mut flows, |_, _| {});
+        books.borrow().check(thief);
     }
 }
 

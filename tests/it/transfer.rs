@@ -283,6 +283,7 @@ fn t11_early_messages_wait_for_the_peers_limits() {
 fn t35_a_message_of_umtu_bytes_takes_one_datagram() {
     let mut pair = Pair::new(1);
     let (client, server) = pair.connected();
+    pair.run(Duration::from_secs(2));
     let umtu = pair.call(Side::Client, |e, _| e.umtu(client)).unwrap();
     let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Unordered));
     for (size, datagrams) in [(umtu, 1), (umtu + 60, 2)] {

@@ -109,6 +109,8 @@ impl Host {
             | Event::StreamsAvailable { connection, .. }
             | Event::Message { connection, .. }
             | Event::Moved { connection, .. }
+            | Event::UmtuChanged { connection, .. }
+            | Event::Quiet { connection, .. }
             | Event::Leaving { connection, .. } => !self.served.contains(connection),
         }
     }

@@ -49,6 +49,9 @@ pub(crate) struct Session {
     interrupts: Interrupts,
     /// Servers only: who decides on newcomers and answers pings.
     host: Option<Host>,
+    /// A name that the resolver is asked for, and for which connection: when connecting, and again
+    /// when a server no longer answers.
+    resolving: Option<(ConnectionHandle, Receiver<Resolved>)>,
 }
 
 impl Session {
@@ -93,7 +96,7 @@ impl Session {
         let looper = Loop::new(UdpLink::new(socket, 8), clock, endpoint)
             .map_err(|error| Fail::io("cannot set up the loop", &error))?;
         let interrupts = Interrupts::watch(looper.waker())?;
-        Ok(Self { looper, interrupts, host })
+        Ok(Self { looper, interrupts, host, resolving: None })
     }
 
     /// `tpub1…@ADDRESS:PORT`: what a client has to be told.
@@ -121,25 +124,13 @@ impl Session {
         let failed =
             |text: String| Fail::network(format!("cannot connect to {}: {text}", remote.at));
         let connection = begun.map_err(|error| failed(error.to_string()))?;
-        let mut resolving = None;
         loop {
             match self.next(None)? {
                 Step::Event(Event::Connected { .. }) => return Ok(connection),
                 Step::Event(Event::Failed { error, .. }) => {
                     return Err(failed(explain(&error, timeout)));
                 }
-                Step::Event(Event::Resolve { host, port, .. }) => {
-                    resolving = Some(resolve(host, port, self.waker())?);
-                }
-                Step::Woken => {
-                    let found = resolving.as_ref().and_then(|answer| answer.try_recv().ok());
-                    if let Some(found) = found {
-                        // The attempt may be over by now; its event says so.
-                        let _ =
-                            self.with(|endpoint, now| endpoint.resolved(now, connection, found));
-                    }
-                }
-                Step::Event(_) | Step::TimedOut => {}
+                Step::Event(_) | Step::Woken | Step::TimedOut => {}
             }
         }
     }
@@ -152,6 +143,10 @@ impl Session {
         loop {
             self.interrupts.check()?;
             while let Some(event) = self.looper.next_event() {
+                if let Event::Resolve { connection, host, port } = event {
+                    self.resolving = Some((connection, resolve(host, port, self.waker())?));
+                    continue;
+                }
                 let ours = self.host.as_mut().is_some_and(|host| host.on(&mut self.looper, &event));
                 if !ours {
                     return Ok(Step::Event(event));
@@ -163,11 +158,22 @@ impl Session {
                 Turn::Event => {}
                 Turn::Woken => {
                     self.interrupts.check()?;
+                    self.on_resolved();
                     return Ok(Step::Woken);
                 }
                 Turn::TimedOut => return Ok(Step::TimedOut),
             }
         }
+    }
+
+    /// Hands the resolver's answer on, if it has come.
+    fn on_resolved(&mut self) {
+        let Some((connection, answer)) = &self.resolving else { return };
+        let Ok(found) = answer.try_recv() else { return };
+        let connection = *connection;
+        self.resolving = None;
+        // The connection may be over by now; its event says so.
+        let _ = self.with(|endpoint, now| endpoint.resolved(now, connection, found));
     }
 
     /// Lets what was handed in go out, without waiting.

@@ -114,6 +114,11 @@ pub struct TransportConfig {
     pub idle_timeout: Duration,
     /// At what interval something is sent even if there is nothing to say. Zero: never.
     pub keep_alive: Duration,
+    /// After how many probe timeouts with nothing received the user hears
+    /// [`Event::Quiet`](crate::Event::Quiet) (row T20); 0: not before the idle limit.
+    pub quiet_probes: u32,
+    /// What to do when the peer is silent for longer than the idle limit (row T23).
+    pub on_silence: OnSilence,
     /// The largest message we take.
     pub message_max: u64,
     /// How much the peer may have on its way or unread on one stream; at least `message_max` + 8.
@@ -134,8 +139,12 @@ pub struct TransportConfig {
     pub ack_delay: Duration,
     /// How much may wait in one stream before `send` says *blocked*.
     pub send_buffer: u64,
-    /// The size of full datagrams, 1,200 to 65,507. Only raise it on a path whose MTU is known.
+    /// The size of full datagrams at first, 1,200 to 65,507. Only raise it on a path whose MTU is
+    /// known.
     pub datagram_size: u16,
+    /// Up to which size the connection searches for what the path carries (R-MTU-1); at most
+    /// 65,507, and what the peer takes. No search if it is not above `datagram_size`.
+    pub datagram_ceiling: u16,
     /// The congestion controller.
     pub congestion: Congestion,
     /// Whether packets are marked ECN-capable where the path carries the mark.
@@ -149,6 +158,8 @@ impl Default for TransportConfig {
         Self {
             idle_timeout: Duration::from_secs(30),
             keep_alive: Duration::ZERO,
+            quiet_probes: 3,
+            on_silence: OnSilence::Drop,
             message_max: 256 << 10,
             stream_credit: 1 << 20,
             connection_credit: 16 << 20,
@@ -159,6 +170,7 @@ impl Default for TransportConfig {
             ack_delay: Duration::from_millis(25),
             send_buffer: 1 << 20,
             datagram_size: Parameters::DATAGRAM_LEAST,
+            datagram_ceiling: 1_452,
             congestion: Congestion::Cubic,
             ecn: true,
             key_limits: KeyLimits::LARGEST,
@@ -188,6 +200,18 @@ impl TransportConfig {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What to do with a peer that is silent for too long (row T23). The other side has its own mind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnSilence {
+    /// The connection is lost.
+    #[default]
+    Drop,
+    /// It lives on, and the peer's last address is PINGed: after 3 s, then with gaps that double up
+    /// to 5 minutes, until something comes or the user ends it.
+    Probe,
 }
 
 /// Which congestion controller a connection uses (R-CC-1).

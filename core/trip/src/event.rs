@@ -133,6 +133,22 @@ pub enum Event {
         /// Where it is.
         to: SocketAddr,
     },
+    /// [`umtu`](crate::Endpoint::umtu) has changed (row T35): more was found to fit the path, or it
+    /// carries less than before, or it is another path.
+    UmtuChanged {
+        /// The connection.
+        connection: ConnectionHandle,
+        /// The largest message that surely fits one datagram from now on, in bytes.
+        umtu: usize,
+    },
+    /// The peer does not answer (row T20): once for each silence, and always before
+    /// [`Event::Lost`] by [`LostCause::Idle`]. Whatever comes ends the silence.
+    Quiet {
+        /// The connection.
+        connection: ConnectionHandle,
+        /// For how long nothing has come.
+        silence: Duration,
+    },
     /// An orderly end by either side (row M03). What was received can still be read.
     Closed {
         /// The connection.

@@ -45,7 +45,7 @@ mod wire;
 
 pub use agreed::{Agreed, Granted, Limits, Minimum, Reconfigure};
 pub use config::{
-    Access, Config, Congestion, ConnectOptions, Screening, SendOptions, ServerConfig,
+    Access, Config, Congestion, ConnectOptions, OnSilence, Screening, SendOptions, ServerConfig,
     StreamOptions, Target, TransportConfig,
 };
 pub use connection::recovery::congestion::{

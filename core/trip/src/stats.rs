@@ -79,6 +79,17 @@ pub struct ConnectionStats {
     pub messages_received: u64,
     /// PONGs that nobody waited for.
     pub stray_pongs: u64,
+    /// How many DATA packets the peer says it has sent; this and what follows by its last STATS
+    /// (row T19), 0 before the first.
+    pub peer_packets_sent: u64,
+    /// How many of ours it says it has received.
+    pub peer_packets_received: u64,
+    /// Its smoothed round-trip time in nanoseconds.
+    pub peer_rtt_ns: u64,
+    /// How many packets of ours had not arrived by then.
+    pub lost_out: u64,
+    /// How many packets of the peer's had not arrived by then.
+    pub lost_in: u64,
     /// Times that the peer moved to another address (row T21).
     pub moves: u64,
     /// Packets from a new address for which there was no room (R-PATH-3); they count as received.

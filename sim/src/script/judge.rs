@@ -154,6 +154,8 @@ impl Judge {
             Event::Message { stream, token, fate, .. } => {
                 self.on_fate(side, *stream, *token, *fate)
             }
+            // A new size, or silence, is news at any time while connected.
+            Event::UmtuChanged { .. } | Event::Quiet { .. } => {}
             Event::Leaving { .. } => assert!(self.closing, "nobody leaves"),
             Event::Closed { .. } => {
                 assert!(self.closing, "nobody closed");

@@ -279,6 +279,8 @@ pub fn transport(work: &Workload, shape: Shape) -> TransportConfig {
         connection_credit: work.credit.saturating_mul(2),
         send_buffer: 8 << 20,
         datagram_size: shape.datagram,
+        // The size is what is compared: no search.
+        datagram_ceiling: shape.datagram,
         ..TransportConfig::default()
     }
 }

@@ -179,7 +179,10 @@ impl Driver {
                 self.on_fate(connection, stream, fate)
             }
             // What the peer says about leaving is told by its end; new streams are refused.
-            Event::Leaving { .. } | Event::Moved { .. } => {}
+            Event::Leaving { .. }
+            | Event::Moved { .. }
+            | Event::UmtuChanged { .. }
+            | Event::Quiet { .. } => {}
             Event::Closed { connection, by, code, reason } => {
                 self.on_end(connection, Error::Closed { by, code, reason });
             }

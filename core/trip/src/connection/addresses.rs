@@ -216,7 +216,6 @@ impl Addresses {
     /// Our own addresses may have changed: none is pinned until the next packet came.
     pub(crate) fn unpin(&mut self) {
         self.active.path.local = None;
-        self.active.local = None;
     }
 
     /// Whether packets by `path` come from a known address.

@@ -8,7 +8,7 @@ use super::recovery::sent::Shape;
 use super::{Connection, Cx};
 use crate::wire::{DataHeader, Frame, Parameters, TAG_LEN, TruncatedNumber, write_padding};
 use alloc::vec::Vec;
-use tripline_sansio::{Ecn, Transmit};
+use tripline_sansio::{Ecn, Instant, Transmit};
 
 /// The longest header, PING, PONG and tag: in less nothing is sent aside.
 pub(super) const ASIDE_LEAST: usize = 48;
@@ -50,12 +50,7 @@ impl Connection {
         token: Option<u64>,
         cx: &mut Cx<'_>,
     ) -> Option<usize> {
-        let peer_id = self.zone.as_ref()?.peer_id;
-        let number = self.begin_number(cx);
-        let truncated = TruncatedNumber::new(number, self.sent.largest_acked());
-        let start = out.len();
-        DataHeader { id: peer_id, number: truncated }.write(out);
-        let header_len = out.len().saturating_sub(start);
+        let begun = self.begin_lone(out, cx)?;
         if let Some(pong) = errand.pong {
             Frame::Pong { token: pong.token }.write(out);
         }
@@ -64,9 +59,35 @@ impl Connection {
         }
         if errand.ping.is_some() || errand.pong.is_some_and(|pong| pong.fill) {
             let full = usize::from(Parameters::DATAGRAM_LEAST).min(errand.room);
-            let upto = start.saturating_add(full).saturating_sub(TAG_LEN);
+            let upto = begun.1.saturating_add(full).saturating_sub(TAG_LEN);
             write_padding(out, upto.saturating_sub(out.len()));
         }
+        self.finish_lone(out, begun, Shape::default(), cx.now)
+    }
+
+    /// Begins a packet that is built by itself: its number, where it begins, and the length of its
+    /// header.
+    pub(super) fn begin_lone(
+        &mut self,
+        out: &mut Vec<u8>,
+        cx: &mut Cx<'_>,
+    ) -> Option<(u64, usize, usize)> {
+        let id = self.zone.as_ref()?.peer_id;
+        let number = self.begin_number(cx);
+        let start = out.len();
+        let truncated = TruncatedNumber::new(number, self.sent.largest_acked());
+        DataHeader { id, number: truncated }.write(out);
+        Some((number, start, out.len().saturating_sub(start)))
+    }
+
+    /// Seals a packet that was begun by [`Self::begin_lone`], and remembers it as of this shape.
+    pub(super) fn finish_lone(
+        &mut self,
+        out: &mut Vec<u8>,
+        (number, start, header_len): (u64, usize, usize),
+        shape: Shape,
+        now: Instant,
+    ) -> Option<usize> {
         let sealed =
             self.zone.as_mut().map(|zone| zone.seal.seal_packet(number, out, start, header_len));
         if !matches!(sealed, Some(Ok(()))) {
@@ -75,7 +96,7 @@ impl Connection {
         }
         let len = out.len().saturating_sub(start);
         let bytes = u16::try_from(len).unwrap_or(u16::MAX);
-        self.sent.finish(cx.now, Shape { bytes, ..Shape::default() });
+        self.sent.finish(now, Shape { bytes, ..shape });
         self.stats.packets_sent = self.stats.packets_sent.saturating_add(1);
         self.stats.bytes_sent = self.stats.bytes_sent.saturating_add(u64::from(bytes));
         Some(len)

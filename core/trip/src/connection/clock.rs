@@ -2,7 +2,6 @@
 
 use super::timer::Timer;
 use super::{Connection, Cx, Stage};
-use crate::wire::Code;
 
 impl Connection {
     /// Fires every timer that is due. Early calls are harmless.
@@ -22,12 +21,12 @@ impl Connection {
             // The drain that follows asks the pacer anew.
             Timer::Pacing => {}
             Timer::AckDelay => self.received.on_timeout(cx.now),
-            Timer::Idle => self.on_silence(Code::IDLE, cx),
+            Timer::Idle => self.on_idle(cx),
             Timer::KeepAlive => self.on_keep_alive(cx),
             Timer::Expire => self.on_expire(cx),
             Timer::Repeat => self.on_repeat(),
-            // What is due then goes out with the next drain.
-            Timer::Paths => {}
+            // What is due now goes out with the next drain.
+            Timer::Paths => self.arm_paths(cx.now),
             Timer::Zone => self.on_zone_timer(cx),
         }
     }
@@ -41,6 +40,7 @@ impl Connection {
             self.count_ecn(news);
             self.probed_at = cx.now;
             self.stats.probes = self.stats.probes.saturating_add(1);
+            self.on_vain_probe(cx);
             self.on_unanswered(cx);
             if self.stage == Stage::Pinging {
                 self.pings.want(true);
@@ -52,8 +52,14 @@ impl Connection {
     }
 
     fn on_keep_alive(&mut self, cx: &mut Cx<'_>) {
-        if matches!(self.stage, Stage::Ready) {
-            self.pings.want(false);
+        if matches!(self.stage, Stage::Ready) && !self.liveness.is_silent() {
+            // Who does not answer is asked again by the probe timeout, with growing gaps.
+            if self.path_state.pto.count() == 0 {
+                self.pings.want(false);
+            } else if self.probed_at == cx.now {
+                // It does so right now; its packet arms this timer again.
+                return;
+            }
             self.last_eliciting = cx.now;
             self.arm_keep_alive();
         }

@@ -10,10 +10,11 @@
 //! - `settle`: what became of the frames that were sent; `clock`: what the timers do; `pace`: what
 //!   the pacer holds back; `ecn`: marks and counts;
 //! - `moves`: what a new address of the peer means; `aside`: what goes to others than the active
-//!   one; `reach`: where to look for a peer that does not answer;
+//!   one; `reach`: where to look for a peer that does not answer; `mtu_probe`: the path's MTU;
+//!   `liveness`: whether it is there;
 //! - `zone`, `renew`: the keys, their renewal, and what it means for the rest;
-//! - `gaps`: the bounds on them; `streams`, `schedule`, `ping`, `addresses`, `timer`, `recovery`:
-//!   leaf components.
+//! - `gaps`: the bounds on them; `streams`, `schedule`, `ping`, `addresses`, `mtu`, `timer`,
+//!   `recovery`: leaf components.
 
 mod addresses;
 mod agree;
@@ -25,7 +26,10 @@ mod ecn;
 mod expiry;
 mod gaps;
 mod growth;
+mod liveness;
 mod moves;
+mod mtu;
+mod mtu_probe;
 pub(crate) mod opening;
 mod pace;
 mod ping;
@@ -54,6 +58,8 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use close::Closing;
 use expiry::Expiry;
+use liveness::Liveness;
+use mtu::MtuSearch;
 use opening::Opening;
 use ping::Pings;
 use reach::Home;
@@ -167,6 +173,8 @@ pub(crate) struct Connection {
     path: Addresses,
     /// Client: where the server may be found.
     home: Home,
+    mtu: MtuSearch,
+    liveness: Liveness,
     peer: Option<PublicKey>,
     user_id: [u8; 8],
     route: Vec<u8>,
@@ -277,11 +285,12 @@ impl Connection {
         let parameters = config.parameters();
         let defaults = StreamDefaults::new(&parameters, config.stream_credit_max.min(GRANT_MAX));
         let least = parameters.message_max.saturating_add(8);
+        let mtu = MtuSearch::fixed(config.datagram_size.min(transmit::DATAGRAM_MAX));
         Self {
             handle,
             side,
             stage: Stage::Opening,
-            path_state: PathState::new(&config),
+            path_state: PathState::new(&config, mtu.current()),
             received: Received::new(Duration::from_millis(parameters.ack_delay_ms)),
             streams: Streams::new(
                 side,
@@ -300,6 +309,8 @@ impl Connection {
             zone: None,
             path,
             home: Home::default(),
+            mtu,
+            liveness: Liveness::default(),
             peer: None,
             user_id: [0; 8],
             route: Vec::new(),
@@ -422,6 +433,7 @@ impl Connection {
             parameters.stream_credit,
         );
         self.peer_parameters = parameters;
+        self.begin_mtu();
         let keys: Vec<StreamKey> = self.streams.keys().collect();
         for key in keys {
             let Self { streams, fates, .. } = self;
@@ -492,8 +504,7 @@ impl Connection {
 
     /// The largest datagram that we send.
     fn datagram_size(&self) -> usize {
-        let most = self.peer_parameters.datagram_max.min(transmit::DATAGRAM_MAX);
-        usize::from(self.path_state.mtu.clamp(Parameters::DATAGRAM_LEAST, most))
+        usize::from(self.mtu.current())
     }
 
     /// The idle limit in force, if any (R-CLOSE-2).
@@ -507,6 +518,7 @@ impl Connection {
 
     fn arm_idle(&mut self, now: Instant) {
         self.last_received = now;
+        self.liveness.on_packet();
         let at = self.idle_limit().map(|limit| now + limit);
         self.timers.set(Timer::Idle, at);
     }

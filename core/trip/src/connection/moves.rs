@@ -44,6 +44,7 @@ impl Connection {
             None if anew => self.start_anew(None, cx),
             None => {}
         }
+        self.settle_mtu(cx);
         self.arm_paths(cx.now);
     }
 
@@ -82,7 +83,8 @@ impl Connection {
 
     /// The state of a path as it begins; `rtt` is its first sample, if there is one.
     fn reset_path(&mut self, rtt: Option<Duration>, cx: &mut Cx<'_>) {
-        self.path_state = self.path_state.anew(&self.config);
+        self.mtu.restart();
+        self.path_state = self.path_state.anew(&self.config, self.mtu.current());
         if let Some(sample) = rtt {
             self.path_state.rtt.update(cx.now, sample, Duration::ZERO, Duration::ZERO);
         }

@@ -113,6 +113,10 @@ impl Connection {
                 self.on_ping(packet.path, token, fill);
                 continue;
             }
+            if let Frame::Stats { sent, received, rtt_us } = frame {
+                self.on_stats(sent, received, rtt_us, survey.urgent);
+                continue;
+            }
             if let Err(violation) = self.on_frame(&frame, newest, cx) {
                 return self.on_violation(violation, frame.frame_type(), cx);
             }
@@ -173,8 +177,8 @@ impl Connection {
         cx: &mut Cx<'_>,
     ) -> Result<(), Violation> {
         match frame {
-            // PING is dealt with where the packet's address is known.
-            Frame::Padding { .. } | Frame::Ping { .. } => {}
+            // PING and STATS are dealt with where the rest of the packet is known.
+            Frame::Padding { .. } | Frame::Ping { .. } | Frame::Stats { .. } => {}
             Frame::Pong { token } => self.on_pong(*token, cx),
             Frame::Ack(ack) => self.on_ack(ack, cx)?,
             Frame::Stream(stream) => self.on_stream(stream, cx)?,
@@ -205,7 +209,7 @@ impl Connection {
     fn on_pong(&mut self, token: u64, cx: &mut Cx<'_>) {
         match self.pings.on_pong(token) {
             PongKind::Awaited => self.path.prove(),
-            PongKind::Stray if self.path.on_pong(token, cx.now) => {}
+            PongKind::Stray if self.path.on_pong(token, cx.now) || self.mtu.on_pong(token) => {}
             PongKind::Stray => self.stats.stray_pongs = self.stats.stray_pongs.saturating_add(1),
         }
     }

@@ -20,6 +20,8 @@ pub(crate) enum SentFrame {
     Ack { largest: u64 },
     /// A PING.
     Ping { token: u64, fill: bool },
+    /// A probe of the path's MTU, of this many bytes.
+    MtuProbe { size: u16 },
     /// A run of a stream's offsets.
     Stream { key: StreamKey, piece: Piece },
     /// A range that was given up.
@@ -54,11 +56,14 @@ impl Connection {
         }
         let now = cx.now;
         let mut acked = core::mem::take(&mut self.settled_frames);
-        let Self { sent, path_state, .. } = self;
+        let Self { sent, path_state, mtu, .. } = self;
         let PathState { controller, rtt, .. } = path_state;
         let summary = rtt.summary();
         let outcome = sent.on_ack(now, ack.ranges(), |fate, info, frames| {
             tell_acked(controller.as_mut(), now, fate, info, &summary);
+            if fate == PacketFate::Acked && !info.mtu_probe {
+                mtu.on_acked(info.number, info.bytes);
+            }
             acked.extend(frames);
         });
         if let Some(sample) = outcome.rtt_sample {
@@ -102,7 +107,7 @@ impl Connection {
         let now = cx.now;
         let delay = self.peer_ack_delay();
         let mut lost = core::mem::take(&mut self.settled_frames);
-        let Self { sent, path_state, .. } = self;
+        let Self { sent, path_state, mtu, .. } = self;
         let PathState { controller, rtt, ecn, .. } = path_state;
         let mut news = EcnNews::default();
         let LossOutcome { packets, congestion } =
@@ -112,6 +117,9 @@ impl Connection {
                 }
                 if info.ect0 {
                     news.failed |= ecn.on_lost().failed;
+                }
+                if !info.mtu_probe {
+                    mtu.on_lost(info.number, info.bytes);
                 }
                 lost.extend(frames);
             });
@@ -129,6 +137,7 @@ impl Connection {
             self.on_frame_lost(frame, cx);
         }
         self.settled_frames = lost;
+        self.settle_mtu(cx);
     }
 
     /// What the peer may hold back its ACKs for.
@@ -139,6 +148,7 @@ impl Connection {
     fn on_frame_acked(&mut self, frame: SentFrame, cx: &mut Cx<'_>) {
         match frame {
             SentFrame::Ack { largest } => self.received.on_ack_acked(largest),
+            SentFrame::MtuProbe { size } => self.mtu.on_probe_acked(size),
             SentFrame::Stream { key, piece } => {
                 self.with_send(key, cx, |half, credit, fates| half.on_acked(piece, credit, fates));
             }
@@ -175,6 +185,7 @@ impl Connection {
         match frame {
             SentFrame::Ack { .. } => {}
             SentFrame::Ping { token, fill } => self.pings.on_ping_lost(token, fill),
+            SentFrame::MtuProbe { size } => self.mtu.on_probe_lost(size),
             SentFrame::Stream { key, piece } => {
                 self.with_send(key, cx, |half, credit, fates| half.on_lost(piece, credit, fates));
                 self.wake_stream(key);
@@ -269,6 +280,8 @@ impl Connection {
             }
             (None, None) => None,
         };
+        // A peer that was silent for too long is PINGed by another clock.
+        let at = at.filter(|_| !self.liveness.is_silent());
         self.timers.set(Timer::Recovery, at);
     }
 

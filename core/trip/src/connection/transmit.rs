@@ -88,7 +88,7 @@ impl Connection {
             return Some(transmit);
         }
         let start = out.len();
-        let size = self.datagram_size();
+        let size = self.sending_size();
         self.refill_pacer(size, cx);
         let ecn = self.begin_marked_train();
         let mut segment_size = 0;
@@ -109,8 +109,9 @@ impl Connection {
         self.arm_pacing(size);
         if len == 0 {
             self.arm_recovery();
-            return None;
+            return self.transmit_mtu_probe(out, cx);
         }
+        self.mtu.on_activity(cx.now);
         self.arm_recovery();
         self.arm_keep_alive();
         self.arm_ack_delay();
@@ -202,7 +203,7 @@ impl Connection {
     pub(super) fn begin_number(&mut self, cx: &mut Cx<'_>) -> u64 {
         if self.sent.next_number() >= self.leave_out {
             self.sent.leave_out(1);
-            let size = u64::from(self.path_state.mtu.max(1));
+            let size = u64::from(self.mtu.current().max(1));
             let packets = self.path_state.controller.window().div_ceil(size);
             self.leave_out = next_left_out(self.sent.next_number(), packets, cx.random);
         }
@@ -326,12 +327,17 @@ impl Connection {
         {
             self.pings.pong_sent();
             packet.fill_to = if owed.fill { full } else { packet.fill_to };
+            if let Some(report) = self.report(false) {
+                self.put(out, packet, &report, None);
+            }
         }
         if let Some(fill) = self.pings.wanted() {
             let token = self.pings.take_ping(cx.random);
             let frame = Frame::Ping { token, probe: false, fill };
             if !self.put(out, packet, &frame, Some(SentFrame::Ping { token, fill })) {
                 self.pings.want(fill);
+            } else if let Some(report) = self.report(true) {
+                self.put(out, packet, &report, None);
             }
             packet.fill_to = if fill { full } else { packet.fill_to };
         }

@@ -366,6 +366,22 @@ impl Endpoint {
         self.connection(connection).map(Connection::umtu)
     }
 
+    /// Tells what the path is said to carry, in bytes of UDP payload: by an ICMP message, or by the
+    /// system that refused a datagram. It is tried out, never believed, and never goes below 1,200
+    /// bytes (R-MTU-1).
+    ///
+    /// # Errors
+    /// If the connection is gone.
+    pub fn mtu_hint(
+        &mut self,
+        now: Instant,
+        connection: ConnectionHandle,
+        bytes: u16,
+    ) -> Result<(), UnknownConnection> {
+        self.command(now, connection, |connection, cx| connection.mtu_hint(bytes, cx))
+            .ok_or(UnknownConnection)
+    }
+
     /// Calls `act` with the connection that a handle names.
     pub(super) fn command<R>(
         &mut self,

@@ -25,27 +25,24 @@ pub(crate) struct PathState {
     pub(crate) pacer: Pacer,
     /// Whether it carries ECN.
     pub(crate) ecn: EcnState,
-    /// The largest datagram that the path is known, or configured, to carry, in bytes.
-    pub(crate) mtu: u16,
 }
 
 impl PathState {
     /// A path of which nothing is known, as the configuration has it.
-    pub(crate) fn new(config: &TransportConfig) -> Self {
+    pub(crate) fn new(config: &TransportConfig, mtu: u16) -> Self {
         Self {
             rtt: RttEstimator::new(INITIAL_RTT),
             pto: Pto::default(),
-            controller: config.congestion.controller(config.datagram_size),
+            controller: config.congestion.controller(mtu),
             pacer: Pacer::default(),
             ecn: EcnState::new(config.ecn),
-            mtu: config.datagram_size,
         }
     }
 
     /// Another path of the same connection: nothing is known of it, but the peer's ECN counts go
     /// on from where they are (RFC 9000 §13.4.2).
-    pub(crate) fn anew(&self, config: &TransportConfig) -> Self {
-        Self { ecn: self.ecn.anew(config.ecn), ..Self::new(config) }
+    pub(crate) fn anew(&self, config: &TransportConfig, mtu: u16) -> Self {
+        Self { ecn: self.ecn.anew(config.ecn), ..Self::new(config, mtu) }
     }
 }
 
@@ -58,17 +55,16 @@ mod tests {
     #[test]
     fn r_mtu_1_a_new_path_starts_anew() {
         let config = TransportConfig::default();
-        let mut old = PathState::new(&config);
+        let mut old = PathState::new(&config, 1_200);
         let ms = Duration::from_millis;
         old.rtt.update(Instant::from_nanos(1), ms(9), ms(0), ms(25));
         old.pto.on_timeout();
         old.controller.on_mtu(1_400);
-        old.mtu = 1_400;
         old.pacer.refill(Instant::from_nanos(1), 5, 1_400);
-        let new = old.anew(&config);
-        let fresh = PathState::new(&config);
+        let new = old.anew(&config, 1_200);
+        let fresh = PathState::new(&config, 1_200);
         assert_eq!((&new.rtt, &new.pto, &new.pacer), (&fresh.rtt, &fresh.pto, &fresh.pacer));
-        assert_eq!((new.mtu, new.controller.window()), (fresh.mtu, fresh.controller.window()));
+        assert_eq!(new.controller.window(), fresh.controller.window());
         assert_eq!(new.ecn, fresh.ecn, "nothing was marked yet");
     }
 }

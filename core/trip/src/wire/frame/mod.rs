@@ -25,8 +25,7 @@ pub(crate) use write::write_padding;
 
 use super::{Code, Direction, StreamId};
 
-/// The types of frames on the wire (§3). STATS 0x05 and FORWARD 0x52 are unknown to this
-/// version.
+/// The types of frames on the wire (§3). FORWARD 0x52 is unknown to this version.
 pub(crate) mod frame_type {
     /// See [`super::Frame::Padding`].
     pub(crate) const PADDING: u64 = 0x00;
@@ -38,6 +37,8 @@ pub(crate) mod frame_type {
     pub(crate) const ACK: u64 = 0x03;
     /// An ACK with counts of ECN marks.
     pub(crate) const ACK_ECN: u64 = 0x04;
+    /// See [`super::Frame::Stats`].
+    pub(crate) const STATS: u64 = 0x05;
     /// See [`super::Frame::Stream`]: the first of 16 types, the rest has the `STREAM_` bits.
     pub(crate) const STREAM: u64 = 0x10;
     /// The last of the types of STREAM.
@@ -103,6 +104,15 @@ pub(crate) enum Frame<'a> {
     },
     /// Which packets were received.
     Ack(AckFrame<'a>),
+    /// What the sender has counted; rides with PINGs and their PONGs.
+    Stats {
+        /// DATA packets that it has sent, this one included.
+        sent: u64,
+        /// DATA packets that it has received.
+        received: u64,
+        /// Its smoothed round-trip time in microseconds.
+        rtt_us: u64,
+    },
     /// Bytes of a stream.
     Stream(StreamFrame<'a>),
     /// Messages of a stream that the sender gave up.
@@ -190,6 +200,7 @@ impl Frame<'_> {
             Self::Padding { .. } => frame_type::PADDING,
             Self::Ping { .. } => frame_type::PING,
             Self::Pong { .. } => frame_type::PONG,
+            Self::Stats { .. } => frame_type::STATS,
             Self::Ack(ack) => ack.frame_type(),
             Self::Stream(stream) => stream.header().frame_type(true),
             Self::Skip(_) => frame_type::SKIP,

@@ -79,6 +79,11 @@ impl<'a> Fields<'a> {
             frame_type::PADDING => self.padding(),
             frame_type::PING => self.ping()?,
             frame_type::PONG => Frame::Pong { token: self.u64()? },
+            frame_type::STATS => Frame::Stats {
+                sent: self.varint()?,
+                received: self.varint()?,
+                rtt_us: self.varint()?,
+            },
             frame_type::SKIP => Frame::Skip(SkipFrame::read(self)?),
             frame_type::CLOSE_STREAM => Frame::CloseStream {
                 id: self.stream_id()?,

@@ -78,6 +78,12 @@ fn golden() -> Vec<(&'static str, u64, bool, Frame<'static>)> {
         ("01 0102030405060708 02", 0x01, true, Frame::Ping { token, probe: false, fill: true }),
         ("01 0102030405060708 03", 0x01, true, Frame::Ping { token, probe: true, fill: true }),
         ("02 0102030405060708", 0x02, true, Frame::Pong { token }),
+        (
+            "05 4064 4050 8001d4c0",
+            0x05,
+            true,
+            Frame::Stats { sent: 100, received: 80, rtt_us: 120_000 },
+        ),
         ("11 4057 03 616263", 0x11, true, stream(0, b"abc", false, false)),
         ("13 4057 03 026162", 0x13, true, stream(0, b"\x02ab", true, false)),
         ("15 4057 00", 0x15, true, stream(0, b"", false, true)),
@@ -263,7 +269,8 @@ fn r_frame_an_error_stays() {
 fn r_frame_t57_t72_broken_rules_are_named() {
     for (text, code, frame_type, why) in [
         // Types of later versions, and types of none.
-        ("05 00 00 00", 2, 0x05, "unknown frame type"),
+        ("06 00 00 00", 2, 0x06, "unknown frame type"),
+        ("05 00 00", 2, 0x05, "the frame runs past its packet"),
         ("4042 00", 2, 0x42, "unknown frame type"),
         ("4052 00", 2, 0x52, "unknown frame type"),
         ("06", 2, 0x06, "unknown frame type"),
@@ -467,6 +474,7 @@ fn frame<'a>(kind: u8, n: [u64; 3], flags: u8, text: &'a str, payload: &'a [u8])
         9 => Frame::Blocked { by: BlockedBy::Stream(id), limit: offset },
         10 => Frame::Blocked { by: BlockedBy::Streams(direction), limit: index },
         11 => Frame::Notify { code: code(b), deadline_ms: c, reason: text },
+        13 => Frame::Stats { sent: a, received: b & ((1 << 62) - 1), rtt_us: c },
         12 => Frame::Disconnect { code: code(b), frame_type: c, reason: text },
         13 => Frame::Renew(RenewFrame {
             confirm: first,

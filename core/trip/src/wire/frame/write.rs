@@ -21,6 +21,7 @@ impl Frame<'_> {
             Self::Padding { count } => count,
             Self::Ping { .. } => 10,
             Self::Pong { .. } => 9,
+            Self::Stats { sent, received, rtt_us } => lens(&[kind, sent, received, rtt_us]),
             Self::Ack(ack) => ack.wire_len(),
             Self::Skip(skip) => skip.wire_len(),
             Self::Stream(stream) => {
@@ -78,6 +79,9 @@ impl Frame<'_> {
             }
             Self::Pong { token } => {
                 out.u64(token);
+            }
+            Self::Stats { sent, received, rtt_us } => {
+                out.varint(sent).varint(received).varint(rtt_us);
             }
             Self::CloseStream { id, code, final_offset } => {
                 out.varint(id.number()).varint(code.number()).varint(final_offset);
