@@ -114,7 +114,8 @@ fn r_close_2_packets_at_a_bound_are_signs_of_life() {
     *plot.lock().unwrap() = Some(vec![0x18, 0x12, 0x7f, 0xff]);
     let received = pair.world.machine(pair.server).connection_stats(server).unwrap();
     pair.run(Duration::from_secs(120));
-    assert_eq!(pair.state(Side::Server, server), Some(State::Ready));
+    let why = pair.explain();
+    assert_eq!(pair.state(Side::Server, server), Some(State::Ready), "{why}");
     let stats = pair.world.machine(pair.server).connection_stats(server).unwrap();
     let new = stats.packets_received - received.packets_received;
     assert!(new > 10 && drops(&pair) - before == new, "{} of {new}", drops(&pair) - before);
