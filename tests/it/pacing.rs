@@ -49,6 +49,7 @@ fn r_pace_1_no_burst_is_larger_than_the_bucket() {
             assert!(most <= bucket + flow + free, "seed {seed}: {most} bytes within {span:?}");
         }
     }
+    // On some of these links ACKs alone space things out, on others the pacer has to.
     assert!(waits > 100, "the pacer had nothing to do: {waits}");
 }
 
