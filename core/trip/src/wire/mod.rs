@@ -24,8 +24,8 @@ pub(crate) use frame::{
 };
 pub(crate) use packet::{
     Challenge, Confirm, DATA_OVERHEAD_LONG, DataHeader, NUMBER_LIMIT, Open, OpenPrefix, PacketKind,
-    TAG_LEN, TruncatedNumber, VersionHint, VersionReason, classify, through_suite, write_open,
-    write_version,
+    RESET_LEN, Retry, TAG_LEN, TruncatedNumber, VersionHint, VersionReason, classify, parse_reset,
+    through_suite, with_token, write_open, write_reset, write_retry, write_version,
 };
 pub use parameters::{ParameterError, ParameterProblem, Parameters, Versions};
 pub(crate) use payload::{ChallengePayload, OpenPayload, PayloadError, ROUTE_MAX};
