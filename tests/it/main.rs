@@ -5,6 +5,7 @@
 mod attack;
 mod close;
 mod determinism;
+mod guard;
 mod handshake;
 mod hello;
 mod properties;

@@ -60,6 +60,9 @@ pub enum ConnectError {
         /// Which rule.
         reason: &'static str,
     },
+    /// The server no longer knows the connection (it was restarted, say), and messages were sent
+    /// already: they may have arrived.
+    Reset,
     /// The user ended the attempt.
     Cancelled,
 }
@@ -85,6 +88,8 @@ pub enum LostCause {
         /// Its text.
         reason: String,
     },
+    /// The peer no longer knows the connection: it was restarted, or its user killed it.
+    Reset,
     /// The user killed it.
     Killed,
 }
@@ -211,6 +216,7 @@ impl fmt::Display for ConnectError {
             Self::Violation { code, reason } => {
                 write!(f, "the server broke the protocol: {code}: {reason}")
             }
+            Self::Reset => f.write_str("the server no longer knows the connection"),
             Self::Cancelled => f.write_str("cancelled"),
         }
     }
@@ -227,6 +233,7 @@ impl fmt::Display for LostCause {
             Self::KeyLimit => {
                 f.write_str("the connection's key has sealed as many packets as it may")
             }
+            Self::Reset => f.write_str("the peer no longer knows the connection"),
             Self::Killed => f.write_str("killed"),
         }
     }

@@ -29,6 +29,7 @@
 
 extern crate alloc;
 
+mod bucket;
 mod config;
 mod connection;
 mod crypto;
@@ -36,13 +37,14 @@ mod endpoint;
 mod error;
 mod event;
 mod handle;
+mod memory;
 mod ranges;
 mod stats;
 mod stream;
 mod wire;
 
 pub use config::{
-    Access, Config, Congestion, ConnectOptions, Screening, SendOptions, ServerConfig,
+    Access, Config, Congestion, ConnectOptions, GuardConfig, Screening, SendOptions, ServerConfig,
     StreamOptions, Target, TransportConfig,
 };
 pub use connection::recovery::congestion::{

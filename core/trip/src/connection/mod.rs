@@ -4,7 +4,8 @@
 //! deadline. This file has the state and the commands; what happens in between has a file for each
 //! concern:
 //!
-//! - `opening`: the client's handshake; `close`: leaving, closing, draining;
+//! - `opening`, `retry`: the client's handshake; `close`: leaving, closing, draining; `reset`: the
+//!   peer forgot us;
 //! - `receive`: a verified packet, frame by frame; `transmit`: building packets and trains;
 //! - `settle`: what became of the frames that were sent; `clock`: what the timers do;
 //! - `streams`, `schedule`, `ping`, `path`, `timer`, `recovery`: leaf components.
@@ -18,6 +19,8 @@ mod path;
 mod ping;
 mod receive;
 pub(crate) mod recovery;
+pub(crate) mod reset;
+mod retry;
 mod schedule;
 mod settle;
 mod streams;
@@ -156,6 +159,8 @@ pub(crate) struct Connection {
     /// XX: CONFIRM is sent, byte for byte, with each PING until READY.
     confirm: Option<Vec<u8>>,
     confirm_due: bool,
+    /// What a RESET of the peer would mean.
+    reset: reset::Resets,
 
     /// The next number to leave out (R-ACK-2).
     leave_out: u64,
@@ -289,6 +294,7 @@ impl Connection {
             started: cx.now,
             confirm: None,
             confirm_due: false,
+            reset: reset::Resets::default(),
             leave_out: next_left_out(0, cx.random),
             replay: ReplayWindow::new(),
             sent: SentPackets::new(0),
@@ -402,6 +408,7 @@ impl Connection {
             parameters.stream_credit,
         );
         self.peer_parameters = parameters;
+        self.reset.expect(parameters.reset_token);
         let keys: Vec<StreamKey> = self.streams.keys().collect();
         for key in keys {
             let Self { streams, fates, .. } = self;
@@ -420,6 +427,7 @@ impl Connection {
         self.stage = Stage::Ready;
         self.confirm = None;
         self.confirm_due = false;
+        self.reset.again = None;
         let leaving = self.closing.until();
         self.timers.set(Timer::Deadline, leaving);
         self.stats.handshake_ns = nanos(Some(cx.now - self.started));

@@ -23,9 +23,9 @@ pub(crate) use frame::{
     stream_header_len, write_ack, write_padding, write_skip, write_stream_header,
 };
 pub(crate) use packet::{
-    Challenge, Confirm, DATA_OVERHEAD_LONG, DataHeader, NUMBER_LIMIT, Open, OpenPrefix, PacketKind,
-    RESET_LEN, Retry, TAG_LEN, TruncatedNumber, VersionHint, VersionReason, classify, parse_reset,
-    through_suite, with_token, write_open, write_reset, write_retry, write_version,
+    Challenge, Confirm, DATA_OVERHEAD_LONG, DataHeader, NOISE_MAX, NUMBER_LIMIT, Open, OpenPrefix,
+    PacketKind, RESET_LEN, Retry, TAG_LEN, TruncatedNumber, VersionHint, VersionReason, classify,
+    parse_reset, through_suite, with_token, write_open, write_reset, write_retry, write_version,
 };
 pub use parameters::{ParameterError, ParameterProblem, Parameters, Versions};
 pub(crate) use payload::{ChallengePayload, OpenPayload, PayloadError, ROUTE_MAX};

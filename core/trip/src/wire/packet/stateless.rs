@@ -178,6 +178,7 @@ mod tests {
         bytes.push(0);
         assert_eq!(parse_reset(&bytes), Err(PacketError::Length));
         assert_eq!(parse_reset(&[FIRST_RETRY; 17]), Err(PacketError::Kind));
-        const { assert!(RESET_LEN < super::super::data::DATA_HEADER_SHORT + super::super::TAG_LEN) };
+        let shortest = super::super::data::DATA_HEADER_SHORT + super::super::TAG_LEN;
+        assert!(RESET_LEN < shortest, "smaller than its cause");
     }
 }
