@@ -354,6 +354,43 @@ fn r_hand_3_answers_have_rates() {
     assert_eq!(said(&mut server, at(1_000), &opens[50]), 1, "a second later");
 }
 
+/// R-HAND-3: length, version, suite, mac1, zeros, token, rate: each packet here breaks all the
+/// rules from one on, and the answer is always that of the first.
+#[test]
+fn r_hand_3_the_cheap_checks_come_first() {
+    let guard = GuardConfig { retry_above: 0, challenges_per_second: 0, ..GuardConfig::default() };
+    let mut server = endpoint(Config { guard, ..Config::public_server(identity("server")) }, 1);
+    let (mut client, open) = client(2, to_server());
+    let (version, suite, mac1, pad) = (4, 13, through_mac1(&open) - 1, 1_199);
+    let broken = |places: &[usize], len: usize| {
+        let mut packet = open.clone();
+        places.iter().for_each(|place| packet[*place] ^= 0x55);
+        packet.truncate(len);
+        packet
+    };
+    let mut said = |packet: &[u8]| {
+        let said = answers(&mut server, at(0), address(1, 1), packet);
+        let drops = server.stats().drops;
+        (said.into_iter().map(|(_, bytes)| bytes).next(), drops)
+    };
+    let (nothing, drops) = said(&broken(&[version, suite, mac1], 1_199));
+    assert_eq!((nothing, drops.malformed, drops.unsupported), (None, 1, 0));
+    for (places, reason) in
+        [(&[version, suite, mac1, pad][..], 1), (&[suite, mac1, pad], 2), (&[mac1, pad], 3)]
+    {
+        let hint = said(&broken(places, 1_200)).0.unwrap();
+        assert_eq!((hint[0], hint[9]), (0x05, reason));
+    }
+    let (nothing, drops) = said(&broken(&[pad], 1_200));
+    assert_eq!((nothing, drops.bad_open, drops.rate_limited), (None, 2, 0));
+    let retry = said(&open).0.unwrap();
+    assert_eq!(retry[0], RETRY);
+    let with_token = answers(&mut client, at(1), address(9, 9), &retry).remove(0).1;
+    let (nothing, drops) = said(&with_token);
+    assert_eq!((nothing, drops.rate_limited), (None, 1));
+    assert_eq!(server.stats().opens_accepted, 0, "no Diffie-Hellman");
+}
+
 /// R-HAND-3c: a batch full of RETRYs leaves room for a CHALLENGE.
 #[test]
 fn r_hand_3_cheap_answers_leave_room() {
