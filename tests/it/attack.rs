@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use tripline::{Config, ConnectOptions, Endpoint, Event, Order, SendOptions, State, StreamOptions};
+use tripline::{
+    Config, ConnectOptions, Endpoint, Event, GuardConfig, Order, SendOptions, State, StreamOptions,
+};
 use tripline_sansio::{DatagramMachine, Duration, Ecn, Instant, Path, Seed};
 use tripline_sim::Verdict;
 use tripline_tests::{Pair, Side, identity};
@@ -146,7 +148,12 @@ fn t37_repeated_packets_are_dropped_and_counted() {
 /// R-HAND-2: a flood of OPENs fills a table of 4,096 and makes no connection; then the oldest goes.
 #[test]
 fn r_hand_2_half_opens_are_bounded() {
-    let mut server = server(Config::public_server(identity("server")));
+    let guard = GuardConfig {
+        retry_above: u32::MAX,
+        challenges_per_second: u32::MAX,
+        ..Default::default()
+    };
+    let mut server = server(Config { guard, ..Config::public_server(identity("server")) });
     let flood = 4_200;
     for number in 0..flood {
         let path = Path::to(SocketAddr::from(([10, 1, (number >> 8) as u8, number as u8], 5)));

@@ -15,6 +15,7 @@ mod close;
 mod determinism;
 mod ecn;
 mod growth;
+mod guard;
 mod handshake;
 mod hello;
 mod limits;

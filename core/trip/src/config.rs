@@ -30,6 +30,8 @@ pub struct Config {
     pub hardware_aes: bool,
     /// What computes the AEAD. Nothing on the wire depends on it.
     pub aead: Arc<dyn Aead>,
+    /// How much strangers may cost.
+    pub guard: GuardConfig,
 }
 
 impl Default for Config {
@@ -42,6 +44,47 @@ impl Default for Config {
             segments_max: 64,
             hardware_aes: false,
             aead: default_aead(),
+            guard: GuardConfig::default(),
+        }
+    }
+}
+
+/// How much strangers may cost (R-HAND-3). Each rate is per second, with as many at once; 0: none
+/// at all; `u32::MAX`: no limit. What is not answered is counted in
+/// [`Drops::rate_limited`](crate::Drops::rate_limited).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GuardConfig {
+    /// From so many waiting half-opens on a client must first prove that it receives what is sent
+    /// to its address. 0: always; `u32::MAX`: never.
+    pub retry_above: u32,
+    /// Handshakes begun, the dear part.
+    pub challenges_per_second: u32,
+    /// CHALLENGEs given again, to OPENs that came again.
+    pub repeats_per_second: u32,
+    /// Refusals before CONFIRM.
+    pub refusals_per_second: u32,
+    /// RETRYs: cheap, and all that a newcomer gets under a flood.
+    pub retries_per_second: u32,
+    /// Hints why an OPEN is not answered.
+    pub versions_per_second: u32,
+    /// RESETs. If several endpoints share one identity, set this to 0: they would end each other's
+    /// connections.
+    pub resets_per_second: u32,
+    /// Handshakes of one address of IPv4 or one /64 of IPv6, above the threshold.
+    pub opens_per_prefix: u32,
+}
+
+impl Default for GuardConfig {
+    fn default() -> Self {
+        Self {
+            retry_above: 512,
+            challenges_per_second: 2_000,
+            repeats_per_second: 4_000,
+            refusals_per_second: 1_000,
+            retries_per_second: 250_000,
+            versions_per_second: 1_000,
+            resets_per_second: 1_000,
+            opens_per_prefix: 20,
         }
     }
 }

@@ -60,6 +60,9 @@ pub enum ConnectError {
         /// Which rule.
         reason: &'static str,
     },
+    /// The server no longer knows the connection (it was restarted, say), and messages were sent
+    /// already: they may have arrived.
+    Reset,
     /// The user ended the attempt.
     Cancelled,
 }
@@ -86,6 +89,8 @@ pub enum LostCause {
         /// Its text.
         reason: String,
     },
+    /// The peer no longer knows the connection: it was restarted, or its user killed it.
+    Reset,
     /// The user killed it.
     Killed,
 }
@@ -212,6 +217,7 @@ impl fmt::Display for ConnectError {
             Self::Violation { code, reason } => {
                 write!(f, "the server broke the protocol: {code}: {reason}")
             }
+            Self::Reset => f.write_str("the server no longer knows the connection"),
             Self::Cancelled => f.write_str("cancelled"),
         }
     }
@@ -228,6 +234,7 @@ impl fmt::Display for LostCause {
             Self::KeyLimit => f.write_str(
                 "the connection's keys were not renewed in time and may not be used any longer",
             ),
+            Self::Reset => f.write_str("the peer no longer knows the connection"),
             Self::Killed => f.write_str("killed"),
         }
     }

@@ -30,6 +30,7 @@
 extern crate alloc;
 
 mod agreed;
+mod bucket;
 mod config;
 mod connection;
 mod crypto;
@@ -38,6 +39,7 @@ mod endpoint;
 mod error;
 mod event;
 mod handle;
+mod memory;
 mod ranges;
 mod stats;
 mod stream;
@@ -45,8 +47,8 @@ mod wire;
 
 pub use agreed::{Agreed, Granted, Limits, Minimum, Reconfigure};
 pub use config::{
-    Access, Config, Congestion, ConnectOptions, OnSilence, Screening, SendOptions, ServerConfig,
-    StreamOptions, Target, TransportConfig,
+    Access, Config, Congestion, ConnectOptions, GuardConfig, OnSilence, Screening, SendOptions,
+    ServerConfig, StreamOptions, Target, TransportConfig,
 };
 pub use connection::recovery::congestion::{
     AckSummary, AckedPacket, Bbr, CongestionEvent, Controller, Cubic, FixedRate, LostPacket,

@@ -25,6 +25,11 @@ pub struct Drops {
     pub at_bound: u64,
     /// Came while the connection was closing.
     pub closing: u64,
+    /// Not answered because answers of its kind, or handshakes of its prefix, are limited in number
+    /// (R-HAND-3).
+    pub rate_limited: u64,
+    /// A RESET that does not count (R-RESET-2).
+    pub stray_reset: u64,
 }
 
 /// What an endpoint has done so far.
@@ -39,6 +44,10 @@ pub struct EndpointStats {
     pub transmits: u64,
     /// Handshakes that began: valid OPENs taken in.
     pub opens_accepted: u64,
+    /// RETRYs sent: OPENs of strangers that have to prove their address first.
+    pub retries_sent: u64,
+    /// RESETs sent, to peers of connections that are no more.
+    pub resets_sent: u64,
     /// Drops that belong to no connection.
     pub drops: Drops,
 }

@@ -326,7 +326,8 @@ impl Driver {
         // If it was the peer who said so, it need not be told: our answer went out with this turn.
         state.over = matches!(
             &error,
-            Error::Closed { by: By::Peer, .. } | Error::Lost(LostCause::Peer { .. })
+            Error::Closed { by: By::Peer, .. }
+                | Error::Lost(LostCause::Peer { .. } | LostCause::Reset)
         );
         drop(state);
         cell.changed.notify_all();

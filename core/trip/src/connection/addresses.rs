@@ -218,6 +218,11 @@ impl Addresses {
         self.active.path.local = None;
     }
 
+    /// Whether `path` is where we send to.
+    pub(crate) fn is_active(&self, path: Path) -> bool {
+        self.active.is(path)
+    }
+
     /// Whether packets by `path` come from a known address.
     pub(crate) fn knows(&self, path: Path) -> bool {
         self.active.is(path) || self.others.iter().any(|address| address.is(path))

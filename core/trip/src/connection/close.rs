@@ -352,7 +352,7 @@ impl Connection {
     }
 
     /// Exactly one of the closing events, or `Failed` if it never was connected (rows M01, M03).
-    fn tell_end(&self, end: Event, error: ConnectError, cx: &mut Cx<'_>) {
+    pub(super) fn tell_end(&self, end: Event, error: ConnectError, cx: &mut Cx<'_>) {
         let connected = self.stage == Stage::Ready || self.side == Side::Server;
         cx.events.push_back(if connected {
             end
@@ -381,7 +381,7 @@ impl Connection {
     }
 
     /// Every message that is not settled is reported, and all sending ends.
-    fn drop_messages(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn drop_messages(&mut self, cx: &mut Cx<'_>) {
         let keys: Vec<_> = self.streams.keys().collect();
         for key in keys {
             let Self { streams, send_credit, fates, .. } = self;

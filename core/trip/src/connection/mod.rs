@@ -5,7 +5,8 @@
 //! concern:
 //!
 //! - `agree`: what was agreed on, and changes of it;
-//! - `opening`: the client's handshake; `close`: leaving, closing, draining;
+//! - `opening`, `retry`: the client's handshake; `close`: leaving, closing, draining; `reset`: the
+//!   peer forgot us;
 //! - `receive`: a verified packet, frame by frame; `transmit`: building packets and trains;
 //! - `settle`: what became of the frames that were sent; `clock`: what the timers do; `pace`: what
 //!   the pacer holds back; `ecn`: marks and counts;
@@ -37,6 +38,8 @@ mod reach;
 mod receive;
 pub(crate) mod recovery;
 mod renew;
+pub(crate) mod reset;
+mod retry;
 mod schedule;
 mod settle;
 mod streams;
@@ -182,6 +185,8 @@ pub(crate) struct Connection {
     /// XX: CONFIRM is sent, byte for byte, with each PING until READY.
     confirm: Option<Vec<u8>>,
     confirm_due: bool,
+    /// What a RESET of the peer would mean.
+    reset: reset::Resets,
 
     /// The next number to leave out (R-ACK-2).
     leave_out: u64,
@@ -317,6 +322,7 @@ impl Connection {
             started: cx.now,
             confirm: None,
             confirm_due: false,
+            reset: reset::Resets::default(),
             leave_out: next_left_out(0, 0, cx.random),
             replay: ReplayWindow::new(),
             sent: SentPackets::new(0),
@@ -434,6 +440,9 @@ impl Connection {
         );
         self.peer_parameters = parameters;
         self.begin_mtu();
+        if let Some(zone) = self.zone.as_mut() {
+            zone.expect_reset(parameters.reset_token);
+        }
         let keys: Vec<StreamKey> = self.streams.keys().collect();
         for key in keys {
             let Self { streams, fates, .. } = self;
@@ -452,6 +461,7 @@ impl Connection {
         self.stage = Stage::Ready;
         self.confirm = None;
         self.confirm_due = false;
+        self.reset.again = None;
         let leaving = self.closing.until();
         self.timers.set(Timer::Deadline, leaving);
         self.stats.handshake_ns = nanos(Some(cx.now - self.started));

@@ -2,17 +2,21 @@
 //! the row OPENING of §10).
 //!
 //! OPEN is written once and repeated byte for byte (R-OPEN-2); answers are tried on a copy of the
-//! Noise state, so that nothing forged does harm. RETRY has its place here.
+//! Noise state, so that nothing forged does harm. What RETRY does is in `retry`.
 
+use super::reset::Again;
+use super::retry::Retries;
 use super::timer::Timer;
 use super::{Connection, Cx, Stage, State, Zone};
-use crate::crypto::{Aead, Cipher, Handshake};
+use crate::config::ConnectOptions;
+use crate::crypto::{Aead, Cipher, Handshake, PublicKey};
 use crate::error::{ConnectError, Phase};
 use crate::event::Event;
 use crate::wire::{
     ChallengePayload, Confirm, OpenPayload, PROTOCOL_VERSION, Parameters, PayloadError,
     VersionReason,
 };
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -69,6 +73,8 @@ pub(crate) struct Start {
     pub(crate) client_id: u64,
     /// OPEN, whole.
     pub(crate) packet: Vec<u8>,
+    /// The key of mac1 and of RETRY's mac.
+    pub(crate) mac_key: [u8; 32],
     /// The Noise state after message 1.
     pub(crate) handshake: Handshake,
     pub(crate) aead: Arc<dyn Aead>,
@@ -76,12 +82,17 @@ pub(crate) struct Start {
     pub(crate) user_id: [u8; 8],
     pub(crate) route: Vec<u8>,
     pub(crate) parameters: Parameters,
+    /// How the user wants to connect, should the attempt have to begin again.
+    pub(crate) options: ConnectOptions,
+    /// XX: the key that the user trusts already, from an attempt that began before.
+    pub(crate) trusted: Option<PublicKey>,
 }
 
 /// An attempt that has no verified CHALLENGE yet, or (XX) no decision on the server's key.
 #[derive(Debug)]
 pub(crate) struct Opening {
-    start: Start,
+    pub(super) start: Start,
+    pub(super) retries: Retries,
     next_address: usize,
     due: bool,
     repeats: Repeats,
@@ -115,6 +126,7 @@ impl Opening {
         Self {
             due: !start.addresses.is_empty(),
             start,
+            retries: Retries::default(),
             next_address: 0,
             repeats: Repeats::new(),
             first_sent: None,
@@ -143,7 +155,7 @@ impl Opening {
 
     /// Whether a CHALLENGE from there is waited for: only from an address that an OPEN went to, or
     /// a copier could draw our data to where it likes.
-    fn awaits(&self, path: Path) -> bool {
+    pub(super) fn awaits(&self, path: Path) -> bool {
         self.challenged.is_none() && self.start.addresses.contains(&path.remote)
     }
 
@@ -225,6 +237,13 @@ impl Connection {
         cx: &mut Cx<'_>,
     ) -> Option<tripline_sansio::Transmit> {
         let opening = self.opening.as_deref_mut()?;
+        if opening.challenged.is_none()
+            && let Some(remote) = opening.retries.take_due()
+        {
+            // It counts as an OPEN of its own, so that no round trip is measured by mistake.
+            opening.repeats.sent = opening.repeats.sent.saturating_add(1);
+            return Some(copy_open(out, &opening.start.packet, Path::to(remote)));
+        }
         if !core::mem::take(&mut opening.due) || opening.challenged.is_some() {
             return None;
         }
@@ -234,15 +253,8 @@ impl Connection {
             opening.next_address.saturating_add(1).checked_rem(count).unwrap_or(0);
         let first = *opening.first_sent.get_or_insert(cx.now);
         let gap = opening.repeats.next_gap(cx.now - first);
-        out.extend_from_slice(&opening.start.packet);
-        let len = opening.start.packet.len();
         self.timers.set(Timer::Open, Some(cx.now + gap));
-        Some(tripline_sansio::Transmit {
-            path,
-            ecn: tripline_sansio::Ecn::NotEct,
-            len,
-            segment_size: len,
-        })
+        Some(copy_open(out, &opening.start.packet, path))
     }
 
     /// VERSION came: a hint, never acted on at once (R-CHAL-2).
@@ -297,11 +309,16 @@ impl Connection {
         if challenged.handshake.is_finished() {
             return self.establish(challenged, cx);
         }
-        if let Some(key) = self.peer {
+        let known = self.peer.is_some()
+            && self.opening.as_deref().is_some_and(|opening| opening.start.trusted == self.peer);
+        if let Some(key) = self.peer.filter(|_| !known) {
             cx.events.push_back(Event::ServerKey { connection: self.handle, key });
         }
         if let Some(opening) = self.opening.as_deref_mut() {
             opening.challenged = Some(challenged);
+        }
+        if known {
+            self.trust(cx);
         }
     }
 
@@ -336,6 +353,12 @@ impl Connection {
         self.suite = Some(handshake.suite());
         let Ok(split) = handshake.split() else { return self.fail(ConnectError::Identity, cx) };
         let start = &opening.start;
+        self.reset.again = Some(Box::new(Again {
+            options: start.options.clone(),
+            addresses: start.addresses.clone(),
+            deadline: start.deadline,
+            trusted: self.peer,
+        }));
         let ids = (start.client_id, server_id);
         self.zone = Some(Zone::first(&start.aead, start.cipher, self.side, &split, ids));
         // A copier can send the CHALLENGE from anywhere: only an address that we chose counts. The
@@ -356,6 +379,13 @@ impl Connection {
         self.on_parameters(parameters, cx);
         self.arm_idle(cx.now);
     }
+}
+
+/// Appends an OPEN.
+fn copy_open(out: &mut Vec<u8>, packet: &[u8], path: Path) -> tripline_sansio::Transmit {
+    out.extend_from_slice(packet);
+    let len = packet.len();
+    tripline_sansio::Transmit { path, ecn: tripline_sansio::Ecn::NotEct, len, segment_size: len }
 }
 
 fn bad_payload(error: PayloadError) -> ConnectError {

@@ -458,6 +458,19 @@ impl Streams {
         }
     }
 
+    /// The peer's parameters no longer hold: the attempt begins again (R-RESET-2).
+    pub(crate) fn forget_parameters(&mut self) {
+        self.defaults.peer_stream_credit = 0;
+        for own in &mut self.own {
+            own.limit = None;
+        }
+        for slot in &mut self.slots {
+            if let Some(send) = slot.stream.as_mut().and_then(|stream| stream.send.as_mut()) {
+                send.forget_credit();
+            }
+        }
+    }
+
     /// The peer allows more streams. Returns the old limit if it grew, and whether the user waits.
     pub(crate) fn on_limit(&mut self, direction: Direction, limit: u64) -> Option<(u64, bool)> {
         let own = self.own(direction)?;

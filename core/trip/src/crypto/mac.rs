@@ -6,12 +6,12 @@
 
 use blake2::digest::consts::U16;
 use blake2::digest::{KeyInit, Mac};
-use blake2::{Blake2s256, Blake2sMac, Digest};
+use blake2::{Blake2s256, Blake2sMac, Blake2sMac256, Digest};
 use core::hash::Hasher;
 use siphasher::sip::SipHasher13;
 use subtle::ConstantTimeEq;
 
-use super::keys::PublicKey;
+use super::keys::{PublicKey, SecretKey};
 
 /// How many bytes a MAC has.
 pub(crate) const MAC_LEN: usize = 16;
@@ -29,6 +29,15 @@ pub(crate) fn mac1_key(server: Option<&PublicKey>) -> [u8; 32] {
 /// mac1 (R-OPEN-1): keyed BLAKE2s-128 of all of the OPEN before it.
 pub(crate) fn mac1(key: &[u8; 32], bytes: &[u8]) -> [u8; MAC_LEN] {
     keyed_mac(key, &[bytes])
+}
+
+/// A key that follows from an identity, one for each `label`: keyed BLAKE2s-256 of the label under
+/// the secret key. So what is made with it is known again after a restart (R-ID-1, R-RESET-1).
+pub(crate) fn derived_key(identity: &SecretKey, label: &[u8]) -> [u8; 32] {
+    let secret = identity.to_bytes();
+    let mut mac = <Blake2sMac256 as KeyInit>::new((&*secret).into());
+    Mac::update(&mut mac, label);
+    mac.finalize().into_bytes().into()
 }
 
 /// Keyed BLAKE2s-128 of the concatenated `parts`: RETRY's MAC, its token's and RESET's token.
@@ -81,6 +90,21 @@ mod tests {
         assert_eq!(
             mac1_key(None),
             array("8213ce9389a99cdb50c1802267fae22f4eb585f45b5c3e8cbed525d62a0e6de5")
+        );
+    }
+
+    /// R-RESET-1, R-ID-1: keys of an identity, and a reset token, by another implementation of
+    /// BLAKE2s.
+    #[test]
+    fn r_reset_1_derived_keys_match_another_implementation() {
+        let identity = SecretKey::from_bytes(COUNTING);
+        let key = derived_key(&identity, b"TRiP/1 reset");
+        assert_eq!(key, array("e1948b9098586e05ddd31916f44c9f08369aa0f62ebceaa97fa3b696d1ea041d"));
+        let token = keyed_mac(&key, &[&0x0102_0304_0506_0708_u64.to_be_bytes()]);
+        assert_eq!(token, array("8cbfc1647e3092888d276be2aef7ad26"));
+        assert_eq!(
+            derived_key(&identity, b"TRiP/1 connection id"),
+            array("db16638219a9c0bfc1d7b3271f1ae0af8e0a84b44280f0c3c29b082ce7fd36b8")
         );
     }
 

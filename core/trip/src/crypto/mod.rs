@@ -36,7 +36,7 @@ pub use aead::{Aead, AeadKey, OpenError, PureAead, TAG_LEN, default_aead};
 pub(crate) use data::{OpenKey, SealKey};
 pub use key_text::{KeyKind, KeyTextError};
 pub use keys::{Psk, PublicKey, SecretKey};
-pub(crate) use mac::{id_mac, keyed_hash64, mac1, mac1_key, same};
+pub(crate) use mac::{derived_key, id_mac, keyed_hash64, keyed_mac, mac1, mac1_key, same};
 pub(crate) use noise::{Handshake, Setup, Split};
 pub(crate) use replay::ReplayWindow;
 pub use suite::{Cipher, Pattern, Suite};

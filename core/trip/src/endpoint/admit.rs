@@ -1,15 +1,16 @@
 //! Taking clients in: OPEN, screening, CHALLENGE, CONFIRM, the first DATA (PROTOCOL.md §2).
 //!
 //! Work is done in the order of R-HAND-3, the dear last: length, version, suite, mac1, zeros, then
-//! Diffie-Hellman. RETRY tokens and the limits on rates have their place before the last.
+//! whatever `guard` asks for, Diffie-Hellman.
 
 use super::Endpoint;
-use super::half_open::{HalfOpen, Stage};
+use super::guard::{Answer, Passage};
+use super::half_open::{HalfOpen, Refusal, Stage};
 use super::ids::Owner;
 use crate::config::{Access, Screening, ServerConfig};
 use crate::connection::{Accepted, Connection, Cx, Opened, Zone};
 use crate::crypto::{
-    Cipher, Handshake, Pattern, SecretKey, Setup, Split, Suite, keyed_hash64, mac1, mac1_key, same,
+    Cipher, Handshake, Pattern, SecretKey, Setup, Split, Suite, keyed_hash64, mac1, same,
 };
 use crate::error::UnknownIncoming;
 use crate::event::{Event, Incoming};
@@ -44,10 +45,11 @@ impl Endpoint {
         };
         if let Verdict::Hint(reason) = verdict
             && server.access == Access::Public
+            && self.may_answer(Answer::Version)
         {
             let mut packet = Vec::new();
             write_version(&mut packet, prefix.client_id, reason, &[PROTOCOL_VERSION]);
-            self.answer(path, packet);
+            self.answer_cheaply(path, packet);
         }
     }
 
@@ -78,11 +80,8 @@ impl Endpoint {
             self.count(|drops| &mut drops.unsupported);
             return Err(Verdict::Hint(VersionReason::Suite));
         };
-        let key = match suite.pattern {
-            Pattern::Nk | Pattern::Ik => self.identity.as_ref().map(|(_, public)| public),
-            Pattern::Nn | Pattern::Xx => None,
-        };
-        if !same(&mac1(&mac1_key(key), open.before_mac1), &open.mac1) {
+        let knows_us = matches!(suite.pattern, Pattern::Nk | Pattern::Ik);
+        if !same(&mac1(self.guard.mac_key(knows_us), open.before_mac1), &open.mac1) {
             self.count(|drops| &mut drops.bad_open);
             return Err(Verdict::Hint(VersionReason::Key));
         }
@@ -92,23 +91,34 @@ impl Endpoint {
         }
         let hash = keyed_hash64(&self.hash_key, open.through_mac1);
         match self.half_opens.by_hash(hash) {
-            Some(slot) => self.on_open_again(slot, path),
-            None => self.on_new_open(path, &open, suite, hash, server),
+            Some(slot) => self.on_open_again(slot, path, &open),
+            None => {
+                if let Passage::Pass { proven } = self.guard_open(path, &open, knows_us) {
+                    self.on_new_open(path, &open, suite, hash, (server, proven));
+                }
+            }
         }
         Ok(())
     }
 
     /// The same OPEN again gets the same CHALLENGE, sent to where this copy came from (R-CHAL-1).
-    fn on_open_again(&mut self, slot: u32, path: Path) {
-        let Some(entry) = self.half_opens.get(slot) else { return };
-        if matches!(entry.stage, Stage::Answered(_) | Stage::Unconfirmed(_)) {
-            entry.elsewhere |= path.remote != entry.path.remote;
-            let packet = entry.challenge.clone();
-            self.answer(path, packet);
-        } else {
+    fn on_open_again(&mut self, slot: u32, path: Path, open: &Open<'_>) {
+        let answered = self
+            .half_opens
+            .get(slot)
+            .is_some_and(|entry| matches!(entry.stage, Stage::Answered(_) | Stage::Unconfirmed(_)));
+        if !answered {
             // The user is being asked, or all was said.
-            self.count(|drops| &mut drops.replayed);
+            return self.count(|drops| &mut drops.replayed);
         }
+        if !self.may_answer(Answer::Repeat) {
+            return;
+        }
+        let proven = self.has_token(path, open);
+        let Some(entry) = self.half_opens.get(slot) else { return };
+        entry.on_repeat(path, proven);
+        let packet = entry.challenge.to_vec();
+        self.answer(path, packet);
     }
 
     /// A fresh OPEN that passed the cheap checks: Diffie-Hellman, then whoever decides.
@@ -118,7 +128,7 @@ impl Endpoint {
         open: &Open<'_>,
         suite: Suite,
         hash: u64,
-        server: &ServerConfig,
+        (server, proven): (&ServerConfig, bool),
     ) {
         let Some((secret, _)) = &self.identity else { return };
         let handshake = Handshake::responder(Setup {
@@ -135,7 +145,7 @@ impl Endpoint {
         if handshake.read_message(open.noise, &mut payload).is_err() {
             return self.count(|drops| &mut drops.bad_open);
         }
-        let mut entry = HalfOpen {
+        let mut entry = Box::new(HalfOpen {
             stage: Stage::Promoted,
             hash,
             opened_at: self.now,
@@ -143,18 +153,17 @@ impl Endpoint {
             own_id: None,
             path,
             elsewhere: false,
-            challenge: Vec::new(),
+            proven,
+            challenge: Box::default(),
             suite,
             client: handshake.remote_static(),
-            user_id: [0; 8],
-            route: Vec::new(),
-            parameters: Parameters::default(),
+            request: Box::default(),
             confirm: (0, 0),
-        };
+        });
         if suite.pattern == Pattern::Xx {
             // Who the client is and what it wants comes with CONFIRM.
             return if payload.is_empty() {
-                self.challenge(entry, handshake)
+                self.challenge(None, entry, handshake)
             } else {
                 self.count(|drops| &mut drops.bad_open)
             };
@@ -169,32 +178,56 @@ impl Endpoint {
             return self.refuse_open(&entry, handshake, Code::BUSY, "");
         }
         match server.screening {
-            Screening::AcceptAll => self.challenge(entry, handshake),
-            Screening::Ask | Screening::AskForPsk => {
-                self.ask(entry, handshake);
-            }
+            Screening::AcceptAll => self.challenge(None, entry, handshake),
+            Screening::Ask | Screening::AskForPsk => self.ask(None, entry, handshake),
         }
     }
 
-    /// Asks the user about a client (row T12).
-    fn ask(&mut self, mut entry: HalfOpen, handshake: Handshake) -> IncomingHandle {
+    /// Asks the user about a client (row T12): a new one, or one whose entry is lifted.
+    fn ask(
+        &mut self,
+        place: Option<IncomingHandle>,
+        mut entry: Box<HalfOpen>,
+        handshake: Handshake,
+    ) {
         let wants_psk = handshake.wants_psk();
-        entry.stage = Stage::Screening(handshake);
-        let incoming = (entry.path.remote, entry.client, entry.user_id, entry.route.clone());
-        let handle = self.insert_half_open(entry);
-        let (remote, client, user_id, route) = incoming;
+        entry.stage = Stage::Screening(Box::new(handshake));
+        let (remote, client) = (entry.path.remote, entry.client);
+        let (user_id, route, _) = request_of(&entry);
+        let Some(handle) = self.keep_half_open(place, entry) else { return };
         let incoming = Incoming { handle, remote, client, user_id, route, wants_psk };
         self.events.push_back(Event::Incoming(incoming));
-        handle
     }
 
-    fn insert_half_open(&mut self, entry: HalfOpen) -> IncomingHandle {
-        let (handle, evicted) = self.half_opens.insert(entry, self.now);
-        if let Some(evicted) = evicted {
+    /// Puts an entry back into its place, or a new one into a new place; the oldest may have to go.
+    /// Its ticket, or `None` if it was the oldest itself: its ID is free then.
+    fn keep_half_open(
+        &mut self,
+        place: Option<IncomingHandle>,
+        entry: Box<HalfOpen>,
+    ) -> Option<IncomingHandle> {
+        let handle = match place {
+            Some(place) => {
+                self.half_opens.put_back(place, entry);
+                place
+            }
+            None => self.half_opens.insert(entry, self.now),
+        };
+        while let Some(evicted) = self.half_opens.pop_excess() {
             self.drop_half_open(&evicted);
             self.count(|drops| &mut drops.at_bound);
         }
-        handle
+        self.half_opens.by_handle(handle).map(|_| handle)
+    }
+
+    /// An entry that was lifted comes to nothing: its place and its ID are free.
+    pub(super) fn abandon(&mut self, place: Option<IncomingHandle>, id: Option<u64>) {
+        if let Some(place) = place {
+            self.half_opens.remove(place);
+        }
+        if let Some(id) = id {
+            self.ids.release(id);
+        }
     }
 
     /// A half-open is gone: so is its ID, unless a connection took that over.
@@ -206,32 +239,38 @@ impl Endpoint {
         }
     }
 
-    /// Answers with an accepting CHALLENGE (in XX before anyone was asked).
-    pub(super) fn challenge(&mut self, mut entry: HalfOpen, mut handshake: Handshake) {
+    /// Answers with an accepting CHALLENGE (in XX before anyone was asked): a new client, or one
+    /// whose entry is lifted.
+    pub(super) fn challenge(
+        &mut self,
+        place: Option<IncomingHandle>,
+        mut entry: Box<HalfOpen>,
+        mut handshake: Handshake,
+    ) {
         // The slot is known only once the entry is in; the ID is written over it right then.
         let Some(id) = self.ids.issue(Owner::HalfOpen(u32::MAX)) else {
+            self.abandon(place, None);
             return self.count(|drops| &mut drops.at_bound);
         };
-        let accept = ChallengePayload::Accept {
-            server_id: id,
-            parameters: self.config.transport.parameters(),
-        };
+        let mut parameters = self.config.transport.parameters();
+        parameters.reset_token = Some(self.reset_token(id));
+        let accept = ChallengePayload::Accept { server_id: id, parameters };
         let Some(packet) = write_challenge(&mut handshake, entry.client_id, &accept) else {
-            self.ids.release(id);
+            self.abandon(place, Some(id));
             return self.count(|drops| &mut drops.bad_open);
         };
         entry.own_id = Some(id);
-        entry.challenge = packet.clone();
-        let (path, client_id, cipher) = (entry.path, entry.client_id, entry.suite.cipher);
+        entry.challenge = packet.as_slice().into();
+        let path = entry.path;
         entry.stage = if handshake.is_finished() {
-            match handshake.split().map(|split| self.server_zone(&split, cipher, id, client_id)) {
-                Ok(zone) => Stage::Answered(Box::new(zone)),
-                Err(_) => return self.ids.release(id),
+            match handshake.split() {
+                Ok(split) => Stage::Answered(Box::new(split)),
+                Err(_) => return self.abandon(place, Some(id)),
             }
         } else {
-            Stage::Unconfirmed(handshake)
+            Stage::Unconfirmed(Box::new(handshake))
         };
-        let handle = self.insert_half_open(entry);
+        let Some(handle) = self.keep_half_open(place, entry) else { return };
         self.ids.hand_over(id, Owner::HalfOpen(handle.slot));
         self.stats.opens_accepted = self.stats.opens_accepted.saturating_add(1);
         self.answer(path, packet);
@@ -252,6 +291,9 @@ impl Endpoint {
         if handshake.wants_psk() {
             return self.hint_psk(entry);
         }
+        if !self.may_answer(Answer::Refusal) {
+            return;
+        }
         let refuse = ChallengePayload::Refuse { code, reason };
         if let Some(packet) = write_challenge(&mut handshake, entry.client_id, &refuse) {
             self.answer(entry.path, packet);
@@ -269,13 +311,14 @@ impl Endpoint {
         incoming: IncomingHandle,
     ) -> Result<(), UnknownIncoming> {
         self.tick(now);
-        let (entry, handshake) = self.take_screened(incoming)?;
+        let (entry, handshake) = self.lift_screened(incoming)?;
         if handshake.wants_psk() {
+            self.abandon(Some(incoming), None);
             self.hint_psk(&entry);
         } else if handshake.is_finished() {
-            self.connect_confirmed(entry, handshake);
+            self.connect_confirmed(incoming, entry, handshake);
         } else {
-            self.challenge(entry, handshake);
+            self.challenge(Some(incoming), entry, handshake);
         }
         Ok(())
     }
@@ -293,19 +336,20 @@ impl Endpoint {
         reason: &str,
     ) -> Result<(), UnknownIncoming> {
         self.tick(now);
-        let (entry, handshake) = self.take_screened(incoming)?;
+        let (entry, handshake) = self.lift_screened(incoming)?;
         if handshake.is_finished() {
-            self.refuse_confirmed(entry, handshake, code, reason);
+            self.refuse_confirmed(incoming, entry, handshake, code, reason);
         } else {
+            self.abandon(Some(incoming), None);
             self.refuse_open(&entry, handshake, code, reason);
         }
         Ok(())
     }
 
-    pub(super) fn take_screened(
+    pub(super) fn lift_screened(
         &mut self,
         incoming: IncomingHandle,
-    ) -> Result<(HalfOpen, Handshake), UnknownIncoming> {
+    ) -> Result<(Box<HalfOpen>, Handshake), UnknownIncoming> {
         let waits = self
             .half_opens
             .by_handle(incoming)
@@ -313,9 +357,9 @@ impl Endpoint {
         if !waits {
             return Err(UnknownIncoming);
         }
-        let mut entry = *self.half_opens.remove(incoming).ok_or(UnknownIncoming)?;
+        let mut entry = self.half_opens.lift(incoming).ok_or(UnknownIncoming)?;
         match core::mem::replace(&mut entry.stage, Stage::Promoted) {
-            Stage::Screening(handshake) => Ok((entry, handshake)),
+            Stage::Screening(handshake) => Ok((entry, *handshake)),
             _ => Err(UnknownIncoming),
         }
     }
@@ -330,11 +374,11 @@ impl Endpoint {
         };
         let Some(entry) = self.half_opens.get(slot) else { return };
         let handshake = match &entry.stage {
-            Stage::Unconfirmed(handshake) => handshake.clone(),
-            Stage::Refused { confirm: hash, answer } => {
+            Stage::Unconfirmed(handshake) => (**handshake).clone(),
+            Stage::Refused(refusal) => {
                 // To anyone else's packet nothing is said: that would be reflection.
-                let same = *hash == keyed_hash64(&self.hash_key, confirm.noise);
-                let answer = same.then(|| answer.clone());
+                let same = refusal.confirm == keyed_hash64(&self.hash_key, confirm.noise);
+                let answer = same.then(|| refusal.answer.clone());
                 return match answer {
                     Some(answer) => self.answer(path, answer),
                     None => self.count(|drops| &mut drops.bad_handshake),
@@ -351,61 +395,64 @@ impl Endpoint {
             return self.count(|drops| &mut drops.bad_handshake);
         }
         let Some(server) = self.config.server.clone() else { return };
-        let Some(entry) = self.take_half_open(slot) else { return };
-        let mut entry = entry;
+        let Some((place, mut entry)) = self.lift_half_open(slot) else { return };
         // CONFIRM is the first proof that its sender receives what goes to an address.
-        entry.elsewhere |= path.remote != entry.path.remote;
-        entry.path = path;
+        entry.on_confirm(path);
         entry.confirm = (keyed_hash64(&self.hash_key, noise), noise.len());
         entry.client = handshake.remote_static();
         if !is_allowed(&server.access, &entry) {
-            return self.refuse_confirmed(entry, handshake, Code::REFUSED, "");
+            return self.refuse_confirmed(place, entry, handshake, Code::REFUSED, "");
         }
         if let Err((code, reason)) = take_payload(&mut entry, &payload, &server) {
-            return self.refuse_confirmed(entry, handshake, code, reason);
+            return self.refuse_confirmed(place, entry, handshake, code, reason);
         }
         match server.screening {
-            Screening::AcceptAll => self.connect_confirmed(entry, handshake),
-            Screening::Ask | Screening::AskForPsk => {
-                let id = entry.own_id;
-                let handle = self.ask(entry, handshake);
-                if let Some(id) = id {
-                    self.ids.hand_over(id, Owner::HalfOpen(handle.slot));
-                }
-            }
+            Screening::AcceptAll => self.connect_confirmed(place, entry, handshake),
+            Screening::Ask | Screening::AskForPsk => self.ask(Some(place), entry, handshake),
         }
     }
 
-    fn take_half_open(&mut self, slot: u32) -> Option<HalfOpen> {
+    fn lift_half_open(&mut self, slot: u32) -> Option<(IncomingHandle, Box<HalfOpen>)> {
         let handle = self.half_opens.handle(slot)?;
-        self.half_opens.remove(handle).map(|entry| *entry)
+        Some((handle, self.half_opens.lift(handle)?))
     }
 
     /// XX: the client is in, and its connection begins.
-    pub(super) fn connect_confirmed(&mut self, entry: HalfOpen, handshake: Handshake) {
+    pub(super) fn connect_confirmed(
+        &mut self,
+        place: IncomingHandle,
+        entry: Box<HalfOpen>,
+        handshake: Handshake,
+    ) {
         if self.live >= self.config.connections_max {
-            return self.refuse_confirmed(entry, handshake, Code::BUSY, "");
+            return self.refuse_confirmed(place, entry, handshake, Code::BUSY, "");
         }
         let zone = entry
             .own_id
             .zip(handshake.split().ok())
             .map(|(id, split)| self.server_zone(&split, entry.suite.cipher, id, entry.client_id));
-        if let Some(zone) = zone {
-            let proven = !entry.elsewhere;
-            let path = entry.path;
-            self.promote(entry, zone, path, proven);
+        match zone {
+            Some(zone) => {
+                let path = entry.path;
+                let proven = entry.proves(path.remote);
+                self.promote(place, entry, zone, path, proven);
+            }
+            None => self.abandon(Some(place), entry.own_id),
         }
     }
 
     /// XX: the refusal is a DISCONNECT in zone 0, given again for each repeat of CONFIRM.
     pub(super) fn refuse_confirmed(
         &mut self,
-        mut entry: HalfOpen,
+        place: IncomingHandle,
+        mut entry: Box<HalfOpen>,
         handshake: Handshake,
         code: Code,
         reason: &str,
     ) {
-        let Some((id, split)) = entry.own_id.zip(handshake.split().ok()) else { return };
+        let Some((id, split)) = entry.own_id.zip(handshake.split().ok()) else {
+            return self.abandon(Some(place), entry.own_id);
+        };
         let mut zone = self.server_zone(&split, entry.suite.cipher, id, entry.client_id);
         let header = DataHeader { id: entry.client_id, number: TruncatedNumber::new(0, None) };
         let mut packet = Vec::new();
@@ -417,12 +464,12 @@ impl Endpoint {
         let reason = if fits { reason } else { "" };
         Frame::Disconnect { code, frame_type: 0, reason }.write(&mut packet);
         if zone.seal.seal_packet(0, &mut packet, 0, body).is_err() {
-            return;
+            return self.abandon(Some(place), Some(id));
         }
         let path = entry.path;
-        entry.stage = Stage::Refused { confirm: entry.confirm.0, answer: packet.clone() };
-        let handle = self.insert_half_open(entry);
-        self.ids.hand_over(id, Owner::HalfOpen(handle.slot));
+        let refusal = Refusal { confirm: entry.confirm.0, answer: packet.clone() };
+        entry.stage = Stage::Refused(Box::new(refusal));
+        self.keep_half_open(Some(place), entry);
         self.answer(path, packet);
     }
 
@@ -436,11 +483,17 @@ impl Endpoint {
         datagram: &mut [u8],
     ) {
         let bytes = datagram.len();
-        let Some(entry) = self.half_opens.get(slot) else { return };
-        let Stage::Answered(zone) = &mut entry.stage else {
+        let zone = self.half_opens.get(slot).and_then(|entry| match &entry.stage {
+            Stage::Answered(split) => {
+                Some((split.clone(), entry.suite.cipher, entry.own_id?, entry.client_id))
+            }
+            _ => None,
+        });
+        let Some((split, cipher, own_id, client_id)) = zone else {
             // XX: CONFIRM or the screening's answer is still to come; the packet comes again.
             return self.count(|drops| &mut drops.bad_handshake);
         };
+        let zone = self.server_zone(&split, cipher, own_id, client_id);
         let number = header.number.expand(None);
         let opened = number.and_then(|number| {
             Some((number, zone.open.open_packet(number, datagram, header.header_len()).ok()?))
@@ -451,13 +504,9 @@ impl Endpoint {
         if self.live >= self.config.connections_max {
             return self.count(|drops| &mut drops.at_bound);
         }
-        let Some(entry) = self.take_half_open(slot) else { return };
-        let mut entry = entry;
-        let proven = !entry.elsewhere && entry.path.remote == path.remote;
-        let Stage::Answered(zone) = core::mem::replace(&mut entry.stage, Stage::Promoted) else {
-            return;
-        };
-        if let Some(slot) = self.promote(entry, *zone, path, proven) {
+        let Some((place, entry)) = self.lift_half_open(slot) else { return };
+        let proven = entry.proves(path.remote);
+        if let Some(slot) = self.promote(place, entry, zone, path, proven) {
             let packet = Opened { number, plaintext, bytes, path, ecn, id: header.id };
             self.with(slot, |connection, cx| connection.on_packet(&packet, cx));
         }
@@ -466,22 +515,27 @@ impl Endpoint {
     /// Makes a connection of a half-open, whose hash stays known for a while.
     fn promote(
         &mut self,
-        mut entry: HalfOpen,
+        half_open: IncomingHandle,
+        mut entry: Box<HalfOpen>,
         zone: Zone,
         path: Path,
         proven: bool,
     ) -> Option<u32> {
-        let handle = self.next_handle()?;
+        let Some(handle) = self.next_handle() else {
+            self.abandon(Some(half_open), entry.own_id);
+            return None;
+        };
         self.ids.hand_over(zone.own_id, Owner::Connection(handle.slot));
+        let (user_id, route, parameters) = request_of(&entry);
         let accepted = Accepted {
             zone,
             suite: entry.suite,
             path,
             proven,
             peer: entry.client,
-            parameters: entry.parameters,
-            user_id: entry.user_id,
-            route: core::mem::take(&mut entry.route),
+            parameters,
+            user_id,
+            route,
             opened_at: entry.opened_at,
         };
         let transport = self.config.transport.clone();
@@ -489,8 +543,8 @@ impl Endpoint {
         let connection = Connection::server(handle, transport, accepted, &mut cx);
         self.place(handle, connection);
         entry.stage = Stage::Promoted;
-        entry.challenge = Vec::new();
-        self.insert_half_open(entry);
+        (entry.challenge, entry.request) = Default::default();
+        self.keep_half_open(Some(half_open), entry);
         Some(handle.slot)
     }
 }
@@ -510,19 +564,26 @@ fn takes_psk(server: &ServerConfig, suite: Suite) -> bool {
     suite.psk == server.psk.is_some() || (suite.psk && chosen)
 }
 
-/// Takes over what the client announced, or says how to refuse it (R-PARAM-1, R-PARAM-5).
+/// Keeps what a client asks for, or says how to refuse it (R-PARAM-1, R-PARAM-5).
 fn take_payload(
     entry: &mut HalfOpen,
     payload: &[u8],
     server: &ServerConfig,
 ) -> Result<(), (Code, &'static str)> {
-    let payload = OpenPayload::parse(payload).map_err(|error| (error.code(), ""))?;
-    entry.user_id = payload.user_id;
-    entry.route = payload.route.to_vec();
-    entry.parameters = payload.parameters;
-    match server.minimum.missed_by(&entry.parameters) {
+    let asked = OpenPayload::parse(payload).map_err(|error| (error.code(), ""))?;
+    entry.request = payload.into();
+    match server.minimum.missed_by(&asked.parameters) {
         Some(reason) => Err((Code::PARAMETER, reason)),
         None => Ok(()),
+    }
+}
+
+/// What a client asks for: user id, route and parameters.
+fn request_of(entry: &HalfOpen) -> ([u8; 8], Vec<u8>, Parameters) {
+    match OpenPayload::parse(&entry.request) {
+        Ok(payload) => (payload.user_id, payload.route.to_vec(), payload.parameters),
+        // Nothing was asked for yet.
+        Err(_) => ([0; 8], Vec::new(), Parameters::default()),
     }
 }
 

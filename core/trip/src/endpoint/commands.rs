@@ -77,13 +77,13 @@ impl Endpoint {
     }
 
     /// Writes the OPEN of an attempt: pattern and cipher as PROTOCOL.md §2.2 says.
-    fn start(
+    pub(super) fn start(
         &mut self,
         now: Instant,
         client_id: u64,
         addresses: Vec<SocketAddr>,
         options: &ConnectOptions,
-        parameters: crate::Parameters,
+        mut parameters: crate::Parameters,
     ) -> Option<Start> {
         let pattern = match (options.server_key, &self.identity) {
             (None, _) => Pattern::Xx,
@@ -92,6 +92,9 @@ impl Endpoint {
         };
         let cipher = if self.config.hardware_aes { Cipher::AesGcm } else { Cipher::ChaChaPoly };
         let suite = Suite { cipher, psk: options.psk.is_some(), pattern };
+        // In NN anyone on the way could read the token.
+        let reset_token = self.reset_token(client_id);
+        parameters.reset_token = (pattern != Pattern::Nn).then_some(reset_token);
         // XX shows an identity; who has none shows one that is thrown away.
         let throw_away;
         let local = match (&self.identity, pattern) {
@@ -134,12 +137,15 @@ impl Endpoint {
             deadline: now + options.deadline.max(Duration::from_millis(1)),
             client_id,
             packet,
+            mac_key,
             handshake,
             aead: self.config.aead.clone(),
             cipher,
             user_id: options.user_id,
             route: options.route.clone(),
             parameters,
+            options: options.clone(),
+            trusted: None,
         })
     }
 

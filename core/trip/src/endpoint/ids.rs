@@ -5,7 +5,7 @@
 //! index also tells which shard owns an ID, once there are shards.
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::crypto::id_mac;
+use crate::crypto::{SecretKey, derived_key, id_mac};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use tripline_sansio::{Random, Seed};
@@ -42,8 +42,13 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    pub(super) fn new(seed: &Seed) -> Self {
-        let key = seed.random("connection id key").bytes();
+    /// The MAC's key follows from the identity, so that the IDs of a former life are known
+    /// (R-ID-1); without one it is drawn.
+    pub(super) fn new(identity: Option<&SecretKey>, seed: &Seed) -> Self {
+        let key = identity.map_or_else(
+            || seed.random("connection id key").bytes(),
+            |identity| derived_key(identity, b"TRiP/1 connection id"),
+        );
         Self {
             entries: Vec::new(),
             free: VecDeque::new(),
@@ -79,6 +84,14 @@ impl Ids {
         self.entry(id)?.owner
     }
 
+    /// Whether `id` was made here, now or in a former life of the same identity; wrong at most once
+    /// in 2^16 (R-ID-1).
+    pub(super) fn is_ours(&self, id: u64) -> bool {
+        let [.., high, low] = id.to_be_bytes();
+        // Nobody learns a token of a live ID by it, so its time need not be constant.
+        id_mac(&self.key, id >> MAC_BITS) == u16::from_be_bytes([high, low])
+    }
+
     /// `id` now belongs to `owner`.
     pub(super) fn hand_over(&mut self, id: u64, owner: Owner) {
         if let Some(entry) = self.entry(id) {
@@ -112,7 +125,7 @@ mod tests {
     /// back.
     #[test]
     fn an_id_is_never_issued_twice() {
-        let mut ids = Ids::new(&Seed::from_number(1));
+        let mut ids = Ids::new(None, &Seed::from_number(1));
         let mut seen = BTreeSet::new();
         for n in 0..10_000 {
             let id = ids.issue(Owner::Connection(n)).unwrap();
@@ -123,5 +136,28 @@ mod tests {
             assert_eq!(ids.owner(id), None);
         }
         assert!(ids.entries.len() < 100, "slots are reused");
+    }
+
+    /// R-ID-1: an ID of a former life on the same identity is known, others once in 2^16.
+    #[test]
+    fn r_id_1_a_former_life_is_known() {
+        let identity = SecretKey::from_bytes([1; 32]);
+        let mut random = Seed::from_number(3).random("guesses");
+        for (first, second, known) in [
+            (Some(&identity), Some(&identity), true),
+            (Some(&identity), None, false),
+            (None, None, false),
+            (Some(&identity), Some(&SecretKey::from_bytes([2; 32])), false),
+        ] {
+            let mut before = Ids::new(first, &Seed::from_number(1));
+            let after = Ids::new(second, &Seed::from_number(2));
+            let ids: Vec<u64> =
+                (0..500).filter_map(|slot| before.issue(Owner::Connection(slot))).collect();
+            assert!(ids.iter().all(|id| before.is_ours(*id)));
+            let count = ids.iter().filter(|id| after.is_ours(**id)).count();
+            assert!(if known { count == 500 } else { count < 3 }, "{count}");
+            let guessed = (0..200_000).filter(|_| after.is_ours(random.bits64())).count();
+            assert!(guessed < 20, "{guessed} guesses");
+        }
     }
 }

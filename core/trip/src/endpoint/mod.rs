@@ -6,12 +6,17 @@
 
 mod admit;
 mod agree;
+pub(crate) mod bounds;
 mod commands;
 mod deadlines;
+mod guard;
 mod half_open;
 mod ids;
+mod prefixes;
 mod renew;
+mod resets;
 mod screen;
+mod tokens;
 
 use crate::config::Config;
 use crate::connection::{Connection, Cx, Opened};
@@ -19,17 +24,17 @@ use crate::crypto::{PublicKey, SecretKey};
 use crate::event::Event;
 use crate::handle::ConnectionHandle;
 use crate::stats::EndpointStats;
-use crate::wire::{Challenge, DataHeader, PacketKind, VersionHint, classify};
+use crate::wire::{Challenge, DataHeader, PacketKind, Retry, VersionHint, classify};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use bounds::ANSWERS_MAX;
 use deadlines::Deadlines;
+use guard::Guard;
 use half_open::HalfOpens;
 use ids::{Ids, Owner};
+use resets::{Resets, Token};
 use tripline_sansio::{DatagramMachine, Ecn, Instant, Path, Random, Seed, Transmit};
-
-/// Answers that belong to no connection and wait to be sent: at most so many.
-const ANSWERS_MAX: usize = 1_024;
 
 #[derive(Debug, Default)]
 struct Slot {
@@ -37,6 +42,8 @@ struct Slot {
     connection: Option<Box<Connection>>,
     /// Is in the list of connections that may have something to send.
     ready: bool,
+    /// The peer's token that ends the connection, as the index of them has it.
+    reset_token: Option<Token>,
 }
 
 /// The engine: all connections of one socket, as a pure state machine.
@@ -54,6 +61,8 @@ pub struct Endpoint {
     free: VecDeque<u32>,
     live: u32,
     half_opens: HalfOpens,
+    guard: Guard,
+    resets: Resets,
     /// Keys the hashes by which OPENs are known again.
     hash_key: [u8; 16],
     answers: VecDeque<(Path, Vec<u8>)>,
@@ -73,11 +82,14 @@ impl Endpoint {
             let public = secret.public_key();
             (secret, public)
         });
+        let (secret, public) = identity.as_ref().map(|(secret, public)| (secret, public)).unzip();
         Self {
+            ids: Ids::new(secret, seed),
+            guard: Guard::new(&config.guard, public, seed, now),
+            resets: Resets::new(secret, seed),
             config,
             identity,
             now,
-            ids: Ids::new(seed),
             slots: Vec::new(),
             free: VecDeque::new(),
             live: 0,
@@ -121,6 +133,10 @@ impl Endpoint {
         };
         let Some(connection) = place.connection.as_deref_mut() else { return };
         connection.tell_drained(&mut self.events);
+        let token = connection.peer_reset_token();
+        if token != place.reset_token {
+            self.resets.replace(slot, core::mem::replace(&mut place.reset_token, token), token);
+        }
         if connection.is_gone() {
             return self.forget(slot);
         }
@@ -193,6 +209,14 @@ impl Endpoint {
         self.answers.push_back((path, packet));
     }
 
+    /// The same for an answer that a flood can ask for: it leaves half of the queue to others.
+    fn answer_cheaply(&mut self, path: Path, packet: Vec<u8>) {
+        if self.answers.len() >= ANSWERS_MAX / 2 {
+            return self.count(|drops| &mut drops.at_bound);
+        }
+        self.answer(path, packet);
+    }
+
     fn on_data(&mut self, path: Path, ecn: Ecn, datagram: &mut [u8]) {
         let Ok(header) = DataHeader::parse(datagram) else {
             return self.count(|drops| &mut drops.malformed);
@@ -209,7 +233,19 @@ impl Endpoint {
                 });
             }
             Some(Owner::HalfOpen(slot)) => self.on_first_data(slot, header, path, ecn, datagram),
-            None => self.count(|drops| &mut drops.unknown_connection),
+            None => self.answer_unknown(header.id, path, datagram.len()),
+        }
+    }
+
+    fn on_retry(&mut self, path: Path, datagram: &[u8]) {
+        let Ok(retry) = Retry::parse(datagram) else {
+            return self.count(|drops| &mut drops.malformed);
+        };
+        match self.ids.owner(retry.client_id) {
+            Some(Owner::Connection(slot)) => {
+                self.with(slot, |connection, cx| connection.on_retry(path, &retry, cx));
+            }
+            _ => self.count(|drops| &mut drops.unknown_connection),
         }
     }
 
@@ -260,10 +296,8 @@ impl DatagramMachine for Endpoint {
             Some(PacketKind::Challenge) => self.on_challenge(path, datagram),
             Some(PacketKind::Confirm) => self.on_confirm(path, datagram),
             Some(PacketKind::Version) => self.on_version(datagram),
-            // RETRY and RESET have their places here.
-            Some(PacketKind::Retry | PacketKind::Reset) => {
-                self.count(|drops| &mut drops.unsupported)
-            }
+            Some(PacketKind::Retry) => self.on_retry(path, datagram),
+            Some(PacketKind::Reset) => self.on_reset(path, datagram),
             None => self.count(|drops| &mut drops.malformed),
         }
     }

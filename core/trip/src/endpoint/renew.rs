@@ -10,7 +10,6 @@ use crate::connection::OwnHalf;
 use crate::crypto::SecretKey;
 use crate::error::UnknownConnection;
 use crate::handle::ConnectionHandle;
-use crate::wire::RESET_TOKEN_LEN;
 use alloc::boxed::Box;
 use tripline_sansio::Instant;
 
@@ -53,8 +52,7 @@ impl Endpoint {
             self.count(|drops| &mut drops.at_bound);
             return false;
         };
-        // No tokens are given out: RESET is not built.
-        let token = [0; RESET_TOKEN_LEN];
+        let token = self.reset_token(id);
         let secret = Box::new(SecretKey::generate(&mut self.ephemerals));
         let half = OwnHalf::new(id, token, secret);
         self.with(slot, |connection, cx| connection.on_own_half(half, cx)).is_some()

@@ -5,12 +5,14 @@
 //! the choice has no effect but on the answer, which only the holder of the same key can read.
 
 use super::Endpoint;
+use super::guard::Answer;
 use super::half_open::HalfOpen;
 use crate::config::Access;
 use crate::crypto::{Handshake, Psk, same};
 use crate::error::UnknownIncoming;
 use crate::handle::IncomingHandle;
 use crate::wire::{Code, PROTOCOL_VERSION, VersionReason, write_version};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use tripline_sansio::Instant;
 
@@ -29,16 +31,16 @@ impl Endpoint {
         psk: &Psk,
     ) -> Result<(), UnknownIncoming> {
         self.tick(now);
-        let (entry, mut handshake) = self.take_screened(incoming)?;
+        let (entry, mut handshake) = self.lift_screened(incoming)?;
         if !entry.suite.psk {
-            self.refuse_by_psk(entry, handshake);
+            self.refuse_by_psk(incoming, entry, handshake);
         } else if !handshake.is_finished() {
             handshake.set_psk(psk);
-            self.challenge(entry, handshake);
+            self.challenge(Some(incoming), entry, handshake);
         } else if self.is_configured(psk) {
-            self.connect_confirmed(entry, handshake);
+            self.connect_confirmed(incoming, entry, handshake);
         } else {
-            self.refuse_by_psk(entry, handshake);
+            self.refuse_by_psk(incoming, entry, handshake);
         }
         Ok(())
     }
@@ -57,10 +59,11 @@ impl Endpoint {
         reason: &str,
     ) -> Result<(), UnknownIncoming> {
         self.tick(now);
-        let (entry, mut handshake) = self.take_screened(incoming)?;
+        let (entry, mut handshake) = self.lift_screened(incoming)?;
         if handshake.is_finished() {
-            self.refuse_confirmed(entry, handshake, code, reason);
+            self.refuse_confirmed(incoming, entry, handshake, code, reason);
         } else {
+            self.abandon(Some(incoming), None);
             handshake.set_psk(psk);
             self.refuse_open(&entry, handshake, code, reason);
         }
@@ -68,11 +71,17 @@ impl Endpoint {
     }
 
     /// The client did not open with the key that it was to have.
-    fn refuse_by_psk(&mut self, entry: HalfOpen, handshake: Handshake) {
+    fn refuse_by_psk(
+        &mut self,
+        incoming: IncomingHandle,
+        entry: Box<HalfOpen>,
+        handshake: Handshake,
+    ) {
         const WHY: &str = "a pre-shared key is wanted";
         if handshake.is_finished() {
-            self.refuse_confirmed(entry, handshake, Code::REFUSED, WHY);
+            self.refuse_confirmed(incoming, entry, handshake, Code::REFUSED, WHY);
         } else {
+            self.abandon(Some(incoming), None);
             self.refuse_open(&entry, handshake, Code::REFUSED, WHY);
         }
     }
@@ -87,11 +96,11 @@ impl Endpoint {
     pub(super) fn hint_psk(&mut self, entry: &HalfOpen) {
         self.count(|drops| &mut drops.unsupported);
         let public = self.config.server.as_ref().is_some_and(|s| s.access == Access::Public);
-        if public {
+        if public && self.may_answer(Answer::Version) {
             let mut packet = Vec::new();
             let ours = [PROTOCOL_VERSION];
             write_version(&mut packet, entry.client_id, VersionReason::Suite, &ours);
-            self.answer(entry.path, packet);
+            self.answer_cheaply(entry.path, packet);
         }
     }
 }

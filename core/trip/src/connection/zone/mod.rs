@@ -158,6 +158,11 @@ impl Zone {
             .is_none_or(|key| key == theirs.key && id == theirs.id && token == theirs.token())
     }
 
+    /// The peer's ID of zone 0 came with this token. Zeros stand for none.
+    pub(crate) fn expect_reset(&mut self, token: Option<ResetToken>) {
+        self.peer_reset_token = token.filter(|token| *token != [0; RESET_TOKEN_LEN]);
+    }
+
     /// The lowest number that verified under this zone.
     pub(crate) fn lowest(&self) -> Option<u64> {
         self.numbers.map(|(lowest, _)| lowest)

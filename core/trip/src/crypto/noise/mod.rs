@@ -92,7 +92,7 @@ pub(crate) struct Setup<'a> {
 }
 
 /// What both sides have in the end.
-#[derive(Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub(crate) struct Split {
     /// The key of zone 0 for what the client, Noise's initiator, sends.
     pub(crate) client_to_server: [u8; 32],

@@ -310,6 +310,12 @@ impl SendHalf {
         self.limit
     }
 
+    /// The peer that granted it no longer knows us, and has got nothing: all credit is gone.
+    pub(crate) fn forget_credit(&mut self) {
+        self.limit = 0;
+        self.blocked = None;
+    }
+
     /// The stream's credit is used up; returns whether that is still to be said (R-CREDIT-2: once
     /// for each value).
     pub(crate) fn mark_blocked(&mut self) -> bool {

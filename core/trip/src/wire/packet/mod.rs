@@ -8,12 +8,14 @@
 mod answer;
 mod data;
 mod open;
+mod stateless;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use answer::{Challenge, Confirm, VersionHint, VersionReason, write_version};
 pub(crate) use data::{DATA_OVERHEAD_LONG, DataHeader, NUMBER_LIMIT, TruncatedNumber};
 pub(crate) use open::{Open, OpenPrefix, through_suite, write_open};
+pub(crate) use stateless::{RESET_LEN, Retry, parse_reset, with_token, write_reset, write_retry};
 
 use tripline_sansio::codec::ReadError;
 
@@ -50,13 +52,13 @@ pub(crate) enum PacketKind {
     Open,
     /// Second handshake message: [`Challenge`].
     Challenge,
-    /// "Prove your address first". Known so that it can be counted; this version does not parse it.
+    /// "Prove your address first": [`Retry`].
     Retry,
     /// Third handshake message, only in XX: [`Confirm`].
     Confirm,
     /// Why an OPEN was not answered: [`VersionHint`].
     Version,
-    /// "I no longer know this connection". Known so that it can be counted, not parsed yet.
+    /// "I no longer know this connection": [`parse_reset`].
     Reset,
 }
 

@@ -418,6 +418,8 @@ proptest! {
                 (PacketKind::Challenge, Challenge::parse(&packet).err()),
                 (PacketKind::Confirm, Confirm::parse(&packet).err()),
                 (PacketKind::Version, versions.err()),
+                (PacketKind::Retry, Retry::parse(&packet).err()),
+                (PacketKind::Reset, parse_reset(&packet).err()),
             ];
             for (parser, error) in taken {
                 if kind != Some(parser) && !packet.is_empty() {
