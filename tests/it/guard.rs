@@ -552,7 +552,7 @@ fn r_reset_2_pinging_begins_again_if_nothing_was_sent() {
         assert!(keys <= 1, "nobody is asked twice: {events:?}");
         if sends {
             let failed = Event::Failed { connection: client, error: ConnectError::Reset };
-            assert_eq!(events.last(), Some(&failed), "{events:?}");
+            assert!(events.contains(&failed), "{events:?}");
             continue;
         }
         let connected = |event: &&Event| matches!(event, Event::Connected { .. });

@@ -158,7 +158,8 @@ impl Endpoint {
             suite,
             client: handshake.remote_static(),
             request: Box::default(),
-            confirm: (0, 0),
+            confirm: 0,
+            confirm_len: 0,
         });
         if suite.pattern == Pattern::Xx {
             // Who the client is and what it wants comes with CONFIRM.
@@ -398,7 +399,8 @@ impl Endpoint {
         let Some((place, mut entry)) = self.lift_half_open(slot) else { return };
         // CONFIRM is the first proof that its sender receives what goes to an address.
         entry.on_confirm(path);
-        entry.confirm = (keyed_hash64(&self.hash_key, noise), noise.len());
+        entry.confirm = keyed_hash64(&self.hash_key, noise);
+        entry.confirm_len = u16::try_from(noise.len()).unwrap_or(u16::MAX);
         entry.client = handshake.remote_static();
         if !is_allowed(&server.access, &entry) {
             return self.refuse_confirmed(place, entry, handshake, Code::REFUSED, "");
@@ -460,14 +462,14 @@ impl Endpoint {
         let body = packet.len();
         // Never more than came (R-HAND-1): a long text is left out.
         const FIXED: usize = 48;
-        let fits = reason.len().saturating_add(FIXED) <= entry.confirm.1;
+        let fits = reason.len().saturating_add(FIXED) <= usize::from(entry.confirm_len);
         let reason = if fits { reason } else { "" };
         Frame::Disconnect { code, frame_type: 0, reason }.write(&mut packet);
         if zone.seal.seal_packet(0, &mut packet, 0, body).is_err() {
             return self.abandon(Some(place), Some(id));
         }
         let path = entry.path;
-        let refusal = Refusal { confirm: entry.confirm.0, answer: packet.clone() };
+        let refusal = Refusal { confirm: entry.confirm, answer: packet.clone() };
         entry.stage = Stage::Refused(Box::new(refusal));
         self.keep_half_open(Some(place), entry);
         self.answer(path, packet);

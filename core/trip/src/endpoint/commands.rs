@@ -76,7 +76,18 @@ impl Endpoint {
         Ok(handle)
     }
 
-    /// Writes the OPEN of an attempt: pattern and cipher as PROTOCOL.md §2.2 says.
+    /// Pattern and cipher as PROTOCOL.md §2.2 says.
+    fn suite_for(&self, options: &ConnectOptions) -> Suite {
+        let pattern = match (options.server_key, &self.identity) {
+            (None, _) => Pattern::Xx,
+            (Some(_), Some(_)) => Pattern::Ik,
+            (Some(_), None) => Pattern::Nk,
+        };
+        let cipher = if self.config.hardware_aes { Cipher::AesGcm } else { Cipher::ChaChaPoly };
+        Suite { cipher, psk: options.psk.is_some(), pattern }
+    }
+
+    /// Writes the OPEN of an attempt.
     pub(super) fn start(
         &mut self,
         now: Instant,
@@ -85,13 +96,8 @@ impl Endpoint {
         options: &ConnectOptions,
         mut parameters: crate::Parameters,
     ) -> Option<Start> {
-        let pattern = match (options.server_key, &self.identity) {
-            (None, _) => Pattern::Xx,
-            (Some(_), Some(_)) => Pattern::Ik,
-            (Some(_), None) => Pattern::Nk,
-        };
-        let cipher = if self.config.hardware_aes { Cipher::AesGcm } else { Cipher::ChaChaPoly };
-        let suite = Suite { cipher, psk: options.psk.is_some(), pattern };
+        let suite = self.suite_for(options);
+        let (cipher, pattern) = (suite.cipher, suite.pattern);
         // In NN anyone on the way could read the token.
         let reset_token = self.reset_token(client_id);
         parameters.reset_token = (pattern != Pattern::Nn).then_some(reset_token);

@@ -83,7 +83,8 @@ pub(super) struct HalfOpen {
     /// they are a fraction of what they say.
     pub(super) request: Box<[u8]>,
     /// XX: hash and length of the CONFIRM that verified.
-    pub(super) confirm: (u64, usize),
+    pub(super) confirm: u64,
+    pub(super) confirm_len: u16,
 }
 
 impl HalfOpen {

@@ -24,7 +24,8 @@ fn entry(hash: u64) -> Box<HalfOpen> {
         suite: Suite { cipher: Cipher::ChaChaPoly, psk: false, pattern: Pattern::Nk },
         client: None,
         request: vec![0; 64].into(),
-        confirm: (0, 0),
+        confirm: 0,
+        confirm_len: 0,
     })
 }
 
