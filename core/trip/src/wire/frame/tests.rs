@@ -474,7 +474,6 @@ fn frame<'a>(kind: u8, n: [u64; 3], flags: u8, text: &'a str, payload: &'a [u8])
         9 => Frame::Blocked { by: BlockedBy::Stream(id), limit: offset },
         10 => Frame::Blocked { by: BlockedBy::Streams(direction), limit: index },
         11 => Frame::Notify { code: code(b), deadline_ms: c, reason: text },
-        13 => Frame::Stats { sent: a, received: b & ((1 << 62) - 1), rtt_us: c },
         12 => Frame::Disconnect { code: code(b), frame_type: c, reason: text },
         13 => Frame::Renew(RenewFrame {
             confirm: first,
@@ -483,6 +482,7 @@ fn frame<'a>(kind: u8, n: [u64; 3], flags: u8, text: &'a str, payload: &'a [u8])
             reset_token: [flags; 16],
             key: [flags; 32],
         }),
+        14 => Frame::Stats { sent: a, received: b & ((1 << 62) - 1), rtt_us: c },
         _ => Frame::Stream(StreamFrame {
             id,
             offset: offset.min((1 << 60) - 1 - u64::try_from(payload.len()).unwrap()),
@@ -498,7 +498,7 @@ type Parts = (u8, [u64; 3], u8, alloc::string::String, Vec<u8>);
 
 fn parts() -> impl Strategy<Value = Parts> {
     (
-        0..19_u8,
+        0..20_u8,
         [number(62), number(62), number(62)],
         0..4_u8,
         "\\PC{0,63}",
