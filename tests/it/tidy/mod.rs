@@ -9,6 +9,7 @@ mod layers;
 mod manifests;
 mod rules;
 mod source;
+mod spec;
 mod tree;
 
 use source::Source;
@@ -20,8 +21,8 @@ fn none(breaches: Vec<String>) {
     assert!(breaches.is_empty(), "{} breaches:\n{}", breaches.len(), breaches.join("\n"));
 }
 
-/// Applies a rule to every Rust file of the house.
-fn rust(rule: impl Fn(&Source) -> Vec<String>) -> Vec<String> {
+/// Every Rust file of the house.
+fn rust_sources() -> Vec<Source> {
     let tree = Tree::read();
     let files: Vec<&File> = tree.files.iter().filter(|file| file.path.ends_with(".rs")).collect();
     assert!(files.len() > 20, "the walk found {} Rust files only", files.len());
@@ -35,7 +36,12 @@ fn rust(rule: impl Fn(&Source) -> Vec<String>) -> Vec<String> {
             tests.iter().any(|test| path == test || test.ends_with('/') && path.starts_with(test));
         if test { source.into_tests() } else { source }
     });
-    known.flat_map(|source| rule(&source)).collect()
+    known.collect()
+}
+
+/// Applies a rule to every Rust file of the house.
+fn rust(rule: impl Fn(&Source) -> Vec<String>) -> Vec<String> {
+    rust_sources().iter().flat_map(rule).collect()
 }
 
 #[test]
@@ -68,6 +74,21 @@ fn every_crate_but_uring_forbids_unsafe_code() {
 fn every_core_crate_lives_without_std() {
     none(rust(rules::core_is_no_std));
     none(rust(rules::core_calls_no_std));
+}
+
+/// T09: each numbered requirement of PROTOCOL.md is cited by code and by a test, and the tests that
+/// its §12 names exist.
+#[test]
+fn spec_cover() {
+    let tree = Tree::read();
+    let page = tree.files.iter().find(|file| file.path == "core/trip/PROTOCOL.md");
+    let page = &page.expect("the protocol's page").text;
+    assert!(spec::requirements(page).len() > 60, "the page has numbered requirements");
+    let mut cited = spec::Cited::default();
+    rust_sources().iter().for_each(|source| cited.read(source));
+    let mut breaches = cited.uncovered(page);
+    breaches.extend(cited.unknown_tests(page));
+    none(breaches);
 }
 
 #[test]
