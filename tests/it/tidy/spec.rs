@@ -1,15 +1,15 @@
 //! PROTOCOL.md, the code and the tests agree: `spec_cover`.
 //!
 //! In go the page and the engine's sources; out comes every numbered requirement that no code cites
-//! or that no test cites, and every test that the page names and that does not exist. A citation is
-//! the number itself (`R-OPEN-3` in a comment) or, in tests, a name that begins with it
-//! (`fn r_open_3_…`). A number without a letter stands for all its letters, as the page says; a
-//! bare family (`R-WIRE`) is no citation here.
+//! or that no test cites, every number that is cited and not on the page, and every test that the
+//! page names and that does not exist. A citation is the number itself (`R-OPEN-3` in a comment)
+//! or, in tests, a name that begins with it (`fn r_open_3_…`). A number without a letter stands for
+//! all its letters, as the page says; a bare family (`R-WIRE`) is no citation here.
 
 use super::source::{Source, is_word};
 use std::collections::BTreeSet;
 
-/// Where §12 begins: what stands there is the list of tests, not rules.
+/// Where §12 begins: what stands there is the list of tests, not rules. (§10 names tests too.)
 const LIST: &str = "\n## 12.";
 
 /// The requirements of the page: the numbers with which an item of a list begins.
@@ -53,7 +53,7 @@ fn citations(text: &str) -> BTreeSet<String> {
     found
 }
 
-/// `r_open_3a_what_it_shows` is about `R-OPEN-3a`.
+/// `r_open_1a_what_it_shows` is about `R-OPEN-1a`.
 fn number_of_name(name: &str) -> Option<String> {
     let mut words = name.split(|one: char| one == '_' || !is_word(one)).skip(1);
     let (family, number) = (words.next()?, words.next()?);
@@ -112,29 +112,41 @@ impl Cited {
         breaches
     }
 
-    /// Every test that §12 names and that does not exist. A name may end in `*`.
+    /// Every number that is cited and that the page does not have.
+    pub(super) fn unknown_numbers(&self, page: &str) -> Vec<String> {
+        let rules = requirements(page);
+        let cited = self.code.union(&self.tests);
+        let unknown = cited.filter(|number| {
+            !rules.contains(*number) && !rules.iter().any(|rule| stem(rule) == *number)
+        });
+        unknown
+            .map(|number| format!("{number} is cited, and PROTOCOL.md has no such rule"))
+            .collect()
+    }
+
+    /// Every test that §10 or §12 names and that does not exist. A name may end in `*`.
     pub(super) fn unknown_tests(&self, page: &str) -> Vec<String> {
-        let Some((_, list)) = page.split_once(LIST) else {
-            return vec!["PROTOCOL.md has no §12".to_owned()];
-        };
-        let list = list.split("\n## ").next().unwrap_or_default();
-        let quoted = list.split('`').skip(1).step_by(2);
+        let lists = ["\n## 10.", LIST].into_iter().filter_map(|heading| {
+            let (_, list) = page.split_once(heading)?;
+            Some(list.split("\n## ").next().unwrap_or_default())
+        });
+        let quoted = lists.flat_map(|list| list.split('`').skip(1).step_by(2));
         let names = quoted.map(|text| text.rsplit_once(": ").map_or(text, |(_, name)| name));
         names
-            .filter(|name| name.contains('_') && !name.contains(['/', ' ', '.']))
+            .filter(|name| name.contains('_') && !name.contains(['/', ' ', '.', '<']))
             .filter(|name| match name.strip_suffix('*') {
                 Some(start) => !self.functions.iter().any(|have| have.starts_with(start)),
                 None => !self.functions.contains(*name),
             })
-            .map(|name| format!("§12 names the test {name}, which does not exist"))
+            .map(|name| format!("§10 or §12 names the test {name}, which does not exist"))
             .collect()
     }
 }
 
 #[test]
 fn requirements_and_citations_are_read() {
-    let page = "- `R-OPEN-3` A key.\n  - `R-OPEN-3a` More.\n`R-DATA-1` is not an item\n- `R-OPEN`\n\
-                \n## 12. Tests\n- `R-ID-9` no rule\n`a.rs: one_two`, `three_*`, `four_five`\n\n## 13";
+    let page = "- `R-OPEN-3` A key.\n  - `R-OPEN-3a` More.\n`R-DATA-1` no item\n- `R-OPEN`\n\
+                \n## 12. Tests\n- `R-ID-9` no rule\n`a.rs: one_two`, `three_*`\n\n## 13";
     let list: Vec<String> = requirements(page).into_iter().collect();
     assert_eq!(list, ["R-OPEN-3", "R-OPEN-3a"]);
     let found =
@@ -152,5 +164,11 @@ fn what_is_missing_is_found() {
     cited.read(&code);
     cited.read(&test);
     assert_eq!(cited.uncovered(page), ["R-OPEN-3: no test cites it"]);
-    assert_eq!(cited.unknown_tests(page), ["§12 names the test one_two, which does not exist"]);
+    cited.read(&Source::new("tests/it/b.rs", "// R-OPEN-9\n"));
+    let unknown = ["R-OPEN-9 is cited, and PROTOCOL.md has no such rule"];
+    assert_eq!(cited.unknown_numbers(page), unknown);
+    assert_eq!(
+        cited.unknown_tests(page),
+        ["§10 or §12 names the test one_two, which does not exist"]
+    );
 }

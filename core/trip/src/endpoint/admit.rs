@@ -71,7 +71,7 @@ impl Endpoint {
         };
         let suite = Suite::from_byte(open.suite).filter(|suite| {
             // NN proves nobody's identity: that is plain mode, which is not built yet.
-            // XX shows the server's key to anyone, which a private server does not do.
+            // XX shows the server's key to anyone, which a private server does not do (R-HAND-8).
             suite.pattern != Pattern::Nn
                 && takes_psk(server, *suite)
                 && (suite.pattern != Pattern::Xx || server.access == Access::Public)
@@ -175,6 +175,7 @@ impl Endpoint {
         if let Err((code, reason)) = take_payload(&mut entry, &payload, server) {
             return self.refuse_open(&entry, handshake, code, reason);
         }
+        // R-HAND-9: full when the OPEN comes.
         if self.live >= self.config.connections_max {
             return self.refuse_open(&entry, handshake, Code::BUSY, "");
         }
@@ -503,6 +504,7 @@ impl Endpoint {
         let Some((number, plaintext)) = opened else {
             return self.count(|drops| &mut drops.unauthentic);
         };
+        // R-HAND-9: full since then; the packet comes again.
         if self.live >= self.config.connections_max {
             return self.count(|drops| &mut drops.at_bound);
         }
@@ -551,7 +553,7 @@ impl Endpoint {
     }
 }
 
-/// Whether a private server knows this client.
+/// Whether a private server knows this client (R-HAND-8).
 fn is_allowed(access: &Access, entry: &HalfOpen) -> bool {
     match access {
         Access::Public => true,
