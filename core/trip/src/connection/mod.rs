@@ -228,7 +228,6 @@ pub(crate) struct Connection {
     last_eliciting: Instant,
     own_data_acked: bool,
     stats: ConnectionStats,
-    spurious: u64,
     /// The client's ID, before there is a zone.
     own_id: u64,
     /// Streams of which `Readable` was said, and which were not drained since.
@@ -288,8 +287,6 @@ impl Connection {
         cx: &mut Cx<'_>,
     ) -> Self {
         let parameters = config.parameters();
-        let defaults = StreamDefaults::new(&parameters, config.stream_credit_max.min(GRANT_MAX));
-        let least = parameters.message_max.saturating_add(8);
         let mtu = MtuSearch::fixed(config.datagram_size.min(transmit::DATAGRAM_MAX));
         Self {
             handle,
@@ -297,14 +294,8 @@ impl Connection {
             stage: Stage::Opening,
             path_state: PathState::new(&config, mtu.current()),
             received: Received::new(Duration::from_millis(parameters.ack_delay_ms)),
-            streams: Streams::new(
-                side,
-                parameters.two_way_streams,
-                parameters.one_way_streams,
-                defaults,
-            ),
-            recv_credit: RecvCredit::new(parameters.connection_credit, least)
-                .growing_to(config.connection_credit_max.min(GRANT_MAX)),
+            streams: no_streams(side, &config, &parameters),
+            recv_credit: first_credit(&config, &parameters),
             renewal: Renewal::new(config.key_limits),
             config,
             announced: parameters,
@@ -346,7 +337,6 @@ impl Connection {
             last_eliciting: cx.now,
             own_data_acked: false,
             stats: ConnectionStats::default(),
-            spurious: 0,
             own_id: 0,
             unread: 0,
             drained_told: false,
@@ -414,7 +404,6 @@ impl Connection {
             receive_window: self.recv_credit.window(),
             credit_free: self.send_credit.free(),
             bytes_in_flight: self.sent.bytes_in_flight(),
-            packets_spurious: self.spurious,
             zone: self.zone.as_ref().map_or(0, |zone| zone.number),
             ..self.stats
         }
@@ -538,6 +527,21 @@ impl Connection {
         let at = self.last_received.max(self.last_eliciting) + every;
         self.timers.set(Timer::KeepAlive, (!every.is_zero()).then_some(at));
     }
+}
+
+/// The streams of a connection that has none yet: how many the peer may open, and what each is
+/// granted.
+fn no_streams(side: Side, config: &TransportConfig, parameters: &Parameters) -> Streams {
+    let defaults = StreamDefaults::new(parameters, config.stream_credit_max.min(GRANT_MAX));
+    Streams::new(side, parameters.two_way_streams, parameters.one_way_streams, defaults)
+}
+
+/// What the connection grants the peer at first: never too little for the largest message
+/// (R-CREDIT-3).
+fn first_credit(config: &TransportConfig, parameters: &Parameters) -> RecvCredit {
+    let least = parameters.message_max.saturating_add(8);
+    RecvCredit::new(parameters.connection_credit, least)
+        .growing_to(config.connection_credit_max.min(GRANT_MAX))
 }
 
 fn nanos(duration: Option<Duration>) -> u64 {
