@@ -342,9 +342,9 @@ fn r_hand_challenged_repeated() {
     }
 }
 
-/// CHALLENGED, late: trust that comes after the server's half-open died leads to PINGING; the server
-/// answers with RESET, and as nothing of the user's was sent the attempt begins anew (R-RESET-2).
-/// Nobody is asked for trust again.
+/// CHALLENGED, late: trust that comes after the server's half-open died leads to PINGING; the
+/// server answers with RESET, and as nothing of the user's was sent the attempt begins anew
+/// (R-RESET-2). Nobody is asked for trust again.
 #[test]
 fn r_hand_challenged_late() {
     let (mut pair, connection, _) = challenged(40);
