@@ -30,6 +30,9 @@ pub struct Config {
     pub hardware_aes: bool,
     /// What computes the AEAD. Nothing on the wire depends on it.
     pub aead: Arc<dyn Aead>,
+    /// What this side is ready to do without, on test links. All off.
+    #[cfg(feature = "plain")]
+    pub plain: crate::Plain,
 }
 
 impl Default for Config {
@@ -42,6 +45,8 @@ impl Default for Config {
             segments_max: 64,
             hardware_aes: false,
             aead: default_aead(),
+            #[cfg(feature = "plain")]
+            plain: crate::Plain::default(),
         }
     }
 }

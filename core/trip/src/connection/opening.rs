@@ -5,7 +5,7 @@
 //! Noise state, so that nothing forged does harm. RETRY has its place here.
 
 use super::timer::Timer;
-use super::{Connection, Cx, Stage, State, Zone};
+use super::{Connection, Cx, InUse, Stage, State, Zone};
 use crate::crypto::{Aead, Cipher, Handshake};
 use crate::error::{ConnectError, Phase};
 use crate::event::Event;
@@ -71,11 +71,14 @@ pub(crate) struct Start {
     pub(crate) packet: Vec<u8>,
     /// The Noise state after message 1.
     pub(crate) handshake: Handshake,
+    /// Seals and opens DATA.
     pub(crate) aead: Arc<dyn Aead>,
     pub(crate) cipher: Cipher,
     pub(crate) user_id: [u8; 8],
     pub(crate) route: Vec<u8>,
     pub(crate) parameters: Parameters,
+    /// What the connection is to do without (R-PLAIN-1).
+    pub(crate) in_use: InUse,
 }
 
 /// An attempt that has no verified CHALLENGE yet, or (XX) no decision on the server's key.
@@ -127,6 +130,10 @@ impl Opening {
 
     pub(super) fn client_id(&self) -> u64 {
         self.start.client_id
+    }
+
+    pub(super) fn in_use(&self) -> InUse {
+        self.start.in_use
     }
 
     pub(super) fn user_id(&self) -> [u8; 8] {

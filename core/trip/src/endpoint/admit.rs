@@ -9,7 +9,8 @@ use super::ids::Owner;
 use crate::config::{Access, Screening, ServerConfig};
 use crate::connection::{Accepted, Connection, Cx, Opened, Zone};
 use crate::crypto::{
-    Cipher, Handshake, Pattern, SecretKey, Setup, Split, Suite, keyed_hash64, mac1, mac1_key, same,
+    Handshake, Pattern, SecretKey, Setup, Split, Suite, data_aead, keyed_hash64, mac1, mac1_key,
+    same,
 };
 use crate::error::UnknownIncoming;
 use crate::event::{Event, Incoming};
@@ -68,9 +69,8 @@ impl Endpoint {
             return Err(Verdict::Silence);
         };
         let suite = Suite::from_byte(open.suite).filter(|suite| {
-            // NN proves nobody's identity: that is plain mode, which is not built yet.
             // XX shows the server's key to anyone, which a private server does not do.
-            suite.pattern != Pattern::Nn
+            self.takes_plain(*suite)
                 && takes_psk(server, *suite)
                 && (suite.pattern != Pattern::Xx || server.access == Access::Public)
         });
@@ -120,11 +120,10 @@ impl Endpoint {
         hash: u64,
         server: &ServerConfig,
     ) {
-        let Some((secret, _)) = &self.identity else { return };
         let handshake = Handshake::responder(Setup {
             suite,
             prologue: &prologue(open.through_suite),
-            local: Some(secret),
+            local: self.identity.as_ref().map(|(secret, _)| secret),
             remote: None,
             psk: server.psk.as_ref(),
             ephemeral: SecretKey::generate(&mut self.ephemerals),
@@ -159,10 +158,12 @@ impl Endpoint {
                 self.count(|drops| &mut drops.bad_open)
             };
         }
-        if !is_allowed(&server.access, &entry) {
+        if !is_allowed(&server.access, &entry) && !self.lets_in_unsigned(suite, &payload) {
             return self.count(|drops| &mut drops.not_allowed);
         }
-        if let Err((code, reason)) = take_payload(&mut entry, &payload, server) {
+        let taken = take_payload(&mut entry, &payload, server);
+        let taken = taken.and_then(|()| self.allows_plain(suite, &entry.parameters));
+        if let Err((code, reason)) = taken {
             return self.refuse_open(&entry, handshake, code, reason);
         }
         if self.live >= self.config.connections_max {
@@ -222,9 +223,9 @@ impl Endpoint {
         };
         entry.own_id = Some(id);
         entry.challenge = packet.clone();
-        let (path, client_id, cipher) = (entry.path, entry.client_id, entry.suite.cipher);
+        let (path, client_id, suite) = (entry.path, entry.client_id, entry.suite);
         entry.stage = if handshake.is_finished() {
-            match handshake.split().map(|split| self.server_zone(&split, cipher, id, client_id)) {
+            match handshake.split().map(|split| self.server_zone(&split, suite, id, client_id)) {
                 Ok(zone) => Stage::Answered(Box::new(zone)),
                 Err(_) => return self.ids.release(id),
             }
@@ -237,8 +238,9 @@ impl Endpoint {
         self.answer(path, packet);
     }
 
-    fn server_zone(&self, split: &Split, cipher: Cipher, own_id: u64, peer_id: u64) -> Zone {
-        Zone::first(&self.config.aead, cipher, Side::Server, split, (own_id, peer_id))
+    fn server_zone(&self, split: &Split, suite: Suite, own_id: u64, peer_id: u64) -> Zone {
+        let aead = data_aead(suite, &self.config.aead);
+        Zone::first(&aead, suite.cipher, Side::Server, split, (own_id, peer_id))
     }
 
     /// Answers with a refusing CHALLENGE, which leaves no state (R-CHAL-1).
@@ -389,7 +391,7 @@ impl Endpoint {
         let zone = entry
             .own_id
             .zip(handshake.split().ok())
-            .map(|(id, split)| self.server_zone(&split, entry.suite.cipher, id, entry.client_id));
+            .map(|(id, split)| self.server_zone(&split, entry.suite, id, entry.client_id));
         if let Some(zone) = zone {
             let proven = !entry.elsewhere;
             let path = entry.path;
@@ -406,7 +408,7 @@ impl Endpoint {
         reason: &str,
     ) {
         let Some((id, split)) = entry.own_id.zip(handshake.split().ok()) else { return };
-        let mut zone = self.server_zone(&split, entry.suite.cipher, id, entry.client_id);
+        let mut zone = self.server_zone(&split, entry.suite, id, entry.client_id);
         let header = DataHeader { id: entry.client_id, number: TruncatedNumber::new(0, None) };
         let mut packet = Vec::new();
         header.write(&mut packet);
@@ -483,6 +485,7 @@ impl Endpoint {
             user_id: entry.user_id,
             route: core::mem::take(&mut entry.route),
             opened_at: entry.opened_at,
+            in_use: self.server_in_use(entry.suite),
         };
         let transport = self.config.transport.clone();
         let mut cx = Cx { now: self.now, events: &mut self.events, random: &mut self.random };

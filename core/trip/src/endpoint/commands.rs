@@ -5,7 +5,7 @@ use super::ids::Owner;
 use crate::config::{ConnectOptions, SendOptions, StreamOptions, Target};
 use crate::connection::opening::{Opening, Start};
 use crate::connection::{Connection, Cx, ReceiveResult, State};
-use crate::crypto::{Cipher, Handshake, Pattern, PublicKey, SecretKey, Setup, Suite};
+use crate::crypto::{Cipher, Handshake, Pattern, PublicKey, SecretKey, Setup, Suite, data_aead};
 use crate::error::{
     OpenError, ReceiveError, SendError, StartError, StreamError, UnknownConnection,
 };
@@ -91,7 +91,9 @@ impl Endpoint {
             (Some(_), None) => Pattern::Nk,
         };
         let cipher = if self.config.hardware_aes { Cipher::AesGcm } else { Cipher::ChaChaPoly };
-        let suite = Suite { cipher, psk: options.psk.is_some(), pattern };
+        let suite = self.plain_suite(Suite::new(cipher, options.psk.is_some(), pattern));
+        let (pattern, cipher) = (suite.pattern, suite.cipher);
+        let parameters = self.announce_plain(suite, parameters);
         // XX shows an identity; who has none shows one that is thrown away.
         let throw_away;
         let local = match (&self.identity, pattern) {
@@ -135,11 +137,12 @@ impl Endpoint {
             client_id,
             packet,
             handshake,
-            aead: self.config.aead.clone(),
+            aead: data_aead(suite, &self.config.aead),
             cipher,
             user_id: options.user_id,
             route: options.route.clone(),
             parameters,
+            in_use: self.client_in_use(suite),
         })
     }
 

@@ -10,6 +10,8 @@ mod commands;
 mod deadlines;
 mod half_open;
 mod ids;
+#[cfg_attr(not(feature = "plain"), path = "no_plain.rs")]
+mod plain;
 mod renew;
 mod screen;
 
