@@ -14,11 +14,11 @@ use tripline_sansio::Duration;
 ///
 /// Per connection the order is: any number of [`Event::Resolve`] and [`Event::ServerKey`]; then
 /// exactly one of [`Event::Connected`] and [`Event::Failed`]; right behind `Connected` any
-/// [`Event::Unsafe`], then the stream events, [`Event::Moved`] and again [`Event::Resolve`]; then exactly one of [`Event::Closed`] and
-/// [`Event::Lost`] (rows T10, M01, M03, M05). Of messages handed in before that (row T11),
-/// [`Event::Message`] and [`Event::Writable`] may come before `Connected` or `Failed`: their time
-/// ran out. The last event of every connection, after `Failed`, `Closed` or `Lost`, is exactly one
-/// [`Event::Drained`].
+/// [`Event::Unsafe`], then the stream events, [`Event::Moved`] and again [`Event::Resolve`]; then
+/// exactly one of [`Event::Closed`] and [`Event::Lost`] (rows T10, M01, M03, M05). Of messages
+/// handed in before that (row T11), [`Event::Message`] and [`Event::Writable`] may come before
+/// `Connected` or `Failed`: their time ran out. The last event of every connection, after `Failed`,
+/// `Closed` or `Lost`, is exactly one [`Event::Drained`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The engine asks for addresses; answer with [`resolved`](crate::Endpoint::resolved) (row

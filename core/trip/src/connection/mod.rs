@@ -353,7 +353,7 @@ impl Connection {
             own_id: 0,
             unread: 0,
             drained_told: false,
-            in_use: InUse::default(),
+            in_use: InUse::NONE,
         }
     }
 

@@ -5,10 +5,13 @@ use crate::handle::ConnectionHandle;
 use alloc::collections::VecDeque;
 
 /// No switch of plain mode is in use.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct InUse;
 
 impl InUse {
+    /// The one value.
+    pub(crate) const NONE: Self = Self;
+
     /// There is nothing to warn of.
     pub(crate) fn tell(self, _: ConnectionHandle, _: &mut VecDeque<Event>) {}
 }

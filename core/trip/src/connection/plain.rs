@@ -8,7 +8,7 @@ use crate::handle::ConnectionHandle;
 use alloc::collections::VecDeque;
 
 /// The switches of plain mode that a connection makes use of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InUse {
     /// We prove no identity.
     pub(crate) unsigned_out: bool,
@@ -21,6 +21,10 @@ pub(crate) struct InUse {
 }
 
 impl InUse {
+    /// None of them, until the handshake says which.
+    pub(crate) const NONE: Self =
+        Self { unsigned_out: false, unsigned_in: false, plain_open: false, plain_traffic: false };
+
     /// Says each of them. To be called once a connection, right behind `Connected`.
     pub(crate) fn tell(self, connection: ConnectionHandle, events: &mut VecDeque<Event>) {
         let all = [

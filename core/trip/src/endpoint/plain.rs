@@ -97,3 +97,61 @@ fn of_suite(suite: Suite) -> InUse {
         plain_traffic: suite.is_readable(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Config, Plain};
+    use tripline_sansio::{Instant, Seed};
+
+    fn endpoint(plain: Plain) -> Endpoint {
+        let config = Config { plain, ..Config::client() };
+        Endpoint::new(config, &Seed::from_number(1), Instant::ZERO)
+    }
+
+    fn suites() -> impl Iterator<Item = Suite> {
+        (0..=u8::MAX).filter_map(Suite::from_byte)
+    }
+
+    /// R-PLAIN-2: of the 24 suites a server without switches takes those that are neither NN nor
+    /// readable, and each switch adds its own.
+    #[test]
+    fn r_plain_2_switches_decide_on_suites() {
+        for (open, traffic) in [(false, false), (true, false), (false, true), (true, true)] {
+            let plain = Plain { plain_open: open, plain_traffic: traffic, ..Plain::default() };
+            let endpoint = endpoint(plain);
+            for suite in suites() {
+                let byte = suite.to_byte();
+                let takes = (byte & 0b11 != 0 || open) && (byte < 16 || traffic);
+                assert_eq!(endpoint.takes_plain(suite), takes, "{suite} {plain:?}");
+            }
+        }
+    }
+
+    /// R-PLAIN-4: a reset token in NN's payload 1 could be read by anyone, so it is refused (7);
+    /// in the other patterns it may be there.
+    #[test]
+    fn r_plain_4_no_reset_token_in_nn() {
+        let endpoint = endpoint(Plain::ALL);
+        let token = Parameters { reset_token: Some([7; 16]), ..Parameters::default() };
+        for suite in suites() {
+            let allowed = endpoint.allows_plain(suite, &token).map_err(|(code, _)| code);
+            let nn = suite.pattern == Pattern::Nn;
+            assert_eq!(allowed, if nn { Err(Code::PARAMETER) } else { Ok(()) }, "{suite}");
+            assert_eq!(endpoint.allows_plain(suite, &Parameters::default()), Ok(()));
+        }
+    }
+
+    /// R-PLAIN-3: only who opens by NK announces it, and only with the switch on; what else is
+    /// announced stays.
+    #[test]
+    fn r_plain_3_the_announcement_is_one_bit() {
+        for suite in suites() {
+            let as_ever = Parameters { features: 1, ..Parameters::default() };
+            assert_eq!(endpoint(Plain::default()).announce_plain(suite, as_ever), as_ever);
+            let features = endpoint(Plain::ALL).announce_plain(suite, as_ever).features;
+            let nk = suite.pattern == Pattern::Nk;
+            assert_eq!(features, if nk { 3 } else { 1 }, "{suite}");
+        }
+    }
+}
