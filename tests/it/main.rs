@@ -24,6 +24,7 @@ mod mtu;
 mod pacing;
 mod path;
 mod peers;
+mod plain;
 mod properties;
 mod regressions;
 mod requests;

@@ -32,6 +32,9 @@ pub struct Config {
     pub aead: Arc<dyn Aead>,
     /// How much strangers may cost.
     pub guard: GuardConfig,
+    /// What this side is ready to do without, on test links. All off.
+    #[cfg(feature = "plain")]
+    pub plain: crate::Plain,
 }
 
 impl Default for Config {
@@ -45,6 +48,8 @@ impl Default for Config {
             hardware_aes: false,
             aead: default_aead(),
             guard: GuardConfig::default(),
+            #[cfg(feature = "plain")]
+            plain: crate::Plain::default(),
         }
     }
 }

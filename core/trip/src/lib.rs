@@ -40,6 +40,8 @@ mod error;
 mod event;
 mod handle;
 mod memory;
+#[cfg(feature = "plain")]
+mod plain;
 mod ranges;
 mod stats;
 mod stream;
@@ -70,8 +72,10 @@ pub use error::{
     ConnectError, LostCause, OpenError, Phase, ReceiveError, SendError, StartError, StreamError,
     UnknownConnection, UnknownIncoming,
 };
-pub use event::{By, Event, Fate, Incoming};
+pub use event::{By, Event, Fate, Incoming, Unsafe};
 pub use handle::{ConnectionHandle, IncomingHandle, MessageToken};
+#[cfg(feature = "plain")]
+pub use plain::Plain;
 pub use stats::{ConnectionStats, Drops, EndpointStats};
 pub use stream::send::Reliability;
 pub use wire::{

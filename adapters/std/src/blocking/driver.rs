@@ -182,6 +182,7 @@ impl Driver {
             Event::Leaving { .. }
             | Event::Moved { .. }
             | Event::UmtuChanged { .. }
+            | Event::Unsafe { .. }
             | Event::Quiet { .. } => {}
             Event::Closed { connection, by, code, reason } => {
                 self.on_end(connection, Error::Closed { by, code, reason });

@@ -34,6 +34,8 @@ mod mtu_probe;
 pub(crate) mod opening;
 mod pace;
 mod ping;
+#[cfg_attr(not(feature = "plain"), path = "no_plain.rs")]
+mod plain;
 mod reach;
 mod receive;
 pub(crate) mod recovery;
@@ -78,6 +80,7 @@ use tripline_sansio::{Duration, Instant, Path, Random};
 use zone::renewal::Renewal;
 
 pub use commands::ReceiveResult;
+pub(crate) use plain::InUse;
 pub(crate) use receive::Opened;
 pub(crate) use zone::{Zone, renewal::OwnHalf};
 
@@ -153,6 +156,8 @@ pub(crate) struct Accepted {
     pub(crate) route: Vec<u8>,
     /// When the OPEN came.
     pub(crate) opened_at: Instant,
+    /// What it does without (R-PLAIN-1).
+    pub(crate) in_use: InUse,
 }
 
 /// One connection.
@@ -234,6 +239,8 @@ pub(crate) struct Connection {
     unread: usize,
     /// `Drained` was said.
     drained_told: bool,
+    /// What the connection does without, to be told with `Connected` (R-PLAIN-1).
+    in_use: InUse,
 }
 
 impl Connection {
@@ -248,6 +255,7 @@ impl Connection {
         let mut connection = Self::new(handle, Side::Client, config, path, cx);
         connection.user_id = opening.user_id();
         connection.own_id = opening.client_id();
+        connection.in_use = opening.in_use();
         connection.route = opening.route().to_vec();
         connection.timers.set(Timer::Deadline, Some(opening.deadline()));
         connection.opening = Some(Box::new(opening));
@@ -270,6 +278,7 @@ impl Connection {
         connection.own_id = accepted.zone.own_id;
         connection.zone = Some(accepted.zone);
         connection.suite = Some(accepted.suite);
+        connection.in_use = accepted.in_use;
         connection.on_parameters(accepted.parameters, cx);
         if !connection.path.is_proven() {
             connection.pings.want(true);
@@ -340,6 +349,7 @@ impl Connection {
             own_id: 0,
             unread: 0,
             drained_told: false,
+            in_use: InUse::NONE,
         }
     }
 
@@ -463,6 +473,7 @@ impl Connection {
             user_id: self.user_id,
             route,
         });
+        self.in_use.tell(self.handle, cx.events);
         self.arm_keep_alive();
         self.begin_zones(cx);
     }

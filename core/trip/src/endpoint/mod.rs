@@ -12,6 +12,8 @@ mod deadlines;
 mod guard;
 mod half_open;
 mod ids;
+#[cfg_attr(not(feature = "plain"), path = "no_plain.rs")]
+mod plain;
 mod prefixes;
 mod renew;
 mod resets;
