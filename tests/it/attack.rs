@@ -251,7 +251,7 @@ fn r_hand_1_a_refused_confirm_reflects_nothing() {
     assert!(said.len() == 1 && said[0].1 == answer.1);
 }
 
-/// T17: a private server does not show its key to whoever asks.
+/// T17, R-HAND-8: a private server does not show its key to whoever asks.
 #[test]
 fn t17_a_private_server_does_not_answer_xx() {
     let config = Config::private_server(identity("server"), [identity("client").public_key()]);

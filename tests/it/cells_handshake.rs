@@ -401,7 +401,7 @@ fn pinging_alone(options: ConnectOptions) -> (Pair, ConnectionHandle, Tape, Wire
     (pair, connection, tape, tap)
 }
 
-/// PINGING, lost: a full-sized PING with each probe timeout, until the deadline; then
+/// PINGING, lost, R-HAND-5a: a full-sized PING with each probe timeout, until the deadline; then
 /// DISCONNECT (11).
 #[test]
 fn r_hand_pinging_lost() {
@@ -426,7 +426,7 @@ fn r_hand_pinging_lost() {
     assert_eq!(data[pings].at, Instant::ZERO + Duration::from_secs(10));
 }
 
-/// PINGING, lost, in XX: CONFIRM, the same bytes, goes out before each PING.
+/// PINGING, lost, in XX, R-HAND-5a: CONFIRM, the same bytes, goes out before each PING.
 #[test]
 fn r_hand_pinging_lost_in_xx() {
     let (mut pair, _, tape, _) = pinging_alone(asking(10));

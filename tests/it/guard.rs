@@ -253,9 +253,9 @@ impl Ledger {
     }
 }
 
-/// A1, D1: OPENs at 100,000 a second from addresses that were never there. Each address gets fewer
-/// bytes than it sent, memory stays in its bounds, newcomers still get in, and who is connected
-/// notices nothing.
+/// A1, D1, R-RETRY-3: OPENs at 100,000 a second from addresses that were never there. Each address
+/// gets fewer bytes than it sent, memory stays in its bounds, newcomers still get in, and who is
+/// connected notices nothing.
 #[test]
 fn d1_a_flood_of_opens_keeps_nobody_out() {
     const RATE: u64 = 100_000;
@@ -465,6 +465,36 @@ fn c4_a_restart_is_noticed_at_once() {
     let resets = seen.borrow().iter().filter(|(from, _)| *from == server).count();
     assert_eq!(resets, 1, "one RESET for one packet, and no answer to it");
     pair.connected();
+}
+
+/// R-RESET-2, R-ZONE-1: a renewal brings a new ID and its token, so a restart is noticed as before
+/// it.
+#[test]
+fn r_reset_2_a_restart_is_noticed_after_renewals() {
+    for renewals in 1..=3 {
+        let mut pair = Pair::new(renewals);
+        let (client, _) = pair.connected();
+        let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Ordered));
+        for _ in 0..renewals {
+            pair.call(Side::Client, |e, now| e.renew(now, client)).unwrap();
+            pair.send(Side::Client, client, stream, b"to the old one");
+            pair.run(Duration::from_secs(5));
+        }
+        let stats = pair.world.machine(pair.client).connection_stats(client).unwrap();
+        assert_eq!(stats.zone, renewals);
+        restart(&mut pair, Config::public_server(identity("server")));
+        let began = pair.world.now();
+        pair.send(Side::Client, client, stream, b"to the new one");
+        let cause = pair.wait(Side::Client, |event| match event {
+            Event::Lost { cause, .. } => Some(cause.clone()),
+            _ => None,
+        });
+        assert_eq!(
+            (cause, pair.world.now() - began),
+            (LostCause::Reset, Duration::from_millis(20))
+        );
+        pair.connected();
+    }
 }
 
 /// C4: whichever packet of a session is the last that the old server hears, the client ends once,

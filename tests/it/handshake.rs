@@ -55,8 +55,8 @@ fn t10_every_suite_connects() {
     }
 }
 
-/// T06: a wrong key ends in `Identity` at the deadline, on a public server; a private one is
-/// silent.
+/// T06, R-VERS-2, R-CHAL-2: a wrong key ends in `Identity` at the deadline, on a public server; a
+/// private one is silent.
 #[test]
 fn t06_a_wrong_key_is_told_apart_from_silence() {
     let mut pair = Pair::new(1);
@@ -78,7 +78,7 @@ fn t03_silence_ends_at_the_deadline() {
     assert_eq!(pair.state(Side::Client, connection), None);
 }
 
-/// T17: a private server lets in who is on its list.
+/// T17, R-HAND-8: a private server lets in who is on its list.
 #[test]
 fn t17_a_private_server_knows_its_clients() {
     let client = Config { identity: Some(identity("client")), ..Config::client() };
@@ -166,7 +166,7 @@ fn t02_names_are_resolved_outside() {
     assert_eq!(failure(&mut pair), ConnectError::Resolve { cause: "no such host".into() });
 }
 
-/// T16: an OPEN of another version gets a hint with the versions that are spoken.
+/// T16, R-VERS-1: an OPEN of another version gets a hint with the versions that are spoken.
 #[test]
 fn t16_another_version_gets_a_hint() {
     let mut pair = Pair::new(1);
@@ -227,7 +227,8 @@ fn m01_every_attempt_ends_once_in_any_weather() {
     assert!(through >= 198, "{through} of 200");
 }
 
-/// T04: garbage, and every packet of a handshake with any one byte changed, changes nothing.
+/// T04, R-WIRE-2: garbage, and every packet of a handshake with any one byte changed, changes
+/// nothing.
 #[test]
 fn t04_garbage_is_counted_and_nothing_else() {
     use tripline_sansio::DatagramMachine;
@@ -271,7 +272,7 @@ fn t04_garbage_is_counted_and_nothing_else() {
     assert!(drops.malformed > 0 && drops.bad_open > 0 && drops.unknown_connection > 0, "{drops:?}");
 }
 
-/// T12: a server that refuses by its list does not answer at all.
+/// T12, R-HAND-8: a server that refuses by its list does not answer at all.
 #[test]
 fn a_private_server_gives_no_sign_of_life() {
     let mut server = Config::public_server(identity("server"));

@@ -38,6 +38,7 @@ fn t62_two_endpoints_talk_in_under_twenty_lines() {
     assert_eq!(got, Ok(ReceiveResult::Data("hello".into())));
 }
 
+/// R-HAND-5b: each side says `Connected` once.
 #[test]
 fn both_sides_are_connected_once() {
     let mut pair = Pair::new(1);

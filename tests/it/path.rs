@@ -207,7 +207,7 @@ fn n17_a_network_change_is_told_at_once() {
     assert_eq!(stats(&pair, Side::Client, client).stray_pongs, 0);
 }
 
-/// R-MTU-1, R-PATH-2: a new port keeps what was learnt of the path, a new IP address does not; and
+/// R-PATH-2b: a new port keeps what was learnt of the path, a new IP address does not; and
 /// neither is congestion.
 #[test]
 fn r_path_2_a_new_port_keeps_the_window_and_a_new_host_does_not() {

@@ -133,7 +133,7 @@ fn t31_unordered_messages_arrive_once() {
     assert!(overtaken);
 }
 
-/// T31: a *latest* stream never delivers an older message, and always the last one.
+/// R-REL-1, T31: a *latest* stream never delivers an older message, and always the last one.
 #[test]
 fn t31_latest_messages_only_grow_newer() {
     for seed in 0..4 {
@@ -367,7 +367,8 @@ fn t45_credit_runs_out_and_comes_back() {
     assert!(send(&mut pair).is_ok());
 }
 
-/// T30, T31: unreliable messages are sent once; what arrives is whole, and each is reported once.
+/// R-REL-2, T30, T31: unreliable messages are sent once; what arrives is whole, and each is
+/// reported once.
 #[test]
 fn t30_every_message_has_one_fate() {
     for (seed, reliability) in [

@@ -227,14 +227,14 @@ impl Default for TransportConfig {
 }
 
 impl TransportConfig {
-    /// What is announced to the peer; values out of range are moved into it.
+    /// What is announced to the peer; values out of range are moved into it (R-PARAM-4).
     pub(crate) fn parameters(&self) -> Parameters {
         let most = (1 << 60) - 1;
         let message_max = self.message_max.min(Parameters::MESSAGE_LIMIT - 1);
         let least = message_max.saturating_add(8);
         Parameters {
-            idle_timeout_ms: millis(self.idle_timeout).min(u64::from(u32::MAX)),
-            keep_alive_ms: millis(self.keep_alive).min(u64::from(u32::MAX)),
+            idle_timeout_ms: announced(self.idle_timeout),
+            keep_alive_ms: announced(self.keep_alive),
             message_max,
             stream_credit: self.stream_credit.clamp(least, most),
             connection_credit: self.connection_credit.clamp(least, most),
@@ -244,6 +244,11 @@ impl TransportConfig {
             ..Parameters::default()
         }
     }
+}
+
+/// A time in milliseconds below 2^32. Only a time of zero is 0, which means *never*.
+fn announced(duration: Duration) -> u64 {
+    millis(duration).clamp(u64::from(!duration.is_zero()), u64::from(u32::MAX))
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -400,4 +405,38 @@ impl SendOptions {
     /// Sent once, and forgotten.
     pub const UNRELIABLE: Self =
         Self { reliability: crate::Reliability::Unreliable, expires_after: None };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// R-PARAM-4: whatever is configured, what is announced is in range; what is in range stays.
+    #[test]
+    fn r_param_4_settings_out_of_range_are_moved_into_it() {
+        let most = Duration::from_nanos(u64::MAX);
+        for extreme in [0, 1, u64::MAX] {
+            let config = TransportConfig {
+                idle_timeout: most,
+                keep_alive: most,
+                ack_delay: if extreme == 0 { Duration::ZERO } else { most },
+                message_max: extreme,
+                stream_credit: extreme,
+                connection_credit: extreme,
+                two_way_streams: extreme,
+                one_way_streams: extreme,
+                ..TransportConfig::default()
+            };
+            assert_eq!(config.parameters().check(), Ok(()), "{extreme}");
+        }
+        let short = Duration::from_nanos(1);
+        let config = TransportConfig { idle_timeout: short, ..TransportConfig::default() };
+        assert_eq!(config.parameters().idle_timeout_ms, 1, "0 would say never");
+        let own = TransportConfig::default();
+        let announced = own.parameters();
+        assert_eq!(
+            (announced.stream_credit, announced.message_max, announced.two_way_streams),
+            (own.stream_credit, own.message_max, own.two_way_streams)
+        );
+    }
 }

@@ -209,7 +209,7 @@ pub struct Incoming {
     pub wants_psk: bool,
 }
 
-/// What became of a message that was handed to `send`.
+/// What became of a message that was handed to `send`: one of these, told once (R-REL-2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// The peer has all of it.

@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Drops {
-    /// Unknown first byte, a reserved bit, or a wrong length (R-WIRE).
+    /// Unknown first byte, a reserved bit, or a wrong length (R-WIRE-4).
     pub malformed: u64,
     /// A packet for an ID that we do not have.
     pub unknown_connection: u64,
@@ -15,7 +15,7 @@ pub struct Drops {
     pub replayed: u64,
     /// An OPEN with a wrong mac1, a non-zero pad byte, or a Noise message that does not verify.
     pub bad_open: u64,
-    /// A CHALLENGE, CONFIRM or VERSION that does not verify or comes at the wrong time.
+    /// A CHALLENGE, CONFIRM, RETRY or VERSION that does not verify or comes at the wrong time.
     pub bad_handshake: u64,
     /// A version or suite that we do not take.
     pub unsupported: u64,

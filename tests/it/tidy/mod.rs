@@ -5,10 +5,12 @@
 //! rule is a plain function of a text (`rules`, `layers`, `manifests`, `tree`), and each has a test
 //! beside it that shows a breach being caught. Nothing is built or changed.
 
+mod bounds;
 mod layers;
 mod manifests;
 mod rules;
 mod source;
+mod spec;
 mod tree;
 
 use source::Source;
@@ -20,8 +22,8 @@ fn none(breaches: Vec<String>) {
     assert!(breaches.is_empty(), "{} breaches:\n{}", breaches.len(), breaches.join("\n"));
 }
 
-/// Applies a rule to every Rust file of the house.
-fn rust(rule: impl Fn(&Source) -> Vec<String>) -> Vec<String> {
+/// Every Rust file of the house.
+fn rust_sources() -> Vec<Source> {
     let tree = Tree::read();
     let files: Vec<&File> = tree.files.iter().filter(|file| file.path.ends_with(".rs")).collect();
     assert!(files.len() > 20, "the walk found {} Rust files only", files.len());
@@ -35,7 +37,12 @@ fn rust(rule: impl Fn(&Source) -> Vec<String>) -> Vec<String> {
             tests.iter().any(|test| path == test || test.ends_with('/') && path.starts_with(test));
         if test { source.into_tests() } else { source }
     });
-    known.flat_map(|source| rule(&source)).collect()
+    known.collect()
+}
+
+/// Applies a rule to every Rust file of the house.
+fn rust(rule: impl Fn(&Source) -> Vec<String>) -> Vec<String> {
+    rust_sources().iter().flat_map(rule).collect()
 }
 
 #[test]
@@ -68,6 +75,32 @@ fn every_crate_but_uring_forbids_unsafe_code() {
 fn every_core_crate_lives_without_std() {
     none(rust(rules::core_is_no_std));
     none(rust(rules::core_calls_no_std));
+}
+
+/// T09: each numbered requirement of PROTOCOL.md is cited by code and by a test, no other number
+/// is, and the tests that the page names exist.
+#[test]
+fn spec_cover() {
+    let tree = Tree::read();
+    let page = tree.files.iter().find(|file| file.path == "core/trip/PROTOCOL.md");
+    let page = &page.expect("the protocol's page").text;
+    assert!(spec::requirements(page).len() > 60, "the page has numbered requirements");
+    let mut cited = spec::Cited::default();
+    rust_sources().iter().for_each(|source| cited.read(source));
+    let mut breaches = cited.uncovered(page);
+    breaches.extend(cited.unknown_numbers(page));
+    breaches.extend(cited.unknown_tests(page));
+    none(breaches);
+}
+
+/// T09: each bound of PROTOCOL.md §11 is a constant or setting of the file that the page names.
+#[test]
+fn spec_bounds() {
+    let tree = Tree::read();
+    let page = tree.files.iter().find(|file| file.path == "core/trip/PROTOCOL.md");
+    let page = &page.expect("the protocol's page").text;
+    assert!(bounds::bounds(page).len() > 40, "the page has bounds");
+    none(bounds::missing(page, &rust_sources()));
 }
 
 #[test]

@@ -64,6 +64,17 @@ impl Source {
         marked.flat_map(|(line, test)| [if *test { "" } else { line }, "\n"]).collect()
     }
 
+    /// Code and comments, apart: what is shipped, and what is tests.
+    pub(super) fn halves(&self) -> (String, String) {
+        let (mut shipped, mut tests) = (String::new(), String::new());
+        for (line, test) in self.prose.lines().zip(&self.tests) {
+            let half = if *test { &mut tests } else { &mut shipped };
+            half.push_str(line);
+            half.push('\n');
+        }
+        (shipped, tests)
+    }
+
     /// How many lines are not tests.
     pub(super) fn shipped_lines(&self) -> usize {
         self.tests.iter().filter(|test| !**test).count()

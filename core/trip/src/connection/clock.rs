@@ -53,7 +53,8 @@ impl Connection {
 
     fn on_keep_alive(&mut self, cx: &mut Cx<'_>) {
         if matches!(self.stage, Stage::Ready) && !self.liveness.is_silent() {
-            // Who does not answer is asked again by the probe timeout, with growing gaps.
+            // Who does not answer is asked again by the probe timeout, with growing gaps
+            // (R-CLOSE-4).
             if self.path_state.pto.count() == 0 {
                 self.pings.want(false);
             } else if self.probed_at == cx.now {

@@ -217,7 +217,8 @@ impl Connection {
         self.disconnect(code, 0, &reason, end, cx);
     }
 
-    /// The peer announced its end (row T54).
+    /// The peer announced its end (row T54). Its first NOTIFY says the deadline, later ones only
+    /// that nothing is left; the earlier deadline of both sides holds (R-CLOSE-3).
     pub(super) fn on_notify(
         &mut self,
         code: Code,
@@ -453,7 +454,7 @@ fn is_orderly(code: Code) -> bool {
         )
 }
 
-/// A reason text cut to the 255 bytes that fit (PROTOCOL.md §11), at a character's end.
+/// A reason text cut to the 255 bytes that fit (R-FRAME-2, §11), at a character's end.
 fn shorten(reason: &str) -> String {
     let mut short = String::new();
     for character in reason.chars() {

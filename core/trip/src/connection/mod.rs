@@ -455,7 +455,7 @@ impl Connection {
         }
     }
 
-    /// Both sides are sure of each other: says `Connected` (row T10).
+    /// Both sides are sure of each other: says `Connected`, once (row T10, R-HAND-5b).
     fn on_ready(&mut self, cx: &mut Cx<'_>) {
         self.stage = Stage::Ready;
         self.confirm = None;
@@ -533,6 +533,7 @@ impl Connection {
         self.timers.set(Timer::Idle, at);
     }
 
+    /// R-CLOSE-4: from the newest packet received, or sent with a wish for an answer.
     fn arm_keep_alive(&mut self) {
         let every = self.config.keep_alive;
         let at = self.last_received.max(self.last_eliciting) + every;

@@ -75,7 +75,7 @@ impl Connection {
     }
 
     /// A new IP address of either side is a new path: what was learnt of the old one is forgotten
-    /// (R-MTU-1), and what is unacknowledged goes out again.
+    /// (R-PATH-2b), and what is unacknowledged goes out again.
     pub(super) fn start_anew(&mut self, rtt: Option<Duration>, cx: &mut Cx<'_>) {
         self.resend_all(cx);
         self.reset_path(rtt, cx);

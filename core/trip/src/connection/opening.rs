@@ -32,8 +32,8 @@ const BRISK_CEILING: Duration = Duration::from_secs(1);
 /// The longest gap of all.
 const SLOW_CEILING: Duration = Duration::from_secs(300);
 
-/// When OPEN is repeated: after 0.2, 0.4 and 0.6 s; then gaps × 1.5 up to 1 s for two minutes; then
-/// × 2 up to 5 minutes.
+/// When OPEN is repeated (R-HAND-7): after 0.2, 0.4 and 0.6 s; then gaps × 1.5 up to 1 s for two
+/// minutes; then × 2 up to 5 minutes.
 #[derive(Clone, Debug)]
 struct Repeats {
     sent: u32,
@@ -237,7 +237,7 @@ impl Connection {
         }
     }
 
-    /// Appends OPEN if it is due: to each address in turn.
+    /// Appends OPEN if it is due: to each address in turn (R-HAND-7).
     pub(super) fn transmit_open(
         &mut self,
         out: &mut Vec<u8>,
@@ -264,7 +264,7 @@ impl Connection {
         Some(copy_open(out, &opening.start.packet, path))
     }
 
-    /// VERSION came: a hint, never acted on at once (R-CHAL-2).
+    /// VERSION came: a hint for the error, never acted on (R-VERS-2, R-CHAL-2).
     pub(crate) fn on_version(
         &mut self,
         reason: VersionReason,
@@ -283,7 +283,8 @@ impl Connection {
         }
     }
 
-    /// CHALLENGE came. The first that verifies counts; anything else changes nothing but a counter.
+    /// CHALLENGE came. The first that verifies counts; anything else changes nothing but a counter
+    /// (R-WIRE-2).
     pub(crate) fn on_challenge(&mut self, path: Path, noise: &[u8], cx: &mut Cx<'_>) {
         let bad = &mut self.stats.drops.bad_handshake;
         let Some(opening) = self.opening.as_deref_mut().filter(|opening| opening.awaits(path))
@@ -353,7 +354,7 @@ impl Connection {
         self.establish(challenged, cx);
     }
 
-    /// The keys are known: messages may flow (state PINGING).
+    /// The keys are known: messages may flow (state PINGING, R-HAND-5).
     fn establish(&mut self, challenged: Challenged, cx: &mut Cx<'_>) {
         let Some(opening) = self.opening.take() else { return };
         let Challenged { handshake, server_id, parameters, path, at } = challenged;
@@ -382,6 +383,7 @@ impl Connection {
             self.path_state.rtt.update(cx.now, at - sent, Duration::ZERO, Duration::ZERO);
         }
         self.started = opening.first_sent.unwrap_or(self.started);
+        // The first DATA asks for a full-sized answer, and is full-sized itself (R-HAND-5a).
         self.pings.want(true);
         self.on_parameters(parameters, cx);
         self.arm_idle(cx.now);

@@ -1,9 +1,9 @@
 //! PING and PONG: the one mechanism for liveness, keep-alive and address proof (PROTOCOL.md §3).
 //!
 //! At most one PING of ours is waited for, and at most one PONG is owed: a newer one takes the
-//! older one's place. The PING with *fill* that opens a connection (R-HAND-1) and later liveness
-//! PINGs are the same thing. All of this is about the active address; the PINGs and PONGs of others
-//! are with them, in `addresses`.
+//! older one's place (R-FRAME-4). The PING with *fill* that opens a connection (R-HAND-1) and later
+//! liveness PINGs are the same thing. All of this is about the active address; the PINGs and PONGs
+//! of others are with them, in `addresses`.
 
 use tripline_sansio::Random;
 
@@ -116,6 +116,7 @@ mod tests {
         assert_eq!(pings.wanted(), None);
     }
 
+    /// R-FRAME-4: one PONG is owed, the newest.
     #[test]
     fn the_newest_pong_replaces_the_older() {
         let mut pings = Pings::default();

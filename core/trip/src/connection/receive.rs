@@ -1,8 +1,8 @@
 //! A packet that came: opened, checked, then taken in frame by frame.
 //!
-//! The tag comes first; up to there nothing changes but a counter. Then the whole packet is read
-//! once without effect: its syntax, and the bounds at which a packet is dropped. Only then do the
-//! frames take effect in turn; a frame that breaks a rule closes the connection.
+//! The tag comes first; up to there nothing changes but a counter (R-WIRE-2). Then the whole packet
+//! is read once without effect: its syntax, and the bounds at which a packet is dropped. Only then
+//! do the frames take effect in turn; a frame that breaks a rule closes the connection (R-WIRE-3).
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::gaps::PacketGaps;
@@ -99,7 +99,7 @@ impl Connection {
                 return self.on_violation(violation, frame_type, cx);
             }
         };
-        // A server that refuses (XX), or gives up at once, never was connected.
+        // A server that refuses (XX), or gives up at once, never was connected (R-HAND-5b).
         if self.stage == Stage::Pinging && !survey.disconnects {
             self.on_ready(cx);
         }

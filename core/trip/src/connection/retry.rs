@@ -11,7 +11,7 @@ use crate::wire::{Open, Retry, with_token};
 use core::net::SocketAddr;
 use tripline_sansio::{Instant, Path};
 
-/// RETRYs answered a second, and at once (protocol.md §2.4 says eight).
+/// RETRYs answered a second, and at once (R-RETRY-1).
 const ANSWERS: Rate = Rate::new(8, 8);
 
 /// What an attempt knows of RETRYs.
@@ -34,7 +34,8 @@ impl Retries {
 }
 
 impl Connection {
-    /// RETRY came. Only a true one counts, made for this very OPEN, from where one went to.
+    /// RETRY came. Only a true one counts, made for this very OPEN, from where one went to
+    /// (R-RETRY-1).
     pub(crate) fn on_retry(&mut self, path: Path, retry: &Retry<'_>, cx: &mut Cx<'_>) {
         let opening = self.opening.as_deref_mut().filter(|opening| opening.awaits(path));
         if opening.is_none_or(|opening| !opening.take_token(path, retry, cx.now)) {

@@ -118,7 +118,8 @@ impl Connection {
         Some(Transmit { path: self.path.path(), ecn, len, segment_size })
     }
 
-    /// XX: CONFIRM goes out before the PING, as often as that.
+    /// XX: CONFIRM goes out before the PING, as often as that, in a datagram of its own
+    /// (R-HAND-5a).
     fn transmit_confirm(&mut self, out: &mut Vec<u8>) -> Option<Transmit> {
         if !core::mem::take(&mut self.confirm_due) {
             return None;

@@ -116,7 +116,7 @@ mod tests {
         assert_ne!(id_mac(&[0; 32], 0x0123_4567_89ab_cdef), 0xc74a);
     }
 
-    /// The standard library's hasher is SipHash-1-3 under a key of zeros.
+    /// R-ID-3: the standard library's hasher is SipHash-1-3 under a key of zeros.
     #[test]
     fn keyed_hash_is_siphash_1_3() {
         let mut random = random(6);

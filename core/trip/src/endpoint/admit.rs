@@ -70,7 +70,7 @@ impl Endpoint {
             return Err(Verdict::Silence);
         };
         let suite = Suite::from_byte(open.suite).filter(|suite| {
-            // XX shows the server's key to anyone, which a private server does not do.
+            // XX shows the server's key to anyone, which a private server does not do (R-HAND-8).
             self.takes_plain(*suite)
                 && takes_psk(server, *suite)
                 && (suite.pattern != Pattern::Xx || server.access == Access::Public)
@@ -175,6 +175,7 @@ impl Endpoint {
         if let Err((code, reason)) = taken {
             return self.refuse_open(&entry, handshake, code, reason);
         }
+        // R-HAND-9: full when the OPEN comes.
         if self.live >= self.config.connections_max {
             return self.refuse_open(&entry, handshake, Code::BUSY, "");
         }
@@ -504,6 +505,7 @@ impl Endpoint {
         let Some((number, plaintext)) = opened else {
             return self.count(|drops| &mut drops.unauthentic);
         };
+        // R-HAND-9: full since then; the packet comes again.
         if self.live >= self.config.connections_max {
             return self.count(|drops| &mut drops.at_bound);
         }
@@ -553,7 +555,7 @@ impl Endpoint {
     }
 }
 
-/// Whether a private server knows this client.
+/// Whether a private server knows this client (R-HAND-8).
 fn is_allowed(access: &Access, entry: &HalfOpen) -> bool {
     match access {
         Access::Public => true,

@@ -149,7 +149,7 @@ impl Endpoint {
         if self.may_answer(Answer::Challenge) { Passage::Pass { proven } } else { Passage::Stop }
     }
 
-    /// "Prove your address first": a token, and nothing kept.
+    /// "Prove your address first": a token, and nothing kept (R-RETRY-3).
     fn send_retry(&mut self, path: Path, open: &Open<'_>, knows_us: bool) {
         if !self.may_answer(Answer::Retry) {
             return;

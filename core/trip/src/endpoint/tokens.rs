@@ -49,7 +49,7 @@ impl Tokens {
         self.changed_at = now;
     }
 
-    /// Changes the secret if its time is over.
+    /// Changes the secret if its time is over (R-RETRY-2a).
     fn tick(&mut self, now: Instant) {
         let age = now.saturating_duration_since(self.changed_at);
         if age >= SECRET_LIFE {
@@ -83,7 +83,7 @@ impl Tokens {
     }
 
     /// Whether a token was made for this address and attempt, less than [`TOKEN_LIFE`] ago. A wrong
-    /// one counts as none.
+    /// one counts as none (R-RETRY-2).
     pub(super) fn check(
         &mut self,
         now: Instant,

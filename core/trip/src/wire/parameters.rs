@@ -35,7 +35,7 @@ mod id {
     pub(super) const VERSIONS: u64 = 12;
 }
 
-/// Offsets and grants of credit lie below this (R-CREDIT-2).
+/// Offsets and grants of credit lie below this (R-FRAME-3).
 pub(crate) const OFFSET_LIMIT: u64 = 1 << 60;
 
 /// What a connection's credit is if it is not sent: this many times the stream's (§6).
@@ -112,7 +112,8 @@ fn default_connection_credit(stream_credit: u64) -> u64 {
 }
 
 impl Parameters {
-    /// The feature bit *single*: one connection per pair of identities (R-HAND-4).
+    /// The feature bit *single*: one connection per pair of identities (PROTOCOL.md
+    /// §15).
     pub const SINGLE: u64 = 1;
     /// [`Self::datagram_max`] is at least this.
     pub const DATAGRAM_LEAST: u16 = 1200;
@@ -160,7 +161,7 @@ impl Parameters {
     /// Reads parameters up to the end of `bytes`.
     ///
     /// # Errors
-    /// Names the parameter that is malformed, came twice or is out of range (R-PARAM, code 7).
+    /// Names the parameter that is malformed, came twice or is out of range (R-PARAM-1, code 7).
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, ParameterError> {
         let mut parameters = Self::default();
         let mut seen = Seen(0);
@@ -208,13 +209,15 @@ impl Parameters {
                     Versions::parse(value).map_err(|problem| ParameterError::new(id, problem))?;
                 return Ok(());
             }
+            // R-PARAM-2: what nobody here knows is ignored.
             _ => return Ok(()),
         };
         *number = whole(id, value)?;
         Ok(())
     }
 
-    /// Appends the parameters that differ from what their absence says, in the order of their IDs.
+    /// Appends the parameters that differ from what their absence says, in the order of their IDs
+    /// (R-PARAM-3).
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let default = Self::default();
         let credit = default_connection_credit(self.stream_credit);

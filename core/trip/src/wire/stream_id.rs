@@ -49,7 +49,7 @@ impl Side {
 pub struct StreamId(u64);
 
 impl StreamId {
-    /// Indexes lie below this (R-CREDIT-2), so that every ID is a variable-length integer.
+    /// Indexes lie below this (R-FRAME-3), so that every ID is a variable-length integer.
     pub const INDEX_LIMIT: u64 = 1 << 58;
 
     /// The ID of the stream with these properties; `None` if `index` is not below

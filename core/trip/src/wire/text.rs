@@ -7,13 +7,13 @@ use core::fmt;
 
 use tripline_sansio::codec::{ReadError, Reader, Writer, varint_len};
 
-/// The longest reason text in bytes (PROTOCOL.md §7 and §11).
+/// The longest reason text in bytes (R-FRAME-2, PROTOCOL.md §11).
 pub(crate) const TEXT_MAX: usize = 255;
 
 /// Why a reason text could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TextError {
-    /// The bytes end too early, or the length is not in its shortest form.
+    /// The bytes end too early, or the length is not in its shortest form (R-WIRE-1).
     Read(ReadError),
     /// More than [`TEXT_MAX`] bytes.
     TooLong,
@@ -72,7 +72,7 @@ mod tests {
 
     use super::*;
 
-    /// R-FRAME: texts are clipped between characters, and a text of exactly the limit is whole.
+    /// R-FRAME-2: texts are clipped between characters, and a text of exactly the limit is whole.
     #[test]
     fn r_frame_texts_are_clipped_between_characters() {
         assert_eq!(clip("short"), "short");
@@ -85,7 +85,7 @@ mod tests {
         }
     }
 
-    /// R-FRAME, T72: too long, not UTF-8 and cut off are told apart.
+    /// R-FRAME-2, R-WIRE-1, T72: too long, not UTF-8 and cut off are told apart.
     #[test]
     fn r_frame_bad_texts_are_refused() {
         let mut out = Vec::new();

@@ -96,7 +96,8 @@ impl EcnState {
         self.marking
     }
 
-    /// A marked packet was lost. If all that were sent as a test are, the path drops them.
+    /// A marked packet was lost. If all that were sent as a test are, the path drops them
+    /// (R-ECN-3).
     pub(crate) fn on_lost(&mut self) -> EcnNews {
         if self.status != EcnStatus::Testing {
             return EcnNews::default();
@@ -141,9 +142,9 @@ impl EcnState {
         EcnNews { ce, failed: false }
     }
 
-    /// By how much CE has grown; `None` if the counts are impossible (RFC 9000 §13.4.2.1): they
-    /// shrink, name marks that were never sent, more packets than were marked, or fewer than were
-    /// acknowledged.
+    /// R-ECN-2: by how much CE has grown; `None` if the counts are impossible (RFC 9000 §13.4.2.1):
+    /// they shrink, name marks that were never sent, more packets than were marked, or fewer than
+    /// were acknowledged.
     fn growth(&self, counts: EcnCounts, newly: u64) -> Option<u64> {
         let ect0 = counts.ect0.checked_sub(self.told.ect0)?;
         let ce = counts.ce.checked_sub(self.told.ce)?;
@@ -262,7 +263,7 @@ mod tests {
         assert_eq!(ecn.on_ack(counts(0, 0, 10), 6), EcnNews { ce: 6, failed: true });
     }
 
-    /// R-MTU-1: a new path is tested anew, by counts that go on.
+    /// R-PATH-2b: a new path is tested anew, by counts that go on.
     #[test]
     fn a_new_path_is_tested_anew() {
         let mut old = sent(10);

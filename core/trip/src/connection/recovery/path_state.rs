@@ -1,5 +1,5 @@
 //! What is known of one path, and nothing else: so a new path starts anew by making another
-//! (R-MTU-1: "MTU, RTT and congestion state start anew on a new IP address").
+//! (R-PATH-2b: on a new IP address round-trip time, window and MTU start anew).
 //!
 //! Packet numbers, what was sent and what was received belong to the connection, not to a path, and
 //! are not in here.
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
     use tripline_sansio::{Duration, Instant};
 
-    /// R-MTU-1: a new path knows nothing of what the old one taught.
+    /// R-PATH-2b: a new path knows nothing of what the old one taught.
     #[test]
     fn r_mtu_1_a_new_path_starts_anew() {
         let config = TransportConfig::default();

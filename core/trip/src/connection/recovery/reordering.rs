@@ -1,6 +1,6 @@
 //! How much reordering is put up with before a packet counts as lost: RFC 9002's thresholds, grown
-//! while the path shows that they are too small (RFC 9002 §6.1 allows it; the idea is RACK's,
-//! RFC 8985 §6.2 step 4).
+//! while the path shows that they are too small (R-LOSS-1; RFC 9002 §6.1 allows it; the idea is
+//! RACK's, RFC 8985 §6.2 step 4).
 //!
 //! In go spurious losses and losses that nothing contradicted; out come the two thresholds.
 #![deny(clippy::arithmetic_side_effects)]
@@ -66,6 +66,7 @@ impl Reordering {
 mod tests {
     use super::*;
 
+    /// R-LOSS-1: 3 to 1,024 packets, 9/8 to 16/8, and back with the 17th loss event in a row.
     #[test]
     fn thresholds_grow_within_bounds_and_start_anew() {
         let mut reordering = Reordering::new();

@@ -2,7 +2,7 @@
 //!
 //! In go samples (from `sent::AckOutcome::rtt_sample`) and the delays that the peer reported; out
 //! come the waits made of them. It knows no packets and no timers. A new IP address starts a new
-//! estimator (R-MTU-1).
+//! estimator (R-PATH-2b).
 
 use tripline_sansio::{Duration, Instant};
 
@@ -100,7 +100,7 @@ impl RttEstimator {
     }
 
     /// How long packets must have been lost without a break to count as persistent congestion
-    /// (RFC 9002 §7.6.1).
+    /// (R-LOSS-2, RFC 9002 §7.6.1).
     pub(crate) fn persistent_congestion(&self, max_ack_delay: Duration) -> Duration {
         self.pto_base(max_ack_delay).saturating_mul(PERSISTENT_CONGESTION_PTOS)
     }
@@ -168,7 +168,7 @@ mod tests {
         assert_eq!(rtt.loss_delay(TIME_THRESHOLD_EIGHTHS), ms(225), "latest, as it is the larger");
     }
 
-    /// RFC 9002 §5.2: after persistent congestion the minimum is the newest sample.
+    /// R-LOSS-2, RFC 9002 §5.2: after persistent congestion the minimum is the newest sample.
     #[test]
     fn persistent_congestion_forgets_the_minimum() {
         let mut rtt = RttEstimator::default();

@@ -357,7 +357,7 @@ impl<F: Copy> SentPackets<F> {
     }
 
     /// Declares lost what is far enough below the largest acknowledged number, by number or by time
-    /// (RFC 9002 §6.1), and sets [`Self::loss_at`]. To be called after an ACK, and then.
+    /// (R-LOSS-1, RFC 9002 §6.1), and sets [`Self::loss_at`]. To be called after an ACK, and then.
     /// `max_ack_delay` is the peer's.
     pub(crate) fn detect_lost(
         &mut self,

@@ -141,7 +141,7 @@ fn a_packet_given_up_leaves_nothing() {
     assert_eq!(sender.told(), fates(Fate::Acked, 0..1));
 }
 
-/// RFC 9002 §6.1.1: three numbers below the largest acknowledged is lost, two is not.
+/// R-LOSS-1, RFC 9002 §6.1.1: three numbers below the largest acknowledged is lost, two is not.
 #[test]
 fn packet_threshold() {
     let mut sender = Sender::new();
@@ -158,7 +158,7 @@ fn packet_threshold() {
     assert_eq!(sender.sent.bytes_in_flight(), 2000);
 }
 
-/// RFC 9002 §6.1.2: 9/8 of a round trip after it was sent is lost; the timer says when.
+/// R-LOSS-1, RFC 9002 §6.1.2: 9/8 of a round trip after it was sent is lost; the timer says when.
 #[test]
 fn time_threshold() {
     let mut sender = Sender::new();
@@ -205,7 +205,7 @@ fn round_trip_samples() {
 }
 
 /// Each packet has its fate once; a late ACK of a lost one is legal and counted once, and makes
-/// loss detection more patient (protocol §5.1, RFC 9002 §6.1).
+/// loss detection more patient (R-LOSS-1, RFC 9002 §6.1).
 #[test]
 fn late_acks_are_spurious_once_and_raise_the_threshold() {
     let mut sender = Sender::new();
@@ -266,8 +266,8 @@ fn persistent(mut sender: Sender, shapes: &[Shape], acked: &[Range<u64>]) -> boo
     sender.detect(now + 100).congestion.is_some_and(|event| event.persistent)
 }
 
-/// RFC 9002 §7.6: two ack-eliciting packets lost, 975 ms apart, none acknowledged between, sent
-/// after the first sample.
+/// R-LOSS-2, RFC 9002 §7.6: two ack-eliciting packets lost, 975 ms apart, none acknowledged
+/// between, sent after the first sample.
 #[test]
 fn persistent_congestion() {
     let probe = Shape { mtu_probe: true, ..DATA };
@@ -277,7 +277,7 @@ fn persistent_congestion() {
     assert!(persistent(Sender::new(), &[DATA; 12], &[3..4]), "long enough behind the ACK");
     assert!(persistent(Sender::new(), &[DATA, QUIET, QUIET, QUIET, QUIET, DATA], &[]));
     assert!(!persistent(Sender::new(), &[QUIET, DATA, DATA, DATA, DATA, QUIET], &[]));
-    assert!(!persistent(Sender::new(), &[probe, DATA, DATA, DATA, DATA, probe], &[]), "R-MTU-1");
+    assert!(!persistent(Sender::new(), &[probe, DATA, DATA, DATA, DATA, probe], &[]), "R-MTU-1a");
     let unsampled = Sender { rtt: RttEstimator::default(), ..Sender::new() };
     assert!(!persistent(unsampled, &[DATA; 40], &[]), "no round trip was known");
     let mut sender = Sender::new();

@@ -251,7 +251,7 @@ fn unprotected(suite: Suite, index: usize) -> bool {
     index == 0 && !suite.psk && matches!(suite.pattern, Pattern::Nn | Pattern::Xx)
 }
 
-/// H1 of the attack list, PROTOCOL.md §1: every bit of every message counts, and a changed, cut or
+/// H1 of the attack list, R-WIRE-2: every bit of every message counts, and a changed, cut or
 /// lengthened one leaves the state as it was: the true message is still read after them all.
 #[test]
 fn tampered_messages_fail_and_leave_the_state_usable() {

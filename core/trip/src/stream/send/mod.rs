@@ -28,7 +28,7 @@ use tripline_sansio::codec::varint_len;
 /// Where the fates of messages are put.
 pub(crate) type Fates = Vec<(MessageToken, Fate)>;
 
-/// How often and how long a message may be sent (PROTOCOL.md §4, *Reliability*).
+/// How often a message may be sent (PROTOCOL.md §4, *Reliability*; R-REL-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Reliability {
     /// Sent until the peer has it.
@@ -262,7 +262,8 @@ impl SendHalf {
         self.end = End::Close(code);
     }
 
-    /// Drops every message, with fates: the stream or the connection is over.
+    /// Drops every message, with the fates that were not told yet (R-REL-2): the stream or the
+    /// connection is over.
     pub(crate) fn drop_all(&mut self, credit: &mut SendCredit, fates: &mut Fates) {
         for message in self.queue.drain(..) {
             let told = message.reliability == Reliability::Unreliable && message.is_all_sent();

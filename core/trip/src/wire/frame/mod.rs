@@ -227,7 +227,7 @@ impl Frame<'_> {
 /// A frame that breaks a rule: the connection closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameError {
-    /// The code to close with: [`Code::PROTOCOL`] but for numbers out of range (R-CREDIT-2).
+    /// The code to close with: [`Code::PROTOCOL`] but for numbers out of range (R-FRAME-3).
     pub(crate) code: Code,
     /// The type of the frame at fault; 0 if it could not be read.
     pub(crate) frame_type: u64,

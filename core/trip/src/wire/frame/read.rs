@@ -44,7 +44,7 @@ impl<'a> Frames<'a> {
     ///
     /// # Errors
     /// A frame of unknown type, one that runs past the packet, or one that breaks a rule of its own
-    /// (R-FRAME); a packet without frames (R-DATA-4).
+    /// (R-FRAME-1, R-FRAME-2, R-FRAME-3); a packet without frames (R-DATA-4).
     pub(crate) fn next(&mut self) -> Result<Option<Frame<'a>>, FrameError> {
         if self.reader.is_empty() {
             return if self.any {
@@ -71,7 +71,7 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// The frame whose type was just read.
+    /// The frame whose type was just read (R-FRAME-1).
     fn frame(&mut self) -> Result<Frame<'a>, FrameError> {
         Ok(match self.frame_type {
             frame_type::STREAM..=frame_type::STREAM_LAST => Frame::Stream(StreamFrame::read(self)?),
@@ -207,13 +207,13 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// An offset or a grant of credit (R-CREDIT-2).
+    /// An offset or a grant of credit (R-FRAME-3).
     pub(super) fn below_offset_limit(&mut self) -> Result<u64, FrameError> {
         let value = self.varint()?;
         if value < OFFSET_LIMIT { Ok(value) } else { Err(self.beyond()) }
     }
 
-    /// The end of `length` bytes at `offset`, both read from this frame (R-CREDIT-2).
+    /// The end of `length` bytes at `offset`, both read from this frame (R-FRAME-3).
     pub(super) fn end(&self, offset: u64, length: u64) -> Result<u64, FrameError> {
         offset.checked_add(length).filter(|end| *end < OFFSET_LIMIT).ok_or_else(|| self.beyond())
     }
@@ -227,7 +227,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A limit on the indexes of streams (R-CREDIT-2).
+    /// A limit on the indexes of streams (R-FRAME-3).
     fn below_index_limit(&mut self) -> Result<u64, FrameError> {
         let value = self.varint()?;
         if value < StreamId::INDEX_LIMIT {

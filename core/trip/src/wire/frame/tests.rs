@@ -264,7 +264,7 @@ fn r_frame_an_error_stays() {
     );
 }
 
-/// R-FRAME, T57, T72: each broken rule has its code, names its frame and says why.
+/// R-FRAME-1, R-WIRE-1, T57, T72: each broken rule has its code, names its frame and says why.
 #[test]
 fn r_frame_t57_t72_broken_rules_are_named() {
     for (text, code, frame_type, why) in [
@@ -316,7 +316,7 @@ fn r_frame_t57_t72_broken_rules_are_named() {
     }
 }
 
-/// R-FRAME: a reason text of 255 bytes is read and written, a longer one is refused and clipped.
+/// R-FRAME-2: a reason text of 255 bytes is read and written, a longer one is refused and clipped.
 #[test]
 fn r_frame_reason_texts_have_a_bound() {
     let (longest, long) = ("x".repeat(255), "x".repeat(256));
@@ -330,7 +330,7 @@ fn r_frame_reason_texts_have_a_bound() {
     assert_eq!(all(&bytes).unwrap_err().why, "reason text too long");
 }
 
-/// R-CREDIT-2: offsets and grants stay below 2^60 (else 3), limits on indexes below 2^58 (else 4);
+/// R-FRAME-3: offsets and grants stay below 2^60 (else 3), limits on indexes below 2^58 (else 4);
 /// the largest allowed value passes.
 #[test]
 fn r_credit_2_limits_of_numbers() {

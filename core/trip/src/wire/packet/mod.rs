@@ -63,7 +63,7 @@ pub(crate) enum PacketKind {
 }
 
 /// The kind of packet that begins with `first`; `None` if there is none, or if a reserved bit of
-/// DATA is set (R-WIRE).
+/// DATA is set (R-WIRE-4).
 pub(crate) const fn classify(first: u8) -> Option<PacketKind> {
     Some(match first {
         FIRST_DATA_SHORT | FIRST_DATA_LONG => PacketKind::Data,

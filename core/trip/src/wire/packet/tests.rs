@@ -24,7 +24,7 @@ fn open(noise: &[u8], token: &[u8]) -> Vec<u8> {
     out
 }
 
-/// R-WIRE: of all 256 first bytes, two are DATA and six the other packets; reserved bits and the
+/// R-WIRE-4: of all 256 first bytes, two are DATA and six the other packets; reserved bits and the
 /// rest are nothing.
 #[test]
 fn r_wire_first_bytes() {
@@ -230,7 +230,7 @@ fn r_vers_1_the_prefix_is_the_same_in_all_versions() {
     assert_eq!(Open::parse(&bytes), Err(PacketError::Length));
 }
 
-/// R-WIRE: wrong lengths of CHALLENGE, CONFIRM and VERSION; an unknown reason.
+/// R-WIRE-4: wrong lengths of CHALLENGE, CONFIRM and VERSION; an unknown reason.
 #[test]
 fn r_wire_lengths_of_the_answers() {
     let challenge = hex("02 0102030405060708 11");

@@ -61,7 +61,7 @@ fn t51_t52_golden_parameters() {
     }
 }
 
-/// R-PARAM: what is absent has its default; defaults are not written and are in range.
+/// R-PARAM-3: what is absent has its default; defaults are not written and are in range.
 #[test]
 fn r_param_absent_ones_take_their_defaults() {
     let default = Parameters::default();
@@ -78,7 +78,7 @@ fn r_param_absent_ones_take_their_defaults() {
     assert_eq!((parsed.stream_credit, parsed.connection_credit), ((1 << 60) - 1, (1 << 60) - 1));
 }
 
-/// R-PARAM: unknown parameters are ignored wherever they stand, known ones among them are not.
+/// R-PARAM-2: unknown parameters are ignored wherever they stand, known ones among them are not.
 #[test]
 fn r_param_unknown_ones_are_ignored() {
     let bytes = hex("00 00  0d 03 616263  05 01 07  7fff 01 ff  0d 00  ffffffffffffffff 00");
@@ -86,7 +86,7 @@ fn r_param_unknown_ones_are_ignored() {
     assert_eq!(parsed, Parameters { two_way_streams: 7, ..Parameters::default() });
 }
 
-/// R-PARAM, T72: each broken rule names its parameter and how it is broken.
+/// R-PARAM-1, R-WIRE-1, T72: each broken rule names its parameter and how it is broken.
 #[test]
 fn r_param_t72_broken_rules_are_named() {
     use ParameterProblem::{Malformed, Range, Twice};
@@ -144,7 +144,7 @@ fn r_param_t72_broken_rules_are_named() {
     );
 }
 
-/// R-PARAM: the edges of the ranges are good.
+/// R-PARAM-1: the edges of the ranges are good.
 #[test]
 fn r_param_edges_are_in_range() {
     for text in [

@@ -3,7 +3,7 @@
 //! [`Controller`] is the seam: in go the packets sent, acknowledged and lost, out come a window and
 //! a pacing rate. A controller sends nothing, keeps no timer and draws no randomness. Users may
 //! hand in their own; a configured value is the *prototype* of which each connection, and each new
-//! path of a connection (R-MTU-1), takes a copy.
+//! path of a connection (R-PATH-2b), takes a copy.
 
 mod bbr;
 mod cubic;

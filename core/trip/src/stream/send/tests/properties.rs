@@ -98,9 +98,9 @@ fn limit() -> impl Strategy<Value = u64> {
 proptest! {
     #![proptest_config(config())]
 
-    /// R-MSG-1, R-MSG-2, R-SKIP-1, R-SKIP-2, R-STREAM-2, R-CREDIT-3, T30, T31: whatever happens,
-    /// what is reliable arrives once, whole and in the stream's order; every message has one fate;
-    /// no byte and no credit leaks; and every frame obeys the rules.
+    /// R-MSG-1, R-MSG-2, R-REL-1, R-REL-2, R-SKIP-1, R-SKIP-2, R-STREAM-2, R-CREDIT-3, T30, T31:
+    /// whatever happens, what is reliable arrives once, whole and in the stream's order; every
+    /// message has one fate; no byte and no credit leaks; and every frame obeys the rules.
     #[test]
     fn messages_keep_their_promise(
         order in prop_oneof![Just(Order::Ordered), Just(Order::Unordered), Just(Order::Latest)],
