@@ -14,6 +14,7 @@ mod cells_packets;
 mod close;
 mod determinism;
 mod ecn;
+mod explain;
 mod growth;
 mod handshake;
 mod hello;

@@ -37,6 +37,7 @@ mod data;
 mod endpoint;
 mod error;
 mod event;
+mod explain;
 mod handle;
 mod ranges;
 mod stats;
@@ -69,6 +70,10 @@ pub use error::{
     UnknownConnection, UnknownIncoming,
 };
 pub use event::{By, Event, Fate, Incoming};
+pub use explain::{
+    EndingReason, Explanation, OpeningReason, PeerReason, Reason, SendingReason, StreamExplanation,
+    StreamReason,
+};
 pub use handle::{ConnectionHandle, IncomingHandle, MessageToken};
 pub use stats::{ConnectionStats, Drops, EndpointStats};
 pub use stream::send::Reliability;

@@ -4,6 +4,8 @@
 //! OPEN is written once and repeated byte for byte (R-OPEN-2); answers are tried on a copy of the
 //! Noise state, so that nothing forged does harm. RETRY has its place here.
 
+mod progress;
+
 use super::timer::Timer;
 use super::{Connection, Cx, Stage, State, Zone};
 use crate::crypto::{Aead, Cipher, Handshake};

@@ -8,6 +8,7 @@ mod admit;
 mod agree;
 mod commands;
 mod deadlines;
+mod explain;
 mod half_open;
 mod ids;
 mod renew;
