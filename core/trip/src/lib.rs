@@ -11,7 +11,7 @@
 //!   with [`Endpoint::send`] and take them with [`Endpoint::receive`].
 //! - Streams come in four orders ([`Order`]), one-way and two-way; reliability is chosen message by
 //!   message ([`SendOptions`]).
-//! - Every call has an error type of its own; how a connection ends is an [`Event`]; what is wrong
+//! - Every call has an error type of its own, and [`Error`] takes them all in; how a connection ends is an [`Event`]; what is wrong
 //!   with a datagram is a counter ([`Drops`]).
 //! - The same [`Seed`](tripline_sansio::Seed) and the same calls give the same bytes. Nothing a
 //!   peer sends makes the engine panic; a panic is a bug.
@@ -39,6 +39,7 @@ mod error;
 mod event;
 mod explain;
 mod handle;
+mod profile;
 mod ranges;
 mod stats;
 mod stream;
@@ -66,8 +67,8 @@ pub use crypto::{
 pub use data::{ConnectionData, StreamData};
 pub use endpoint::Endpoint;
 pub use error::{
-    ConnectError, LostCause, OpenError, Phase, ReceiveError, SendError, StartError, StreamError,
-    UnknownConnection, UnknownIncoming,
+    ConnectError, Error, LostCause, OpenError, Phase, ReceiveError, SendError, StartError,
+    StreamError, UnknownConnection, UnknownIncoming,
 };
 pub use event::{By, Event, Fate, Incoming};
 pub use explain::{
@@ -75,6 +76,7 @@ pub use explain::{
     StreamReason,
 };
 pub use handle::{ConnectionHandle, IncomingHandle, MessageToken};
+pub use profile::Profile;
 pub use stats::{ConnectionStats, Drops, EndpointStats};
 pub use stream::send::Reliability;
 pub use wire::{
