@@ -230,8 +230,8 @@ fn t49_real_time_drops_frames_instead_of_delaying_them() {
     assert!(real_time * 4 < default && real_time < ms(500), "{real_time:?} and {default:?}");
 }
 
-/// IoT client: hours without a packet, and it is still connected; a report costs a few, those of the
-/// new keys included that an old zone asks for.
+/// IoT client: hours without a packet, and it is still connected; a report costs a few, those of
+/// the new keys included that an old zone asks for.
 #[test]
 fn t49_iot_says_nothing_for_hours_and_stays_connected() {
     let link = LinkConfig::perfect().delay(ms(50));

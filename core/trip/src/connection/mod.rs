@@ -13,7 +13,8 @@
 //!   one; `reach`: where to look for a peer that does not answer; `mtu_probe`: the path's MTU;
 //!   `liveness`: whether it is there;
 //! - `zone`, `renew`: the keys, their renewal, and what it means for the rest;
-//! - `explain`: why it waits; `gaps`: the bounds on them; `streams`, `schedule`, `ping`, `addresses`, `mtu`, `timer`,
+//! - `explain`: why it waits;
+//! - `gaps`: the bounds on them; `streams`, `schedule`, `ping`, `addresses`, `mtu`, `timer`,
 //!   `recovery`: leaf components.
 
 mod addresses;

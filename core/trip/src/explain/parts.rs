@@ -303,8 +303,8 @@ impl PeerReason {
             Self::Unread { streams, bytes, credit_left } => Parts::new(
                 "unread",
                 format!(
-                    "waits for its user to read {bytes} bytes on {}; the peer may send {credit_left} \
-                     more",
+                    "waits for its user to read {bytes} bytes on {}; the peer may send \
+                     {credit_left} more",
                     Many(*streams, "stream")
                 ),
             )
