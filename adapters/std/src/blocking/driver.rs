@@ -385,6 +385,10 @@ impl Driver {
             Command::Agreed(handle, reply) => {
                 let _ = reply.send(self.looper.machine().endpoint.agreed(handle));
             }
+            Command::Explain(handle, reply) => {
+                let act = |watch: &mut Watch, now| watch.endpoint.explain(now, handle);
+                let _ = reply.send(self.looper.with(act));
+            }
             Command::Reconfigure(handle, change, reply) => {
                 let act = |watch: &mut Watch, now| watch.endpoint.reconfigure(now, handle, change);
                 let _ = reply.send(self.looper.with(act));

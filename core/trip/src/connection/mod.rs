@@ -14,6 +14,7 @@
 //!   one; `reach`: where to look for a peer that does not answer; `mtu_probe`: the path's MTU;
 //!   `liveness`: whether it is there;
 //! - `zone`, `renew`: the keys, their renewal, and what it means for the rest;
+//! - `explain`: why it waits;
 //! - `gaps`: the bounds on them; `streams`, `schedule`, `ping`, `addresses`, `mtu`, `timer`,
 //!   `recovery`: leaf components.
 
@@ -25,6 +26,7 @@ mod close;
 mod commands;
 mod ecn;
 mod expiry;
+mod explain;
 mod gaps;
 mod growth;
 mod liveness;

@@ -4,6 +4,8 @@
 //! OPEN is written once and repeated byte for byte (R-OPEN-2); answers are tried on a copy of the
 //! Noise state, so that nothing forged does harm. What RETRY does is in `retry`.
 
+mod progress;
+
 use super::reset::Again;
 use super::retry::Retries;
 use super::timer::Timer;

@@ -9,6 +9,7 @@ mod agree;
 pub(crate) mod bounds;
 mod commands;
 mod deadlines;
+mod explain;
 mod guard;
 mod half_open;
 mod ids;
