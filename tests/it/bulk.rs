@@ -13,13 +13,16 @@ use tripline_tests::{Pair, Side, identity};
 /// When the client sent how many bytes, one entry for each datagram.
 pub(crate) type Log = Rc<RefCell<Vec<(Instant, u64)>>>;
 
-/// A pair whose buffers hold a whole transfer, and a log of what the client sends.
+/// A pair whose buffers hold a whole transfer and whose datagrams have one size (no MTU is searched
+/// for), and a log of what the client sends.
 pub(crate) fn pair(seed: u64, link: LinkConfig) -> (Pair, Log) {
     let mut client = Config::client();
     client.transport.send_buffer = 64 << 20;
+    client.transport.datagram_ceiling = client.transport.datagram_size;
     let mut server = Config::public_server(identity("server"));
     server.transport.stream_credit = 64 << 20;
     server.transport.connection_credit = 64 << 20;
+    server.transport.datagram_ceiling = server.transport.datagram_size;
     let mut pair = Pair::with(seed, client, server).link(link);
     let log = Log::default();
     let (seen, from) = (Rc::clone(&log), pair.client);

@@ -17,11 +17,13 @@ struct Seen {
     marks: Vec<Ecn>,
 }
 
-/// Sends 1.5 MB from the client to the server over a path that treats datagrams by `rule`.
+/// Sends 1.5 MB from the client to the server over a path that treats datagrams by `rule`. No MTU
+/// is searched for: its probes bear no mark.
 fn transfer(ecn: bool, rule: impl FnMut(&PacketView<'_>) -> Verdict + 'static) -> Seen {
     let mut client = Config::client();
     client.transport.send_buffer = 4 << 20;
     client.transport.ecn = ecn;
+    client.transport.datagram_ceiling = client.transport.datagram_size;
     let mut server = Config::public_server(identity("server"));
     server.transport.stream_credit = 4 << 20;
     let link = LinkConfig::perfect().delay(Duration::from_millis(10));

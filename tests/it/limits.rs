@@ -31,6 +31,8 @@ fn t46_both_sides_see_the_agreed_numbers() {
         two_way_streams: 3,
         one_way_streams: 4,
         ack_delay: Duration::from_millis(5),
+        datagram_size: 1_300,
+        datagram_ceiling: 1_300,
         ..TransportConfig::default()
     };
     let mut pair = Pair::with(1, client, Config::public_server(identity("server")));
@@ -61,7 +63,7 @@ fn t46_both_sides_see_the_agreed_numbers() {
         (ours.idle_timeout, theirs.idle_timeout),
         (Duration::from_secs(20), ours.idle_timeout)
     );
-    assert_eq!((ours.datagram_size, ours.theirs.datagram_max), (1_200, 65_527));
+    assert_eq!((ours.datagram_size, ours.theirs.datagram_max), (1_300, 65_527));
 }
 
 /// T46, R-PARAM-5: who stays below the server's minimum is refused with code 7 in every pattern,

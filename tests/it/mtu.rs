@@ -59,7 +59,7 @@ fn t35_what_the_path_carries_is_found_and_told() {
         let after = stats(&pair, client);
         assert!(
             after.congestion_window >= before.congestion_window,
-            "a lost probe is no congestion"
+            "{mtu}: a lost probe is no congestion"
         );
         assert_eq!(after.stray_pongs, 0);
         let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Unordered));

@@ -28,12 +28,18 @@ fn fate(number: u8) -> &'static str {
 /// The asker: counts every outcome that a request is told, its number as typed data of the stream.
 struct Asker {
     numbers: StreamData<u8>,
+    /// Answers whose end has not come yet: it may be in a packet of its own.
+    replies: BTreeMap<StreamId, Vec<u8>>,
     outcomes: BTreeMap<u8, Vec<Outcome>>,
 }
 
 impl Asker {
     fn ask(pair: &mut Pair, client: ConnectionHandle, count: u8) -> Self {
-        let mut asker = Self { numbers: StreamData::new(), outcomes: BTreeMap::new() };
+        let mut asker = Self {
+            numbers: StreamData::new(),
+            replies: BTreeMap::new(),
+            outcomes: BTreeMap::new(),
+        };
         for number in 0..count {
             let stream = pair.open(Side::Client, client, StreamOptions::two_way(Order::Ordered));
             pair.send(Side::Client, client, stream, &[number; 100]);
@@ -68,13 +74,15 @@ impl Asker {
                 }
                 _ => continue,
             };
-            let mut reply = None;
             loop {
                 let one = pair.call(Side::Client, |e, now| e.receive(now, connection, stream));
                 match one {
-                    Ok(ReceiveResult::Data(bytes)) => reply = Some(bytes.to_vec()),
+                    Ok(ReceiveResult::Data(bytes)) => {
+                        let before = self.replies.insert(stream, bytes.to_vec());
+                        assert_eq!(before, None, "a second answer");
+                    }
                     Ok(ReceiveResult::Finished) => {
-                        let reply = reply.take().expect("an answer before the end");
+                        let reply = self.replies.remove(&stream).expect("an answer before the end");
                         self.on_end(connection, stream, Outcome::Reply(reply));
                         break;
                     }

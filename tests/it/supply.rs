@@ -1,5 +1,5 @@
 //! The dependency trees that our libraries bring to their users, as cargo resolves them: one
-//! generation of the cipher crates, and no C compiler (T79).
+//! generation of the cipher crates, no C compiler (T79), and no plain mode (T58).
 
 use std::path::Path;
 use std::process::Command;
@@ -16,12 +16,12 @@ const REFUSED: &[(&str, &str)] = &[
     ("pkg-config", "looks for a C library"),
 ];
 
-/// The crates below (and with) a package: name and version, one a line.
+/// The crates below (and with) a package: name, version, place and features, one a line.
 fn tree(package: &str) -> String {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
     let output = Command::new(cargo)
         .args(["tree", "--offline", "--locked", "-e", "normal,build", "--prefix", "none"])
-        .args(["-p", package, "--format", "{p}"])
+        .args(["-p", package, "--format", "{p} {f}"])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
         .output()
         .expect("cargo starts");
@@ -70,6 +70,35 @@ fn no_other_transport_comes_with_ours() {
             names.filter(|name| matches!(*name, "quinn" | "quinn-proto" | "rustls")).collect();
         assert!(peers.is_empty(), "{package} brings {peers:?}");
     }
+}
+
+/// The features of our transport in a tree, each place where it occurs.
+fn transport_features(tree: &str) -> Vec<Vec<&str>> {
+    let lines = tree.lines().filter(|line| line.starts_with("tripline v"));
+    // Behind the place, which is in brackets, come the features, and "(*)" if it came before.
+    let lists = lines.map(|line| {
+        let line = line.trim_end_matches("(*)");
+        line.rsplit_once(')').map_or("", |(_, features)| features.trim())
+    });
+    lists.map(|list| list.split(',').filter(|name| !name.is_empty()).collect()).collect()
+}
+
+/// T58, N53: plain mode is in nothing that a user builds, the binary included, unless the user asks
+/// for it. (That the check can fail shows in the tests, which ask for it.)
+#[test]
+fn t58_no_package_but_the_tests_brings_plain_mode() {
+    for package in ["tripline", "tripline-std", "tripline-sim", "tripline-fuzz", "tripline-cli"] {
+        let tree = tree(package);
+        let found = transport_features(&tree);
+        assert!(!found.is_empty(), "{package} has the transport");
+        assert!(found.iter().all(|features| !features.contains(&"plain")), "{package}: {found:?}");
+    }
+    let binary = tree("tripline-cli");
+    let found = transport_features(&binary);
+    assert!(found.iter().all(|features| features == &["fast-aead"]), "{found:?}");
+    let tests = tree("tripline-tests");
+    let found = transport_features(&tests);
+    assert!(found.iter().all(|features| features == &["plain"]), "{found:?}");
 }
 
 #[test]

@@ -54,11 +54,14 @@ impl Hostile {
     }
 
     /// A finished handshake of these two, a second of rest, and then one side is `honest` alone.
-    /// The ciphers of both configurations are replaced by taps, and nothing is marked for ECN, so
-    /// that there is one kind of ACK.
+    /// The ciphers of both configurations are replaced by taps, nothing is marked for ECN, so that
+    /// there is one kind of ACK, and no MTU is searched for, so that all datagrams have one size
+    /// and none is a probe that the test did not ask for.
     pub fn new(seed: u64, honest: Side, mut client: Config, mut server: Config) -> Self {
-        client.transport.ecn = false;
-        server.transport.ecn = false;
+        for transport in [&mut client.transport, &mut server.transport] {
+            transport.ecn = false;
+            transport.datagram_ceiling = transport.datagram_size;
+        }
         let taps = [Wiretap::default(), Wiretap::default()];
         let mut pair = Pair::with(seed, taps[0].on(client), taps[1].on(server));
         let (client, server) = pair.connected();

@@ -83,6 +83,9 @@ pub(crate) struct Client {
     /// A file with our secret key, to prove who we are.
     #[arg(long, value_name = "FILE")]
     pub(crate) identity: Option<PathBuf>,
+    /// Say once a second on standard error what is waited for, when nothing happens.
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// How long to be patient.
     #[command(flatten)]
     pub(crate) patience: Patience,

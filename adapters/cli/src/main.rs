@@ -7,6 +7,7 @@
 mod address;
 mod args;
 mod demo;
+mod explain;
 mod fail;
 mod figures;
 mod host;

@@ -3,6 +3,7 @@
 
 use crate::address::{HostPort, Remote};
 use crate::args::{Client, Patience, Server};
+use crate::explain::Explainer;
 use crate::fail::{Fail, Result};
 use crate::host::Host;
 use crate::keys;
@@ -52,6 +53,8 @@ pub(crate) struct Session {
     /// A name that the resolver is asked for, and for which connection: when connecting, and again
     /// when a server no longer answers.
     resolving: Option<(ConnectionHandle, Receiver<Resolved>)>,
+    /// Clients with `--explain`: who says what is waited for.
+    explainer: Option<Explainer>,
 }
 
 impl Session {
@@ -67,7 +70,8 @@ impl Session {
             // A name may have addresses of both families; one socket reaches them all.
             Err(_) => bind(any6).or_else(|_| bind(any4)),
         };
-        Self::new(socket?, config, None)
+        let explainer = options.explain.then(Explainer::new);
+        Ok(Self { explainer, ..Self::new(socket?, config, None)? })
     }
 
     /// A server's session, listening at `address` for whatever `host` lets in. Prints nothing.
@@ -96,7 +100,7 @@ impl Session {
         let looper = Loop::new(UdpLink::new(socket, 8), clock, endpoint)
             .map_err(|error| Fail::io("cannot set up the loop", &error))?;
         let interrupts = Interrupts::watch(looper.waker())?;
-        Ok(Self { looper, interrupts, host, resolving: None })
+        Ok(Self { looper, interrupts, host, resolving: None, explainer: None })
     }
 
     /// `tpub1…@ADDRESS:PORT`: what a client has to be told.
@@ -124,6 +128,9 @@ impl Session {
         let failed =
             |text: String| Fail::network(format!("cannot connect to {}: {text}", remote.at));
         let connection = begun.map_err(|error| failed(error.to_string()))?;
+        if let Some(explainer) = &mut self.explainer {
+            explainer.watch(connection);
+        }
         loop {
             match self.next(None)? {
                 Step::Event(Event::Connected { .. }) => return Ok(connection),
@@ -143,6 +150,9 @@ impl Session {
         loop {
             self.interrupts.check()?;
             while let Some(event) = self.looper.next_event() {
+                if let Some(explainer) = &mut self.explainer {
+                    explainer.on_news();
+                }
                 if let Event::Resolve { connection, host, port } = event {
                     self.resolving = Some((connection, resolve(host, port, self.waker())?));
                     continue;
@@ -152,8 +162,13 @@ impl Session {
                     return Ok(Step::Event(event));
                 }
             }
-            let timeout = limit.map(|limit| limit.saturating_duration_since(Instant::now()));
+            let speaks = self.explainer.as_ref().map(Explainer::next);
+            let until = limit.into_iter().chain(speaks).min();
+            let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
             let turn = self.looper.run_once(timeout);
+            if let Some(explainer) = &mut self.explainer {
+                self.looper.with(|endpoint, now| explainer.speak(endpoint, now));
+            }
             match turn.map_err(|error| Fail::io("the socket is broken", &error))? {
                 Turn::Event => {}
                 Turn::Woken => {
@@ -161,6 +176,7 @@ impl Session {
                     self.on_resolved();
                     return Ok(Step::Woken);
                 }
+                Turn::TimedOut if limit.is_none_or(|limit| limit > Instant::now()) => {}
                 Turn::TimedOut => return Ok(Step::TimedOut),
             }
         }

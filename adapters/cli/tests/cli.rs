@@ -597,3 +597,16 @@ fn completions_manual_help_and_version_are_printed() {
     assert!(help.contains("Exit codes") && help.contains("128 + N"), "{help}");
     assert!(run(&["--version"]).good()[0].starts_with("tripline 0."));
 }
+
+/// `--explain` says on standard error what is waited for, here an answer that never comes.
+#[test]
+fn explain_says_what_is_waited_for() {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let port = socket.local_addr().expect("an address").port();
+    let key = tripline::SecretKey::from_bytes([7; 32]).public_key();
+    let to = format!("{key}@127.0.0.1:{port}");
+    let end = run(&["ping", "--explain", "--timeout", "2500ms", &to]);
+    let said = end.stderr.join("\n");
+    assert!(said.contains("waits for the server's CHALLENGE"), "{said}");
+    assert!(said.contains("OPENs sent"), "{said}");
+}

@@ -32,6 +32,9 @@ pub struct Config {
     pub aead: Arc<dyn Aead>,
     /// How much strangers may cost.
     pub guard: GuardConfig,
+    /// What this side is ready to do without, on test links. All off.
+    #[cfg(feature = "plain")]
+    pub plain: crate::Plain,
 }
 
 impl Default for Config {
@@ -45,6 +48,8 @@ impl Default for Config {
             hardware_aes: false,
             aead: default_aead(),
             guard: GuardConfig::default(),
+            #[cfg(feature = "plain")]
+            plain: crate::Plain::default(),
         }
     }
 }
@@ -153,7 +158,7 @@ pub enum Screening {
 #[derive(Clone, Debug)]
 pub struct TransportConfig {
     /// After how much silence the connection is given up; the smaller of both sides' counts. Zero:
-    /// never.
+    /// never. By default 30 s (row N24); until the peer has acknowledged something 15 s at most.
     pub idle_timeout: Duration,
     /// At what interval something is sent even if there is nothing to say. Zero: never.
     pub keep_alive: Duration,
@@ -334,7 +339,8 @@ pub struct ConnectOptions {
     pub user_id: [u8; 8],
     /// Which service behind the endpoint is wanted; at most 255 bytes (row T15).
     pub route: Vec<u8>,
-    /// How long to try (row T03).
+    /// How long to try (row T03): the whole handshake, the resolving of a name included. By default
+    /// 10 s (row N24).
     pub deadline: Duration,
     /// How the connection behaves; `None` for what the endpoint's configuration says.
     pub transport: Option<TransportConfig>,

@@ -1,5 +1,9 @@
 //! What can go wrong, one type per place where it can (row T67).
 
+mod any;
+
+pub use any::Error;
+
 use crate::wire::Code;
 use alloc::string::String;
 use core::fmt;

@@ -6,18 +6,19 @@ use crate::handle::{ConnectionHandle, IncomingHandle, MessageToken};
 use crate::wire::{Code, Direction, Side, StreamId};
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 use core::net::SocketAddr;
 use tripline_sansio::Duration;
 
 /// Something that happened.
 ///
 /// Per connection the order is: any number of [`Event::Resolve`] and [`Event::ServerKey`]; then
-/// exactly one of [`Event::Connected`] and [`Event::Failed`]; after `Connected` the stream events,
-/// [`Event::Moved`] and again [`Event::Resolve`]; then exactly one of [`Event::Closed`] and
-/// [`Event::Lost`] (rows T10, M01, M03, M05). Of messages handed in before that (row T11),
-/// [`Event::Message`] and [`Event::Writable`] may come before `Connected` or `Failed`: their time
-/// ran out. The last event of every connection, after `Failed`, `Closed` or `Lost`, is exactly one
-/// [`Event::Drained`].
+/// exactly one of [`Event::Connected`] and [`Event::Failed`]; right behind `Connected` any
+/// [`Event::Unsafe`], then the stream events, [`Event::Moved`] and again [`Event::Resolve`]; then
+/// exactly one of [`Event::Closed`] and [`Event::Lost`] (rows T10, M01, M03, M05). Of messages
+/// handed in before that (row T11), [`Event::Message`] and [`Event::Writable`] may come before
+/// `Connected` or `Failed`: their time ran out. The last event of every connection, after `Failed`,
+/// `Closed` or `Lost`, is exactly one [`Event::Drained`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The engine asks for addresses; answer with [`resolved`](crate::Endpoint::resolved) (row
@@ -149,6 +150,15 @@ pub enum Event {
         /// For how long nothing has come.
         silence: Duration,
     },
+    /// This connection does without a protection that connections have unless both sides switched
+    /// it off (row T58): once for each, right behind [`Event::Connected`]. Never without the
+    /// feature `plain`.
+    Unsafe {
+        /// The connection.
+        connection: ConnectionHandle,
+        /// What it does without.
+        what: Unsafe,
+    },
     /// An orderly end by either side (row M03). What was received can still be read.
     Closed {
         /// The connection.
@@ -220,4 +230,29 @@ pub enum By {
     Us,
     /// The peer did.
     Peer,
+}
+
+/// A protection that a connection does without: one of the four switches of plain mode, in use
+/// (row T58, PROTOCOL.md §2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Unsafe {
+    /// We proved no identity, and announced that we would prove none where one is demanded.
+    UnsignedOut,
+    /// The peer proved no identity, where we would demand one otherwise.
+    UnsignedIn,
+    /// Nobody proved anything: whoever sat in the middle of the handshake reads and writes all.
+    PlainOpen,
+    /// What is sent can be read by everyone on the way.
+    PlainTraffic,
+}
+
+impl fmt::Display for Unsafe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnsignedOut => "unsigned out: we proved no identity",
+            Self::UnsignedIn => "unsigned in: the peer proved no identity",
+            Self::PlainOpen => "plain open: anyone may sit in the middle",
+            Self::PlainTraffic => "plain traffic: everyone on the way can read",
+        })
+    }
 }

@@ -11,8 +11,9 @@
 //!   with [`Endpoint::send`] and take them with [`Endpoint::receive`].
 //! - Streams come in four orders ([`Order`]), one-way and two-way; reliability is chosen message by
 //!   message ([`SendOptions`]).
-//! - Every call has an error type of its own; how a connection ends is an [`Event`]; what is wrong
-//!   with a datagram is a counter ([`Drops`]).
+//! - Every call has an error type of its own, and [`Error`] takes them all in; how a connection ends
+//!   is an [`Event`]; what is wrong with a datagram is a counter ([`Drops`]); why a connection waits
+//!   is told by [`Endpoint::explain`]. [`Profile`]s are settings for common uses.
 //! - The same [`Seed`](tripline_sansio::Seed) and the same calls give the same bytes. Nothing a
 //!   peer sends makes the engine panic; a panic is a bug.
 #![no_std]
@@ -38,8 +39,12 @@ mod data;
 mod endpoint;
 mod error;
 mod event;
+mod explain;
 mod handle;
 mod memory;
+#[cfg(feature = "plain")]
+mod plain;
+mod profile;
 mod ranges;
 mod stats;
 mod stream;
@@ -67,11 +72,18 @@ pub use crypto::{
 pub use data::{ConnectionData, StreamData};
 pub use endpoint::Endpoint;
 pub use error::{
-    ConnectError, LostCause, OpenError, Phase, ReceiveError, SendError, StartError, StreamError,
-    UnknownConnection, UnknownIncoming,
+    ConnectError, Error, LostCause, OpenError, Phase, ReceiveError, SendError, StartError,
+    StreamError, UnknownConnection, UnknownIncoming,
 };
-pub use event::{By, Event, Fate, Incoming};
+pub use event::{By, Event, Fate, Incoming, Unsafe};
+pub use explain::{
+    EndingReason, Explanation, OpeningReason, PeerReason, Reason, SendingReason, StreamExplanation,
+    StreamReason,
+};
 pub use handle::{ConnectionHandle, IncomingHandle, MessageToken};
+#[cfg(feature = "plain")]
+pub use plain::Plain;
+pub use profile::Profile;
 pub use stats::{ConnectionStats, Drops, EndpointStats};
 pub use stream::send::Reliability;
 pub use wire::{

@@ -22,6 +22,8 @@ pub(super) struct Load {
     pub(super) message_size: u64,
     /// Bytes a second, all streams together.
     pub(super) rate_cap: Option<u64>,
+    /// Whether to tell what is waited for.
+    pub(super) explain: bool,
 }
 
 /// Sends, waits until all of it has arrived, and closes the connection.
@@ -63,6 +65,11 @@ pub(super) fn send(
                 connection.stats().map_or(0, |stats| stats.connection.retransmissions);
             let at = (now - began).as_secs_f64();
             progress(&format!("{at:6.1} s  {rate:8.1} MB/s  {retransmissions} retransmissions"));
+            if load.explain
+                && let Ok(found) = connection.explain()
+            {
+                progress(&found.to_string());
+            }
             last = (now, acked);
         }
         for sender in senders {

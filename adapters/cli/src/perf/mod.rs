@@ -76,6 +76,9 @@ struct LoadArgs {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
+    /// Say once a second on standard error what is waited for.
+    #[arg(long)]
+    explain: bool,
 }
 
 fn parse_message_size(text: &str) -> Result<u64, String> {
@@ -99,6 +102,7 @@ impl LoadArgs {
             streams: self.streams,
             message_size: self.message_size,
             rate_cap: self.rate_cap,
+            explain: self.explain,
         }
     }
 }
@@ -186,7 +190,7 @@ mod tests {
 
     fn load() -> Load {
         let duration = Duration::from_millis(50);
-        Load { duration, streams: 3, message_size: 10_000, rate_cap: None }
+        Load { duration, streams: 3, message_size: 10_000, rate_cap: None, explain: false }
     }
 
     /// What is acknowledged is what the server received: `local` compares.

@@ -15,8 +15,8 @@ use std::sync::mpsc::{Sender, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tripline::{
-    Agreed, Code, ConnectOptions, ConnectionHandle, Direction, PublicKey, Reconfigure, SendOptions,
-    Side, State, StreamId, StreamOptions, Target, UnknownConnection,
+    Agreed, Code, ConnectOptions, ConnectionHandle, Direction, Explanation, PublicKey, Reconfigure,
+    SendOptions, Side, State, StreamId, StreamOptions, Target, UnknownConnection,
 };
 
 /// Bytes that wait in one cell before `send` waits; the engine's own buffer comes behind it.
@@ -216,6 +216,7 @@ pub(crate) enum Command {
         reason: String,
     },
     Agreed(ConnectionHandle, SyncSender<Option<Agreed>>),
+    Explain(ConnectionHandle, SyncSender<Option<Explanation>>),
     Reconfigure(ConnectionHandle, Reconfigure, SyncSender<Result<(), UnknownConnection>>),
     /// Nobody holds the connection or one of its streams any more.
     Release(ConnectionHandle),

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
-use tripline::{Agreed, Code, PublicKey, Reconfigure, Side, State, StreamOptions};
+use tripline::{Agreed, Code, Explanation, PublicKey, Reconfigure, Side, State, StreamOptions};
 
 /// A connection's cell, held by its handle and by its streams. When the last of them goes, the
 /// connection is closed in order.
@@ -165,6 +165,16 @@ impl Connection {
     pub fn agreed(&self) -> Result<Agreed, Error> {
         let (reply, answer) = sync_channel(1);
         self.owner.shared().push(Command::Agreed(self.owner.cell.handle, reply));
+        answer.recv().ok().flatten().ok_or_else(|| self.owner.end())
+    }
+
+    /// Why the connection, and each of its streams, waits right now.
+    ///
+    /// # Errors
+    /// The end of the connection, once nothing is left of it.
+    pub fn explain(&self) -> Result<Explanation, Error> {
+        let (reply, answer) = sync_channel(1);
+        self.owner.shared().push(Command::Explain(self.owner.cell.handle, reply));
         answer.recv().ok().flatten().ok_or_else(|| self.owner.end())
     }
 

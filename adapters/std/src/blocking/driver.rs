@@ -182,6 +182,7 @@ impl Driver {
             Event::Leaving { .. }
             | Event::Moved { .. }
             | Event::UmtuChanged { .. }
+            | Event::Unsafe { .. }
             | Event::Quiet { .. } => {}
             Event::Closed { connection, by, code, reason } => {
                 self.on_end(connection, Error::Closed { by, code, reason });
@@ -383,6 +384,10 @@ impl Driver {
             Command::Release(handle) => self.release(handle),
             Command::Agreed(handle, reply) => {
                 let _ = reply.send(self.looper.machine().endpoint.agreed(handle));
+            }
+            Command::Explain(handle, reply) => {
+                let act = |watch: &mut Watch, now| watch.endpoint.explain(now, handle);
+                let _ = reply.send(self.looper.with(act));
             }
             Command::Reconfigure(handle, change, reply) => {
                 let act = |watch: &mut Watch, now| watch.endpoint.reconfigure(now, handle, change);

@@ -388,3 +388,32 @@ fn t12_a_listener_chooses_the_psk_by_the_client() {
     let stranger = connect(3, 7);
     assert!(matches!(stranger, Err(Error::Connect(ConnectError::Suite))), "{stranger:?}");
 }
+
+/// What the blocking interface tells of waiting is what the engine says: here that the other side
+/// does not read.
+#[test]
+fn explain_reaches_the_blocking_interface() {
+    let transport =
+        TransportConfig { message_max: 1_000, stream_credit: 2_000, ..TransportConfig::default() };
+    let listener = server_with(transport);
+    let connection = connect(&listener.address()).expect("connected");
+    let peer = listener.accept().expect("a client");
+    let stream = connection.open(StreamOptions::one_way(Order::Ordered)).expect("a stream");
+    for _ in 0..10 {
+        stream.send(vec![1; 1_000]).expect("taken");
+    }
+    let deadline = std::time::Instant::now() + GRACE;
+    loop {
+        let found = connection.explain().expect("it is there");
+        let by_credit = tripline::SendingReason::StreamCredit { streams: 1 };
+        if found.reasons.contains(&tripline::Reason::Sending(by_credit)) {
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "{found}");
+        thread::yield_now();
+    }
+    peer.kill();
+    connection.kill();
+    assert!(connection.wait_closed().is_err());
+    assert!(connection.explain().is_err(), "nothing is left of it");
+}

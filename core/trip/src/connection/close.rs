@@ -5,6 +5,8 @@
 //! follows only sees to it that the peer hears of it too.
 #![deny(clippy::arithmetic_side_effects)]
 
+mod progress;
+
 use super::streams::{Stop, StreamKey};
 use super::timer::Timer;
 use super::{Connection, Cx, Stage};

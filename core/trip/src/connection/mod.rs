@@ -14,6 +14,7 @@
 //!   one; `reach`: where to look for a peer that does not answer; `mtu_probe`: the path's MTU;
 //!   `liveness`: whether it is there;
 //! - `zone`, `renew`: the keys, their renewal, and what it means for the rest;
+//! - `explain`: why it waits;
 //! - `gaps`: the bounds on them; `streams`, `schedule`, `ping`, `addresses`, `mtu`, `timer`,
 //!   `recovery`: leaf components.
 
@@ -25,6 +26,7 @@ mod close;
 mod commands;
 mod ecn;
 mod expiry;
+mod explain;
 mod gaps;
 mod growth;
 mod liveness;
@@ -34,6 +36,8 @@ mod mtu_probe;
 pub(crate) mod opening;
 mod pace;
 mod ping;
+#[cfg_attr(not(feature = "plain"), path = "no_plain.rs")]
+mod plain;
 mod reach;
 mod receive;
 pub(crate) mod recovery;
@@ -78,6 +82,7 @@ use tripline_sansio::{Duration, Instant, Path, Random};
 use zone::renewal::Renewal;
 
 pub use commands::ReceiveResult;
+pub(crate) use plain::InUse;
 pub(crate) use receive::Opened;
 pub(crate) use zone::{Zone, renewal::OwnHalf};
 
@@ -153,6 +158,8 @@ pub(crate) struct Accepted {
     pub(crate) route: Vec<u8>,
     /// When the OPEN came.
     pub(crate) opened_at: Instant,
+    /// What it does without (R-PLAIN-1).
+    pub(crate) in_use: InUse,
 }
 
 /// One connection.
@@ -228,13 +235,14 @@ pub(crate) struct Connection {
     last_eliciting: Instant,
     own_data_acked: bool,
     stats: ConnectionStats,
-    spurious: u64,
     /// The client's ID, before there is a zone.
     own_id: u64,
     /// Streams of which `Readable` was said, and which were not drained since.
     unread: usize,
     /// `Drained` was said.
     drained_told: bool,
+    /// What the connection does without, to be told with `Connected` (R-PLAIN-1).
+    in_use: InUse,
 }
 
 impl Connection {
@@ -249,6 +257,7 @@ impl Connection {
         let mut connection = Self::new(handle, Side::Client, config, path, cx);
         connection.user_id = opening.user_id();
         connection.own_id = opening.client_id();
+        connection.in_use = opening.in_use();
         connection.route = opening.route().to_vec();
         connection.timers.set(Timer::Deadline, Some(opening.deadline()));
         connection.opening = Some(Box::new(opening));
@@ -271,6 +280,7 @@ impl Connection {
         connection.own_id = accepted.zone.own_id;
         connection.zone = Some(accepted.zone);
         connection.suite = Some(accepted.suite);
+        connection.in_use = accepted.in_use;
         connection.on_parameters(accepted.parameters, cx);
         if !connection.path.is_proven() {
             connection.pings.want(true);
@@ -288,8 +298,6 @@ impl Connection {
         cx: &mut Cx<'_>,
     ) -> Self {
         let parameters = config.parameters();
-        let defaults = StreamDefaults::new(&parameters, config.stream_credit_max.min(GRANT_MAX));
-        let least = parameters.message_max.saturating_add(8);
         let mtu = MtuSearch::fixed(config.datagram_size.min(transmit::DATAGRAM_MAX));
         Self {
             handle,
@@ -297,14 +305,8 @@ impl Connection {
             stage: Stage::Opening,
             path_state: PathState::new(&config, mtu.current()),
             received: Received::new(Duration::from_millis(parameters.ack_delay_ms)),
-            streams: Streams::new(
-                side,
-                parameters.two_way_streams,
-                parameters.one_way_streams,
-                defaults,
-            ),
-            recv_credit: RecvCredit::new(parameters.connection_credit, least)
-                .growing_to(config.connection_credit_max.min(GRANT_MAX)),
+            streams: no_streams(side, &config, &parameters),
+            recv_credit: first_credit(&config, &parameters),
             renewal: Renewal::new(config.key_limits),
             config,
             announced: parameters,
@@ -346,10 +348,10 @@ impl Connection {
             last_eliciting: cx.now,
             own_data_acked: false,
             stats: ConnectionStats::default(),
-            spurious: 0,
             own_id: 0,
             unread: 0,
             drained_told: false,
+            in_use: InUse::NONE,
         }
     }
 
@@ -414,7 +416,6 @@ impl Connection {
             receive_window: self.recv_credit.window(),
             credit_free: self.send_credit.free(),
             bytes_in_flight: self.sent.bytes_in_flight(),
-            packets_spurious: self.spurious,
             zone: self.zone.as_ref().map_or(0, |zone| zone.number),
             ..self.stats
         }
@@ -474,6 +475,7 @@ impl Connection {
             user_id: self.user_id,
             route,
         });
+        self.in_use.tell(self.handle, cx.events);
         self.arm_keep_alive();
         self.begin_zones(cx);
     }
@@ -539,6 +541,21 @@ impl Connection {
         let at = self.last_received.max(self.last_eliciting) + every;
         self.timers.set(Timer::KeepAlive, (!every.is_zero()).then_some(at));
     }
+}
+
+/// The streams of a connection that has none yet: how many the peer may open, and what each is
+/// granted.
+fn no_streams(side: Side, config: &TransportConfig, parameters: &Parameters) -> Streams {
+    let defaults = StreamDefaults::new(parameters, config.stream_credit_max.min(GRANT_MAX));
+    Streams::new(side, parameters.two_way_streams, parameters.one_way_streams, defaults)
+}
+
+/// What the connection grants the peer at first: never too little for the largest message
+/// (R-CREDIT-3).
+fn first_credit(config: &TransportConfig, parameters: &Parameters) -> RecvCredit {
+    let least = parameters.message_max.saturating_add(8);
+    RecvCredit::new(parameters.connection_credit, least)
+        .growing_to(config.connection_credit_max.min(GRANT_MAX))
 }
 
 fn nanos(duration: Option<Duration>) -> u64 {

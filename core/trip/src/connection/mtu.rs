@@ -94,6 +94,11 @@ impl MtuSearch {
         self.current
     }
 
+    /// The size that is tried, if one is, and how often it was lost.
+    pub(super) fn trying(&self) -> Option<(u16, u8)> {
+        self.probe.map(|probe| (probe.size, probe.tries))
+    }
+
     /// The new size, if it has changed since it was last asked for.
     pub(super) fn take_change(&mut self) -> Option<u16> {
         let changed = self.told != self.current;

@@ -4,10 +4,12 @@
 //! OPEN is written once and repeated byte for byte (R-OPEN-2); answers are tried on a copy of the
 //! Noise state, so that nothing forged does harm. What RETRY does is in `retry`.
 
+mod progress;
+
 use super::reset::Again;
 use super::retry::Retries;
 use super::timer::Timer;
-use super::{Connection, Cx, Stage, State, Zone};
+use super::{Connection, Cx, InUse, Stage, State, Zone};
 use crate::config::ConnectOptions;
 use crate::crypto::{Aead, Cipher, Handshake, PublicKey};
 use crate::error::{ConnectError, Phase};
@@ -77,6 +79,7 @@ pub(crate) struct Start {
     pub(crate) mac_key: [u8; 32],
     /// The Noise state after message 1.
     pub(crate) handshake: Handshake,
+    /// Seals and opens DATA.
     pub(crate) aead: Arc<dyn Aead>,
     pub(crate) cipher: Cipher,
     pub(crate) user_id: [u8; 8],
@@ -86,6 +89,8 @@ pub(crate) struct Start {
     pub(crate) options: ConnectOptions,
     /// XX: the key that the user trusts already, from an attempt that began before.
     pub(crate) trusted: Option<PublicKey>,
+    /// What the connection is to do without (R-PLAIN-1).
+    pub(crate) in_use: InUse,
 }
 
 /// An attempt that has no verified CHALLENGE yet, or (XX) no decision on the server's key.
@@ -139,6 +144,10 @@ impl Opening {
 
     pub(super) fn client_id(&self) -> u64 {
         self.start.client_id
+    }
+
+    pub(super) fn in_use(&self) -> InUse {
+        self.start.in_use
     }
 
     pub(super) fn user_id(&self) -> [u8; 8] {

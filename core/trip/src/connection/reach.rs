@@ -5,7 +5,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::recovery::pto::Pto;
-use super::{Connection, Cx, Stage};
+use super::{Connection, Cx, Stage, State};
 use crate::event::Event;
 use crate::wire::Side;
 use alloc::string::String;
@@ -70,7 +70,11 @@ impl Connection {
 
     /// Our network has changed: a PING goes out at once, whatever the window says, and tells the
     /// peer where we are now. A server no longer insists on the address of its own that it used.
+    /// An attempt to connect sends its next OPEN at once, whatever gap it had come to (row N22).
     pub(crate) fn network_changed(&mut self, _: &mut Cx<'_>) {
+        if self.state() == State::Opening {
+            return self.on_open_timer();
+        }
         if !matches!(self.stage, Stage::Pinging | Stage::Ready) {
             return;
         }

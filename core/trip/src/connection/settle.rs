@@ -74,7 +74,7 @@ impl Connection {
                 self.peer_ack_delay(),
             );
         }
-        self.spurious = self.spurious.saturating_add(outcome.spurious);
+        self.stats.packets_spurious = self.stats.packets_spurious.saturating_add(outcome.spurious);
         if outcome.ack_eliciting {
             self.path_state.pto.on_ack();
             self.probes = 0;

@@ -134,6 +134,11 @@ impl RecvCredit {
         self.granted
     }
 
+    /// What was taken by the user, skipped or discarded.
+    pub(crate) fn consumed(&self) -> u64 {
+        self.consumed
+    }
+
     /// `bytes` more were taken by the user, skipped or discarded.
     pub(crate) fn on_consumed(&mut self, bytes: u64) {
         self.consumed = self.consumed.saturating_add(bytes);
@@ -549,6 +554,11 @@ impl Streams {
             }
             _ => None,
         }
+    }
+
+    /// The limit at which the user was refused and waits for more, if it does.
+    pub(crate) fn refused_at(&self, direction: Direction) -> Option<u64> {
+        self.own.get(at(direction)).filter(|own| own.wanted)?.limit
     }
 
     /// Whether [`Self::take_blocked`] would give something.

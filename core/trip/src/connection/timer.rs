@@ -110,6 +110,11 @@ impl Timers {
         .min()
     }
 
+    /// When a timer fires.
+    pub(crate) fn at(&self, timer: Timer) -> Option<Instant> {
+        *self.clone().slot(timer)
+    }
+
     /// When [`Timer::Deadline`] fires.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.deadline

@@ -132,7 +132,7 @@ impl Connection {
 
     /// Whether there is anything that asks for an answer and may go out: payload only if the pacer
     /// lets it.
-    fn has_eliciting(&self, flows: bool) -> bool {
+    pub(super) fn has_eliciting(&self, flows: bool) -> bool {
         self.probes > 0
             || self.pings.wanted().is_some()
             || self.pings.owed().is_some()

@@ -22,6 +22,8 @@ mod key_text;
 mod keys;
 mod mac;
 mod noise;
+#[cfg_attr(not(feature = "plain"), path = "no_plain.rs")]
+mod plain;
 mod replay;
 #[cfg(feature = "fast-aead")]
 mod ring;
@@ -38,6 +40,7 @@ pub use key_text::{KeyKind, KeyTextError};
 pub use keys::{Psk, PublicKey, SecretKey};
 pub(crate) use mac::{derived_key, id_mac, keyed_hash64, keyed_mac, mac1, mac1_key, same};
 pub(crate) use noise::{Handshake, Setup, Split};
+pub(crate) use plain::data_aead;
 pub(crate) use replay::ReplayWindow;
 pub use suite::{Cipher, Pattern, Suite};
 pub(crate) use zone_keys::{KeyHalf, Root};

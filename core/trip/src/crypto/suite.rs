@@ -30,24 +30,60 @@ pub enum Cipher {
 
 /// What an OPEN asks for, in one byte: `cipher << 3 | psk << 2 | pattern` (PROTOCOL.md §2.2).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct Suite {
-    /// The cipher and hash.
+    /// The cipher and hash. Of a [readable](Self::is_readable) suite, those of the handshake.
     pub cipher: Cipher,
     /// Whether a pre-shared key is mixed into the last message of the handshake.
     pub psk: bool,
     /// The handshake pattern.
     pub pattern: Pattern,
+    /// Cipher 2 on the wire: all as with cipher 0, but that DATA is not encrypted (R-PLAIN-5).
+    #[cfg(feature = "plain")]
+    readable: bool,
 }
 
 /// Set in a suite byte if a pre-shared key is used.
 const PSK_BIT: u8 = 0b100;
 
+/// The cipher number of *plain traffic*.
+#[cfg(feature = "plain")]
+const READABLE: u8 = 2;
+
 impl Suite {
+    /// The suite of these parts, whose DATA is encrypted.
+    pub(crate) const fn new(cipher: Cipher, psk: bool, pattern: Pattern) -> Self {
+        Self {
+            cipher,
+            psk,
+            pattern,
+            #[cfg(feature = "plain")]
+            readable: false,
+        }
+    }
+
+    /// The same pattern with *plain traffic* (R-PLAIN-5), whose handshake is that of cipher 0.
+    #[cfg(feature = "plain")]
+    pub(crate) const fn with_readable_data(self) -> Self {
+        Self { cipher: Cipher::ChaChaPoly, readable: true, ..self }
+    }
+
+    /// Whether DATA is authenticated but not encrypted: *plain traffic*, cipher 2 on the wire.
+    /// Never without the feature `plain`.
+    pub const fn is_readable(self) -> bool {
+        #[cfg(feature = "plain")]
+        return self.readable;
+        #[cfg(not(feature = "plain"))]
+        return false;
+    }
+
     /// The suite that this byte stands for; `None` if this version knows no such suite.
     pub const fn from_byte(byte: u8) -> Option<Self> {
         let cipher = match byte >> 3 {
             0 => Cipher::ChaChaPoly,
             1 => Cipher::AesGcm,
+            #[cfg(feature = "plain")]
+            READABLE => Cipher::ChaChaPoly,
             _ => return None,
         };
         let pattern = match byte & 0b11 {
@@ -56,7 +92,10 @@ impl Suite {
             2 => Pattern::Ik,
             _ => Pattern::Xx,
         };
-        Some(Self { cipher, psk: byte & PSK_BIT != 0, pattern })
+        let suite = Self::new(cipher, byte & PSK_BIT != 0, pattern);
+        #[cfg(feature = "plain")]
+        let suite = Self { readable: byte >> 3 == READABLE, ..suite };
+        Some(suite)
     }
 
     /// The byte of this suite on the wire.
@@ -65,6 +104,8 @@ impl Suite {
             Cipher::ChaChaPoly => 0,
             Cipher::AesGcm => 1 << 3,
         };
+        #[cfg(feature = "plain")]
+        let cipher = if self.readable { READABLE << 3 } else { cipher };
         let psk = if self.psk { PSK_BIT } else { 0 };
         let pattern = match self.pattern {
             Pattern::Nn => 0,
@@ -76,7 +117,7 @@ impl Suite {
     }
 
     /// The protocol name that the handshake hash begins with (Noise §8), such as
-    /// `Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s`.
+    /// `Noise_IKpsk2_25519_ChaChaPoly_BLAKE2s`. It says nothing of how DATA is protected.
     pub const fn noise_name(self) -> &'static str {
         use Pattern::{Ik, Nk, Nn, Xx};
         match (self.cipher, self.pattern, self.psk) {
@@ -102,13 +143,14 @@ impl Suite {
 
 impl fmt::Display for Suite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.noise_name())
+        f.pad(self.noise_name())?;
+        f.write_str(if self.is_readable() { " (DATA readable)" } else { "" })
     }
 }
 
 impl fmt::Debug for Suite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.noise_name())
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -117,12 +159,15 @@ mod tests {
     use super::*;
     use alloc::string::ToString;
 
-    /// R-WIRE: 16 bytes stand for a suite, each for its own; every other byte is unknown.
+    /// R-WIRE, R-PLAIN-1: 16 bytes stand for a suite, each for its own, and with the feature
+    /// `plain` 8 more; every other byte is unknown.
     #[test]
     fn sixteen_bytes_are_suites_and_read_back() {
+        let known = if cfg!(feature = "plain") { 24 } else { 16 };
         for byte in 0..=u8::MAX {
             let suite = Suite::from_byte(byte);
-            assert_eq!(suite.is_some(), byte < 16, "byte {byte}");
+            assert_eq!(suite.is_some(), byte < known, "byte {byte}");
+            assert_eq!(suite.is_some_and(Suite::is_readable), (16..known).contains(&byte));
             assert!(suite.is_none_or(|suite| suite.to_byte() == byte), "byte {byte}");
         }
     }
@@ -136,6 +181,8 @@ mod tests {
         assert_eq!(name(0b0111), "Noise_XXpsk3_25519_ChaChaPoly_BLAKE2s");
         assert_eq!(name(0b1000), "Noise_NN_25519_AESGCM_SHA256");
         assert_eq!(name(0b1101), "Noise_NKpsk2_25519_AESGCM_SHA256");
+        #[cfg(feature = "plain")]
+        assert_eq!(name(0b1_0001), "Noise_NK_25519_ChaChaPoly_BLAKE2s (DATA readable)");
     }
 
     /// The sixteen names follow from the parts, as Noise §8 says how.

@@ -10,7 +10,7 @@ use super::ids::Owner;
 use crate::config::{Access, Screening, ServerConfig};
 use crate::connection::{Accepted, Connection, Cx, Opened, Zone};
 use crate::crypto::{
-    Cipher, Handshake, Pattern, SecretKey, Setup, Split, Suite, keyed_hash64, mac1, same,
+    Handshake, Pattern, SecretKey, Setup, Split, Suite, data_aead, keyed_hash64, mac1, same,
 };
 use crate::error::UnknownIncoming;
 use crate::event::{Event, Incoming};
@@ -70,9 +70,8 @@ impl Endpoint {
             return Err(Verdict::Silence);
         };
         let suite = Suite::from_byte(open.suite).filter(|suite| {
-            // NN proves nobody's identity: that is plain mode, which is not built yet.
             // XX shows the server's key to anyone, which a private server does not do (R-HAND-8).
-            suite.pattern != Pattern::Nn
+            self.takes_plain(*suite)
                 && takes_psk(server, *suite)
                 && (suite.pattern != Pattern::Xx || server.access == Access::Public)
         });
@@ -130,11 +129,10 @@ impl Endpoint {
         hash: u64,
         (server, proven): (&ServerConfig, bool),
     ) {
-        let Some((secret, _)) = &self.identity else { return };
         let handshake = Handshake::responder(Setup {
             suite,
             prologue: &prologue(open.through_suite),
-            local: Some(secret),
+            local: self.identity.as_ref().map(|(secret, _)| secret),
             remote: None,
             psk: server.psk.as_ref(),
             ephemeral: SecretKey::generate(&mut self.ephemerals),
@@ -169,10 +167,12 @@ impl Endpoint {
                 self.count(|drops| &mut drops.bad_open)
             };
         }
-        if !is_allowed(&server.access, &entry) {
+        if !is_allowed(&server.access, &entry) && !self.lets_in_unsigned(suite, &payload) {
             return self.count(|drops| &mut drops.not_allowed);
         }
-        if let Err((code, reason)) = take_payload(&mut entry, &payload, server) {
+        let taken = take_payload(&mut entry, &payload, server);
+        let taken = taken.and_then(|asked| self.allows_plain(suite, &asked));
+        if let Err((code, reason)) = taken {
             return self.refuse_open(&entry, handshake, code, reason);
         }
         // R-HAND-9: full when the OPEN comes.
@@ -278,8 +278,9 @@ impl Endpoint {
         self.answer(path, packet);
     }
 
-    fn server_zone(&self, split: &Split, cipher: Cipher, own_id: u64, peer_id: u64) -> Zone {
-        Zone::first(&self.config.aead, cipher, Side::Server, split, (own_id, peer_id))
+    fn server_zone(&self, split: &Split, suite: Suite, own_id: u64, peer_id: u64) -> Zone {
+        let aead = data_aead(suite, &self.config.aead);
+        Zone::first(&aead, suite.cipher, Side::Server, split, (own_id, peer_id))
     }
 
     /// Answers with a refusing CHALLENGE, which leaves no state (R-CHAL-1).
@@ -433,7 +434,7 @@ impl Endpoint {
         let zone = entry
             .own_id
             .zip(handshake.split().ok())
-            .map(|(id, split)| self.server_zone(&split, entry.suite.cipher, id, entry.client_id));
+            .map(|(id, split)| self.server_zone(&split, entry.suite, id, entry.client_id));
         match zone {
             Some(zone) => {
                 let path = entry.path;
@@ -456,7 +457,7 @@ impl Endpoint {
         let Some((id, split)) = entry.own_id.zip(handshake.split().ok()) else {
             return self.abandon(Some(place), entry.own_id);
         };
-        let mut zone = self.server_zone(&split, entry.suite.cipher, id, entry.client_id);
+        let mut zone = self.server_zone(&split, entry.suite, id, entry.client_id);
         let header = DataHeader { id: entry.client_id, number: TruncatedNumber::new(0, None) };
         let mut packet = Vec::new();
         header.write(&mut packet);
@@ -488,15 +489,15 @@ impl Endpoint {
         let bytes = datagram.len();
         let zone = self.half_opens.get(slot).and_then(|entry| match &entry.stage {
             Stage::Answered(split) => {
-                Some((split.clone(), entry.suite.cipher, entry.own_id?, entry.client_id))
+                Some((split.clone(), entry.suite, entry.own_id?, entry.client_id))
             }
             _ => None,
         });
-        let Some((split, cipher, own_id, client_id)) = zone else {
+        let Some((split, suite, own_id, client_id)) = zone else {
             // XX: CONFIRM or the screening's answer is still to come; the packet comes again.
             return self.count(|drops| &mut drops.bad_handshake);
         };
-        let zone = self.server_zone(&split, cipher, own_id, client_id);
+        let zone = self.server_zone(&split, suite, own_id, client_id);
         let number = header.number.expand(None);
         let opened = number.and_then(|number| {
             Some((number, zone.open.open_packet(number, datagram, header.header_len()).ok()?))
@@ -541,6 +542,7 @@ impl Endpoint {
             user_id,
             route,
             opened_at: entry.opened_at,
+            in_use: self.server_in_use(entry.suite),
         };
         let transport = self.config.transport.clone();
         let mut cx = Cx { now: self.now, events: &mut self.events, random: &mut self.random };
@@ -573,12 +575,12 @@ fn take_payload(
     entry: &mut HalfOpen,
     payload: &[u8],
     server: &ServerConfig,
-) -> Result<(), (Code, &'static str)> {
+) -> Result<Parameters, (Code, &'static str)> {
     let asked = OpenPayload::parse(payload).map_err(|error| (error.code(), ""))?;
     entry.request = payload.into();
     match server.minimum.missed_by(&asked.parameters) {
         Some(reason) => Err((Code::PARAMETER, reason)),
-        None => Ok(()),
+        None => Ok(asked.parameters),
     }
 }
 

@@ -5,7 +5,7 @@ use super::ids::Owner;
 use crate::config::{ConnectOptions, SendOptions, StreamOptions, Target};
 use crate::connection::opening::{Opening, Start};
 use crate::connection::{Connection, Cx, ReceiveResult, State};
-use crate::crypto::{Cipher, Handshake, Pattern, PublicKey, SecretKey, Setup, Suite};
+use crate::crypto::{Cipher, Handshake, Pattern, PublicKey, SecretKey, Setup, Suite, data_aead};
 use crate::error::{
     OpenError, ReceiveError, SendError, StartError, StreamError, UnknownConnection,
 };
@@ -84,7 +84,8 @@ impl Endpoint {
             (Some(_), None) => Pattern::Nk,
         };
         let cipher = if self.config.hardware_aes { Cipher::AesGcm } else { Cipher::ChaChaPoly };
-        Suite { cipher, psk: options.psk.is_some(), pattern }
+        let suite = Suite::new(cipher, options.psk.is_some(), pattern);
+        self.plain_suite(suite)
     }
 
     /// Writes the OPEN of an attempt.
@@ -94,10 +95,11 @@ impl Endpoint {
         client_id: u64,
         addresses: Vec<SocketAddr>,
         options: &ConnectOptions,
-        mut parameters: crate::Parameters,
+        parameters: crate::Parameters,
     ) -> Option<Start> {
         let suite = self.suite_for(options);
         let (cipher, pattern) = (suite.cipher, suite.pattern);
+        let mut parameters = self.announce_plain(suite, parameters);
         // In NN anyone on the way could read the token.
         let reset_token = self.reset_token(client_id);
         parameters.reset_token = (pattern != Pattern::Nn).then_some(reset_token);
@@ -145,13 +147,14 @@ impl Endpoint {
             packet,
             mac_key,
             handshake,
-            aead: self.config.aead.clone(),
+            aead: data_aead(suite, &self.config.aead),
             cipher,
             user_id: options.user_id,
             route: options.route.clone(),
             parameters,
             options: options.clone(),
             trusted: None,
+            in_use: self.client_in_use(suite),
         })
     }
 

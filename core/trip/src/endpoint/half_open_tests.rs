@@ -21,7 +21,7 @@ fn entry(hash: u64) -> Box<HalfOpen> {
         elsewhere: false,
         proven: false,
         challenge: vec![0; 120].into(),
-        suite: Suite { cipher: Cipher::ChaChaPoly, psk: false, pattern: Pattern::Nk },
+        suite: Suite::new(Cipher::ChaChaPoly, false, Pattern::Nk),
         client: None,
         request: vec![0; 64].into(),
         confirm: 0,

@@ -9,9 +9,12 @@ mod agree;
 pub(crate) mod bounds;
 mod commands;
 mod deadlines;
+mod explain;
 mod guard;
 mod half_open;
 mod ids;
+#[cfg_attr(not(feature = "plain"), path = "no_plain.rs")]
+mod plain;
 mod prefixes;
 mod renew;
 mod resets;

@@ -132,6 +132,15 @@ impl Renewal {
         self.wanted |= !matches!(self.step, Step::Asked(_) | Step::Agreed(_));
     }
 
+    /// Whether a renewal is wanted or under way: then, whether both halves are known.
+    pub(crate) fn under_way(&self) -> Option<bool> {
+        match self.step {
+            Step::Asked(_) => Some(false),
+            Step::Agreed(_) => Some(true),
+            _ => self.wanted.then_some(false),
+        }
+    }
+
     /// A zone begins in which we send from number `sent_from` on, and which is old at `old_at`.
     pub(crate) fn begin_zone(&mut self, sent_from: u64, old_at: Instant) {
         self.sent_from = sent_from;

@@ -11,7 +11,8 @@ use snow::resolvers::{CryptoResolver, DefaultResolver};
 use snow::types::{Cipher, Dh, Hash};
 use tripline_sansio::Random;
 
-/// All suites: 2 ciphers, with and without a pre-shared key, 4 patterns.
+/// All suites: 2 ciphers (cipher 2, with the feature `plain`, has the handshake of the first), with
+/// and without a pre-shared key, 4 patterns.
 fn suites() -> impl Iterator<Item = Suite> {
     (0..=u8::MAX).filter_map(Suite::from_byte)
 }
@@ -322,7 +323,7 @@ fn sides_that_disagree_do_not_finish() {
         };
         fails("prologue", &|setup| setup.prologue = b"another");
         fails("cipher", &|setup| {
-            let byte = suite.to_byte() ^ 0b1000;
+            let byte = (suite.to_byte() ^ 0b1000) & 0b1111;
             setup.suite = Suite::from_byte(byte).unwrap();
         });
         fails("use of the pre-shared key", &|setup| setup.suite.psk = !suite.psk);

@@ -42,7 +42,9 @@ fn all_published_vectors_of_our_suites_match() {
     let file: Value = serde_json::from_str(VECTORS).unwrap();
     let vectors = file["vectors"].as_array().unwrap();
     let mut covered = 0;
-    for suite in (0..=u8::MAX).filter_map(Suite::from_byte) {
+    let suites = (0..=u8::MAX).filter_map(Suite::from_byte);
+    // Cipher 2 has no handshake of its own, and no name.
+    for suite in suites.filter(|suite| !suite.is_readable()) {
         let name = suite.noise_name();
         let mut own = vectors.iter().filter(|vector| field(vector, "protocol_name") == Some(name));
         check(own.next().expect(name), suite);

@@ -118,7 +118,6 @@ impl RecvHalf {
     }
 
     /// How many offsets are consumed; never above [`Self::highest`].
-    #[cfg(test)]
     pub(crate) fn consumed(&self) -> u64 {
         self.consumed
     }

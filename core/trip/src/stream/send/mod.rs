@@ -11,6 +11,7 @@ mod credit;
 mod settle;
 #[cfg(test)]
 mod tests;
+mod waits;
 
 pub(crate) use build::Written;
 pub(crate) use credit::SendCredit;

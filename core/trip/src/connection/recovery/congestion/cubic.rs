@@ -385,9 +385,12 @@ impl Controller for Cubic {
 
     fn on_mtu(&mut self, bytes: u16) {
         let bytes = bytes.max(1);
-        if self.curve == Curve::new(initial_window(self.mtu)) {
-            // RFC 9002 §7.2: an initial window is reckoned anew with the new size.
-            self.curve = Curve::new(initial_window(u64::from(bytes)));
+        let limited_from = self.curve.limited_from;
+        let fresh = Curve { limited_from, ..Curve::new(initial_window(self.mtu)) };
+        if self.curve == fresh {
+            // RFC 9002 §7.2: an initial window is reckoned anew with the new size. Whether the
+            // application has paused by then makes no difference: an unused window does not grow.
+            self.curve.window = initial_window(u64::from(bytes));
         }
         self.mtu = u64::from(bytes);
         self.curve.window = self.curve.window.max(self.minimum());

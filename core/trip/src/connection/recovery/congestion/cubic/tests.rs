@@ -272,3 +272,21 @@ fn saved_state_comes_back_and_damage_is_refused() {
     comes_back(&cubic, Cubic::new(1350));
     comes_back(&Cubic::new(1350), cubic);
 }
+
+/// RFC 9002 §7.2, R-MTU-1: the window is still the initial one after packets of a sender that had
+/// nothing more to send: it is reckoned anew with a new size all the same (it stayed at 12,000
+/// bytes, and so lost a datagram to rounding, when sizes were searched for before any data).
+#[test]
+fn initial_window_follows_the_size_after_a_pause() {
+    for pause in [false, true] {
+        let mut cubic = Cubic::new(1200);
+        if pause {
+            cubic.on_app_limited(at(1), 1200);
+        }
+        cubic.on_acked(at(100), &AckedPacket { app_limited: true, ..packet(1, 1) }, &RTT);
+        cubic.on_mtu(1278);
+        assert_eq!(cubic.window(), 12_780);
+        cubic.on_mtu(1200);
+        assert_eq!(cubic.window(), 12_000);
+    }
+}

@@ -1,0 +1,17 @@
+//! What a connection does without where plain mode is not built in: nothing.
+
+use crate::event::Event;
+use crate::handle::ConnectionHandle;
+use alloc::collections::VecDeque;
+
+/// No switch of plain mode is in use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InUse;
+
+impl InUse {
+    /// The one value.
+    pub(crate) const NONE: Self = Self;
+
+    /// There is nothing to warn of.
+    pub(crate) fn tell(self, _: ConnectionHandle, _: &mut VecDeque<Event>) {}
+}

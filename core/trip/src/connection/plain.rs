@@ -1,0 +1,39 @@
+//! What a connection does without, and the warnings of it (feature `plain`, R-PLAIN-1).
+//!
+//! In go the switches that are in use, out come events, each once. Which are in use is decided by
+//! the endpoint, before the connection begins.
+
+use crate::event::{Event, Unsafe};
+use crate::handle::ConnectionHandle;
+use alloc::collections::VecDeque;
+
+/// The switches of plain mode that a connection makes use of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InUse {
+    /// We prove no identity.
+    pub(crate) unsigned_out: bool,
+    /// The peer proves none, where we would demand one.
+    pub(crate) unsigned_in: bool,
+    /// The handshake was NN.
+    pub(crate) plain_open: bool,
+    /// DATA is readable.
+    pub(crate) plain_traffic: bool,
+}
+
+impl InUse {
+    /// None of them, until the handshake says which.
+    pub(crate) const NONE: Self =
+        Self { unsigned_out: false, unsigned_in: false, plain_open: false, plain_traffic: false };
+
+    /// Says each of them. To be called once a connection, right behind `Connected`.
+    pub(crate) fn tell(self, connection: ConnectionHandle, events: &mut VecDeque<Event>) {
+        let all = [
+            (self.unsigned_out, Unsafe::UnsignedOut),
+            (self.unsigned_in, Unsafe::UnsignedIn),
+            (self.plain_open, Unsafe::PlainOpen),
+            (self.plain_traffic, Unsafe::PlainTraffic),
+        ];
+        let used = all.into_iter().filter(|(used, _)| *used);
+        events.extend(used.map(|(_, what)| Event::Unsafe { connection, what }));
+    }
+}
