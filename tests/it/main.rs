@@ -18,6 +18,7 @@ mod growth;
 mod handshake;
 mod hello;
 mod limits;
+mod links;
 mod liveness;
 mod mtu;
 mod pacing;

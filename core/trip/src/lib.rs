@@ -30,6 +30,7 @@
 extern crate alloc;
 
 mod agreed;
+mod carrier;
 mod config;
 mod connection;
 mod crypto;
@@ -38,12 +39,14 @@ mod endpoint;
 mod error;
 mod event;
 mod handle;
+mod link;
 mod ranges;
 mod stats;
 mod stream;
 mod wire;
 
 pub use agreed::{Agreed, Granted, Limits, Minimum, Reconfigure};
+pub use carrier::LinkId;
 pub use config::{
     Access, Config, Congestion, ConnectOptions, OnSilence, Screening, SendOptions, ServerConfig,
     StreamOptions, Target, TransportConfig,
@@ -70,6 +73,7 @@ pub use error::{
 };
 pub use event::{By, Event, Fate, Incoming};
 pub use handle::{ConnectionHandle, IncomingHandle, MessageToken};
+pub use link::{LINK_BUFFER, LINKS_MAX, LinkEnd, LinkEndpoint, LinkEvent, LinkMachine, LinkStats};
 pub use stats::{ConnectionStats, Drops, EndpointStats};
 pub use stream::send::Reliability;
 pub use wire::{

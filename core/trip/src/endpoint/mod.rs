@@ -10,9 +10,11 @@ mod commands;
 mod deadlines;
 mod half_open;
 mod ids;
+mod link;
 mod renew;
 mod screen;
 
+use crate::carrier::LinkId;
 use crate::config::Config;
 use crate::connection::{Connection, Cx, Opened};
 use crate::crypto::{PublicKey, SecretKey};
@@ -37,6 +39,8 @@ struct Slot {
     connection: Option<Box<Connection>>,
     /// Is in the list of connections that may have something to send.
     ready: bool,
+    /// The link that its connection sends to.
+    link: Option<LinkId>,
 }
 
 /// The engine: all connections of one socket, as a pure state machine.
@@ -59,6 +63,7 @@ pub struct Endpoint {
     answers: VecDeque<(Path, Vec<u8>)>,
     ready: VecDeque<u32>,
     deadlines: Deadlines,
+    links: link::Links,
     events: VecDeque<Event>,
     ephemerals: Random,
     random: Random,
@@ -86,6 +91,7 @@ impl Endpoint {
             answers: VecDeque::new(),
             ready: VecDeque::new(),
             deadlines: Deadlines::default(),
+            links: link::Links::default(),
             events: VecDeque::new(),
             ephemerals: seed.random("ephemeral keys"),
             random: seed.random("tokens and numbers"),
@@ -124,6 +130,7 @@ impl Endpoint {
         if connection.is_gone() {
             return self.forget(slot);
         }
+        self.links.track(slot, &mut place.link, connection.link());
         self.deadlines.set(slot, connection.next_timeout());
         if !place.ready {
             place.ready = true;
@@ -138,6 +145,7 @@ impl Endpoint {
         else {
             return;
         };
+        self.links.track(slot, &mut place.link, None);
         let Some(connection) = place.connection.take() else { return };
         place.generation = place.generation.wrapping_add(1);
         self.free.push_back(slot);
@@ -241,18 +249,8 @@ impl Endpoint {
         }
     }
 
-    /// Counts a drop that belongs to no connection.
-    fn count(&mut self, which: impl FnOnce(&mut crate::stats::Drops) -> &mut u64) {
-        let counter = which(&mut self.stats.drops);
-        *counter = counter.saturating_add(1);
-    }
-}
-
-impl DatagramMachine for Endpoint {
-    type Event = Event;
-
-    fn handle_datagram(&mut self, now: Instant, path: Path, ecn: Ecn, datagram: &mut [u8]) {
-        self.tick(now);
+    /// A datagram, or a packet of a link.
+    fn on_datagram(&mut self, path: Path, ecn: Ecn, datagram: &mut [u8]) {
         self.stats.datagrams_received = self.stats.datagrams_received.saturating_add(1);
         match datagram.first().copied().and_then(classify) {
             Some(PacketKind::Data) => self.on_data(path, ecn, datagram),
@@ -266,6 +264,25 @@ impl DatagramMachine for Endpoint {
             }
             None => self.count(|drops| &mut drops.malformed),
         }
+    }
+
+    /// Counts a drop that belongs to no connection.
+    fn count(&mut self, which: impl FnOnce(&mut crate::stats::Drops) -> &mut u64) {
+        let counter = which(&mut self.stats.drops);
+        *counter = counter.saturating_add(1);
+    }
+}
+
+impl DatagramMachine for Endpoint {
+    type Event = Event;
+
+    fn handle_datagram(&mut self, now: Instant, path: Path, ecn: Ecn, datagram: &mut [u8]) {
+        self.tick(now);
+        if LinkId::of(path.remote).is_some() {
+            // Only links themselves speak for links (R-LINK-2).
+            return self.count(|drops| &mut drops.malformed);
+        }
+        self.on_datagram(path, ecn, datagram);
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -289,6 +306,7 @@ impl DatagramMachine for Endpoint {
             return Some(Transmit { path, ecn: Ecn::NotEct, len, segment_size: len });
         }
         while let Some(slot) = self.ready.front().copied() {
+            self.prepare_link(slot);
             let segments = self.config.segments_max;
             let transmit = self.with(slot, |connection, cx| {
                 // What a datagram made due (a shorter probe timeout) fires in the same turn.

@@ -24,9 +24,9 @@ pub(crate) use frame::{
     write_stream_header,
 };
 pub(crate) use packet::{
-    Challenge, Confirm, DATA_OVERHEAD_LONG, DataHeader, NUMBER_LIMIT, Open, OpenPrefix, PacketKind,
-    TAG_LEN, TruncatedNumber, VersionHint, VersionReason, classify, through_suite, write_open,
-    write_version,
+    Challenge, Confirm, DATA_OVERHEAD_LONG, DataHeader, NUMBER_LIMIT, OPEN_LEAST, Open, OpenPrefix,
+    PacketKind, TAG_LEN, TruncatedNumber, VersionHint, VersionReason, classify, through_suite,
+    write_open, write_version,
 };
 pub(crate) use parameters::OFFSET_LIMIT;
 pub use parameters::{ParameterError, ParameterProblem, Parameters, Versions};

@@ -13,7 +13,7 @@ mod tests;
 
 pub(crate) use answer::{Challenge, Confirm, VersionHint, VersionReason, write_version};
 pub(crate) use data::{DATA_OVERHEAD_LONG, DataHeader, NUMBER_LIMIT, TruncatedNumber};
-pub(crate) use open::{Open, OpenPrefix, through_suite, write_open};
+pub(crate) use open::{OPEN_LEAST, Open, OpenPrefix, through_suite, write_open};
 
 use tripline_sansio::codec::ReadError;
 
