@@ -44,7 +44,9 @@ fn transfer(seed: u64, half_open: bool) -> u64 {
             breaks += 1;
             rig.resume(client, breaks);
         }
-        rig.step();
+        let ends = |event: &&Event| matches!(event, Event::Lost { .. } | Event::Closed { .. });
+        let end = rig.events.iter().flatten().find(ends).cloned();
+        assert!(end.is_none() && rig.step(), "seed {seed}, {breaks} breaks: {end:?}");
         for (side, connection) in sides {
             let new = rig.receive(side, connection, streams[1 - side]);
             got[side].extend(new);
