@@ -20,6 +20,7 @@ mod guard;
 mod handshake;
 mod hello;
 mod limits;
+mod links;
 mod liveness;
 mod mtu;
 mod pacing;

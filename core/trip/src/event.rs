@@ -1,5 +1,6 @@
 //! Everything that an endpoint tells its user.
 
+use crate::carrier::LinkId;
 use crate::crypto::PublicKey;
 use crate::error::{ConnectError, LostCause};
 use crate::handle::{ConnectionHandle, IncomingHandle, MessageToken};
@@ -14,11 +15,11 @@ use tripline_sansio::Duration;
 ///
 /// Per connection the order is: any number of [`Event::Resolve`] and [`Event::ServerKey`]; then
 /// exactly one of [`Event::Connected`] and [`Event::Failed`]; right behind `Connected` any
-/// [`Event::Unsafe`], then the stream events, [`Event::Moved`] and again [`Event::Resolve`]; then
-/// exactly one of [`Event::Closed`] and [`Event::Lost`] (rows T10, M01, M03, M05). Of messages
-/// handed in before that (row T11), [`Event::Message`] and [`Event::Writable`] may come before
-/// `Connected` or `Failed`: their time ran out. The last event of every connection, after `Failed`,
-/// `Closed` or `Lost`, is exactly one [`Event::Drained`].
+/// [`Event::Unsafe`], then the stream events, [`Event::Moved`], [`Event::Unlinked`] and again
+/// [`Event::Resolve`]; then exactly one of [`Event::Closed`] and [`Event::Lost`] (rows T10, M01,
+/// M03, M05). Of messages handed in before that (row T11), [`Event::Message`] and
+/// [`Event::Writable`] may come before `Connected` or `Failed`: their time ran out. The last event
+/// of every connection, after `Failed`, `Closed` or `Lost`, is exactly one [`Event::Drained`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// The engine asks for addresses; answer with [`resolved`](crate::Endpoint::resolved) (row
@@ -133,6 +134,15 @@ pub enum Event {
         from: SocketAddr,
         /// Where it is.
         to: SocketAddr,
+    },
+    /// The link that everything went over has broken, and no other address is known (R-LINK-4). The
+    /// connection lives on, up to its idle limit: the side that began it goes on over another link
+    /// by [`LinkEndpoint::resume`](crate::LinkEndpoint::resume), the other waits for that.
+    Unlinked {
+        /// The connection.
+        connection: ConnectionHandle,
+        /// The link that is gone.
+        link: LinkId,
     },
     /// [`umtu`](crate::Endpoint::umtu) has changed (row T35): more was found to fit the path, or it
     /// carries less than before, or it is another path.

@@ -32,6 +32,7 @@ extern crate alloc;
 
 mod agreed;
 mod bucket;
+mod carrier;
 mod config;
 mod connection;
 mod crypto;
@@ -41,6 +42,7 @@ mod error;
 mod event;
 mod explain;
 mod handle;
+mod link;
 mod memory;
 #[cfg(feature = "plain")]
 mod plain;
@@ -51,6 +53,7 @@ mod stream;
 mod wire;
 
 pub use agreed::{Agreed, Granted, Limits, Minimum, Reconfigure};
+pub use carrier::LinkId;
 pub use config::{
     Access, Config, Congestion, ConnectOptions, GuardConfig, OnSilence, Screening, SendOptions,
     ServerConfig, StreamOptions, Target, TransportConfig,
@@ -81,6 +84,7 @@ pub use explain::{
     StreamReason,
 };
 pub use handle::{ConnectionHandle, IncomingHandle, MessageToken};
+pub use link::{LINK_BUFFER, LINKS_MAX, LinkEnd, LinkEndpoint, LinkEvent, LinkMachine, LinkStats};
 #[cfg(feature = "plain")]
 pub use plain::Plain;
 pub use profile::Profile;

@@ -421,6 +421,24 @@ impl Addresses {
         address.ping.map(|ping| ping.token)
     }
 
+    /// Nothing can go to `path` any more (R-LINK-4). If that is the active address, it stays as one
+    /// that is not proven and has no budget, until another one is elected.
+    pub(crate) fn give_up(&mut self, path: Path, now: Instant) {
+        self.others.retain(|address| !address.is(path));
+        if self.active.is(path) {
+            self.active = Address::new(path, false, now);
+        }
+    }
+
+    /// Everything goes to `path` from now on, an address that we chose, and the others are
+    /// forgotten. What comes from elsewhere counts as a move only if it is newer than all so far.
+    pub(crate) fn settle_at(&mut self, path: Path, now: Instant) {
+        let all = self.others.iter().chain(core::iter::once(&self.active));
+        let highest = all.filter_map(|address| address.highest).max();
+        self.others.clear();
+        self.active = Address { highest, ..Address::new(path, true, now) };
+    }
+
     /// When the next PING is due that is not due yet.
     pub(crate) fn next_at(&self, now: Instant, pto: Duration, least: usize) -> Option<Instant> {
         let times = self.others.iter().filter_map(|one| self.ping_at(one, pto, least));

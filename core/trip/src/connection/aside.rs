@@ -6,6 +6,7 @@
 use super::addresses::{Errand, Probe};
 use super::recovery::sent::Shape;
 use super::{Connection, Cx};
+use crate::carrier::LinkId;
 use crate::wire::{DataHeader, Frame, Parameters, TAG_LEN, TruncatedNumber, write_padding};
 use alloc::vec::Vec;
 use tripline_sansio::{Ecn, Instant, Transmit};
@@ -57,7 +58,8 @@ impl Connection {
         if let Some((probe, token)) = errand.ping.zip(token) {
             Frame::Ping { token, probe: probe == Probe::Yes, fill: true }.write(out);
         }
-        if errand.ping.is_some() || errand.pong.is_some_and(|pong| pong.fill) {
+        let fills = errand.ping.is_some() || errand.pong.is_some_and(|pong| pong.fill);
+        if fills && LinkId::of(errand.path.remote).is_none() {
             let full = usize::from(Parameters::DATAGRAM_LEAST).min(errand.room);
             let upto = begun.1.saturating_add(full).saturating_sub(TAG_LEN);
             write_padding(out, upto.saturating_sub(out.len()));

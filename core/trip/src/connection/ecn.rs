@@ -12,7 +12,7 @@ use tripline_sansio::Ecn;
 impl Connection {
     /// A train begins: the mark that all of its packets bear.
     pub(super) fn begin_marked_train(&mut self) -> Ecn {
-        if self.path_state.ecn.begin_train() { Ecn::Ect0 } else { Ecn::NotEct }
+        if !self.is_linked() && self.path_state.ecn.begin_train() { Ecn::Ect0 } else { Ecn::NotEct }
     }
 
     /// The counts of an ACK, after its losses were told: CE marks are congestion (RFC 9002 §7.1).

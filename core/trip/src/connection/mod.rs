@@ -12,7 +12,7 @@
 //!   the pacer holds back; `ecn`: marks and counts;
 //! - `moves`: what a new address of the peer means; `aside`: what goes to others than the active
 //!   one; `reach`: where to look for a peer that does not answer; `mtu_probe`: the path's MTU;
-//!   `liveness`: whether it is there;
+//!   `liveness`: whether it is there; `link`: what is otherwise on a reliable stream of bytes;
 //! - `zone`, `renew`: the keys, their renewal, and what it means for the rest;
 //! - `explain`: why it waits;
 //! - `gaps`: the bounds on them; `streams`, `schedule`, `ping`, `addresses`, `mtu`, `timer`,
@@ -29,6 +29,7 @@ mod expiry;
 mod explain;
 mod gaps;
 mod growth;
+mod link;
 mod liveness;
 mod moves;
 mod mtu;
@@ -65,6 +66,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use close::Closing;
 use expiry::Expiry;
+use link::LinkState;
 use liveness::Liveness;
 use mtu::MtuSearch;
 use opening::Opening;
@@ -184,6 +186,7 @@ pub(crate) struct Connection {
     /// Client: where the server may be found.
     home: Home,
     mtu: MtuSearch,
+    link_state: LinkState,
     liveness: Liveness,
     peer: Option<PublicKey>,
     user_id: [u8; 8],
@@ -317,6 +320,7 @@ impl Connection {
             path,
             home: Home::default(),
             mtu,
+            link_state: LinkState::default(),
             liveness: Liveness::default(),
             peer: None,
             user_id: [0; 8],
@@ -440,6 +444,7 @@ impl Connection {
             parameters.stream_credit,
         );
         self.peer_parameters = parameters;
+        self.on_carrier();
         self.begin_mtu();
         if let Some(zone) = self.zone.as_mut() {
             zone.expect_reset(parameters.reset_token);
@@ -516,7 +521,7 @@ impl Connection {
 
     /// The largest datagram that we send.
     fn datagram_size(&self) -> usize {
-        usize::from(self.mtu.current())
+        usize::from(self.link_size().unwrap_or(self.mtu.current()))
     }
 
     /// The idle limit in force, if any (R-CLOSE-2).

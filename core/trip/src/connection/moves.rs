@@ -56,6 +56,7 @@ impl Connection {
 
     fn on_moved(&mut self, to: &Move, cx: &mut Cx<'_>) {
         self.stats.moves = self.stats.moves.saturating_add(1);
+        self.on_carrier();
         let owed = self.pings.swap_owed(to.owed);
         self.path.leave_owed(to.from, owed);
         let (from, new) = (to.from.remote, to.to.remote);
@@ -68,7 +69,7 @@ impl Connection {
         } else {
             self.start_anew(to.proof.and_then(|proof| proof.rtt), cx);
         }
-        if to.proof.is_some_and(|proof| !proof.full) {
+        if to.proof.is_some_and(|proof| !proof.full) && !self.is_linked() {
             // The short PING proved the address; a full one shows that it takes full datagrams.
             self.pings.want(true);
         }

@@ -26,6 +26,9 @@ impl Connection {
 
     /// The size of the datagrams that go out now.
     pub(super) fn sending_size(&self) -> usize {
+        if self.is_linked() {
+            return self.datagram_size();
+        }
         let small = self.path_state.pto.count() >= SMALL_PTOS;
         usize::from(if small { BASE } else { self.mtu.current() })
     }
@@ -38,6 +41,9 @@ impl Connection {
 
     /// If the size has changed, the controller and the user are told (row T35).
     pub(super) fn settle_mtu(&mut self, cx: &mut Cx<'_>) {
+        if self.is_linked() {
+            return;
+        }
         let Some(size) = self.mtu.take_change() else { return };
         self.path_state.controller.on_mtu(size);
         if self.stage == Stage::Ready {
@@ -53,6 +59,7 @@ impl Connection {
         cx: &mut Cx<'_>,
     ) -> Option<Transmit> {
         let calm = self.stage == Stage::Ready
+            && !self.is_linked()
             && self.own_data_acked
             && self.path_state.pto.count() == 0
             && self.path.is_proven()

@@ -174,6 +174,16 @@ impl Opening {
         Path::to(self.start.addresses.get(self.next_address).copied().unwrap_or(nowhere))
     }
 
+    /// The attempt goes on over another link: OPEN goes out there once more.
+    pub(super) fn relink(&mut self, path: Path) {
+        self.start.addresses = alloc::vec![path.remote];
+        self.next_address = 0;
+        self.due = true;
+        if let Some(challenged) = &mut self.challenged {
+            challenged.path = path;
+        }
+    }
+
     /// Where the latest OPEN went.
     fn latest_remote(&self) -> SocketAddr {
         let addresses = &self.start.addresses;
@@ -245,7 +255,8 @@ impl Connection {
         out: &mut Vec<u8>,
         cx: &mut Cx<'_>,
     ) -> Option<tripline_sansio::Transmit> {
-        let opening = self.opening.as_deref_mut()?;
+        let held = self.is_held();
+        let opening = self.opening.as_deref_mut().filter(|_| !held)?;
         if opening.challenged.is_none()
             && let Some(remote) = opening.retries.take_due()
         {
@@ -262,7 +273,9 @@ impl Connection {
             opening.next_address.saturating_add(1).checked_rem(count).unwrap_or(0);
         let first = *opening.first_sent.get_or_insert(cx.now);
         let gap = opening.repeats.next_gap(cx.now - first);
-        self.timers.set(Timer::Open, Some(cx.now + gap));
+        // A link carries it surely: it is not repeated there (R-LINK-3).
+        let again = crate::carrier::LinkId::of(path.remote).is_none();
+        self.timers.set(Timer::Open, again.then_some(cx.now + gap));
         Some(copy_open(out, &opening.start.packet, path))
     }
 

@@ -18,7 +18,7 @@ impl Connection {
 
     /// Whether payload of streams may go out now as far as the pacer is concerned.
     pub(super) fn may_flow(&self) -> bool {
-        self.probes > 0 || self.path_state.pacer.allows_one()
+        self.probes > 0 || self.is_linked() || self.path_state.pacer.allows_one()
     }
 
     /// After a train: if nothing but the pacer holds payload back, the timer says when it goes on.

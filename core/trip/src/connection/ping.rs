@@ -86,6 +86,11 @@ impl Pings {
         core::mem::replace(&mut self.owed, owed)
     }
 
+    /// The address that all of them were for is gone.
+    pub(crate) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
     /// The owed PONG is put into a packet.
     pub(crate) fn pong_sent(&mut self) {
         self.owed = None;

@@ -56,12 +56,13 @@ impl Connection {
         }
         let now = cx.now;
         let mut acked = core::mem::take(&mut self.settled_frames);
+        let linked = self.is_linked();
         let Self { sent, path_state, mtu, .. } = self;
         let PathState { controller, rtt, .. } = path_state;
         let summary = rtt.summary();
         let outcome = sent.on_ack(now, ack.ranges(), |fate, info, frames| {
             tell_acked(controller.as_mut(), now, fate, info, &summary);
-            if fate == PacketFate::Acked && !info.mtu_probe {
+            if fate == PacketFate::Acked && !info.mtu_probe && !linked {
                 mtu.on_acked(info.number, info.bytes);
             }
             acked.extend(frames);
@@ -89,7 +90,7 @@ impl Connection {
         self.settled_frames = acked;
         self.detect_lost(cx);
         self.on_ecn_counts(ack, &outcome, cx);
-        if let Some(largest_acked) = self.sent.largest_acked() {
+        if let Some(largest_acked) = self.sent.largest_acked().filter(|_| !linked) {
             let summary = AckSummary {
                 largest_acked,
                 acked_bytes: outcome.bytes,
@@ -107,6 +108,7 @@ impl Connection {
         let now = cx.now;
         let delay = self.peer_ack_delay();
         let mut lost = core::mem::take(&mut self.settled_frames);
+        let linked = self.is_linked();
         let Self { sent, path_state, mtu, .. } = self;
         let PathState { controller, rtt, ecn, .. } = path_state;
         let mut news = EcnNews::default();
@@ -118,7 +120,7 @@ impl Connection {
                 if info.ect0 {
                     news.failed |= ecn.on_lost().failed;
                 }
-                if !info.mtu_probe {
+                if !info.mtu_probe && !linked {
                     mtu.on_lost(info.number, info.bytes);
                 }
                 lost.extend(frames);
@@ -276,7 +278,8 @@ impl Connection {
             (Some(at), _) => Some(at),
             // A probe that could not go out (no budget for the address) counts all the same.
             (None, Some(from)) => {
-                Some(self.path_state.pto.deadline(from.max(self.probed_at), base, ready))
+                let since = from.max(self.probed_at);
+                Some(self.patient(since, self.path_state.pto.deadline(since, base, ready)))
             }
             (None, None) => None,
         };
@@ -295,6 +298,11 @@ impl Connection {
     pub(super) fn prepare_probe(&mut self, count: u32) {
         self.probes = u8::try_from(count).unwrap_or(u8::MAX);
         self.renewal.on_probe();
+        if self.is_linked() {
+            // Nothing is lost there: a PING finds out whether the peer is (R-LINK-5).
+            self.probes = self.probes.min(1);
+            return self.pings.want(false);
+        }
         if self.schedule.is_empty() {
             let most = usize::try_from(count).unwrap_or(usize::MAX);
             let oldest: Vec<SentFrame> = oldest_frames(&self.sent, most);

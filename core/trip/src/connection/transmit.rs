@@ -87,8 +87,12 @@ impl Connection {
         if let Some(transmit) = self.transmit_aside(out, cx) {
             return Some(transmit);
         }
+        if self.is_held() {
+            return None;
+        }
         let start = out.len();
         let size = self.sending_size();
+        let segments_max = if self.is_linked() { 1 } else { segments_max };
         self.refill_pacer(size, cx);
         let ecn = self.begin_marked_train();
         let mut segment_size = 0;
@@ -121,7 +125,7 @@ impl Connection {
     /// XX: CONFIRM goes out before the PING, as often as that, in a datagram of its own
     /// (R-HAND-5a).
     fn transmit_confirm(&mut self, out: &mut Vec<u8>) -> Option<Transmit> {
-        if !core::mem::take(&mut self.confirm_due) {
+        if self.is_held() || !core::mem::take(&mut self.confirm_due) {
             return None;
         }
         let confirm = self.confirm.as_deref()?;
@@ -195,7 +199,7 @@ impl Connection {
     pub(super) fn may_send(&self, size: usize) -> bool {
         let next =
             self.sent.bytes_in_flight().saturating_add(u64::try_from(size).unwrap_or(u64::MAX));
-        (self.probes > 0 || next <= self.path_state.controller.window())
+        (self.probes > 0 || self.is_linked() || next <= self.path_state.controller.window())
             && self.sent.has_room()
             && self.path.allows(size)
     }
@@ -222,7 +226,7 @@ impl Connection {
         self.zone.as_mut()?.seal.seal_packet(number, out, packet.start, header_len).ok()?;
         let len = out.len().saturating_sub(packet.start);
         let bytes = u16::try_from(len).unwrap_or(u16::MAX);
-        let in_flight = packet.eliciting || packet.fill_to > 0;
+        let in_flight = (packet.eliciting || packet.fill_to > 0) && !self.is_linked();
         let shape = Shape {
             bytes,
             ack_eliciting: packet.eliciting,
@@ -319,6 +323,8 @@ impl Connection {
     }
 
     fn put_pings(&mut self, out: &mut Vec<u8>, packet: &mut Packet, cx: &mut Cx<'_>) {
+        // A link has no size to prove, and nothing to fill (R-LINK-3).
+        let linked = self.is_linked();
         let full = packet
             .start
             .saturating_add(usize::from(Parameters::DATAGRAM_LEAST))
@@ -327,12 +333,13 @@ impl Connection {
             && self.put(out, packet, &Frame::Pong { token: owed.token }, None)
         {
             self.pings.pong_sent();
-            packet.fill_to = if owed.fill { full } else { packet.fill_to };
+            packet.fill_to = if owed.fill && !linked { full } else { packet.fill_to };
             if let Some(report) = self.report(false) {
                 self.put(out, packet, &report, None);
             }
         }
         if let Some(fill) = self.pings.wanted() {
+            let fill = fill && !linked;
             let token = self.pings.take_ping(cx.random);
             let frame = Frame::Ping { token, probe: false, fill };
             if !self.put(out, packet, &frame, Some(SentFrame::Ping { token, fill })) {
@@ -498,7 +505,7 @@ impl Connection {
                 Written::StreamBlocked | Written::Nothing => {}
             }
         }
-        if !self.schedule.is_empty() && packet.eliciting {
+        if !self.schedule.is_empty() && packet.eliciting && !self.is_linked() {
             // More is waiting: a full packet keeps the train whole.
             packet.fill_to = packet.limit;
         }

@@ -9,6 +9,7 @@ use super::Endpoint;
 use super::prefixes::Prefixes;
 use super::tokens::Tokens;
 use crate::bucket::{Bucket, Rate};
+use crate::carrier::LinkId;
 use crate::config::GuardConfig;
 use crate::crypto::{PublicKey, keyed_mac, mac1_key};
 use crate::wire::{Open, write_retry};
@@ -134,8 +135,10 @@ impl Endpoint {
 
     /// R-HAND-3: what a new OPEN must show before it may cost anything.
     pub(super) fn guard_open(&mut self, path: Path, open: &Open<'_>, knows_us: bool) -> Passage {
-        let proven = self.has_token(path, open);
-        if self.half_opens.waiting() >= self.guard.retry_above {
+        // Who is at the other end of a link has shown it by being there (R-LINK-3).
+        let linked = LinkId::of(path.remote).is_some();
+        let proven = linked || self.has_token(path, open);
+        if !linked && self.half_opens.waiting() >= self.guard.retry_above {
             if !proven {
                 self.send_retry(path, open, knows_us);
                 return Passage::Stop;

@@ -13,6 +13,7 @@ mod explain;
 mod guard;
 mod half_open;
 mod ids;
+mod link;
 #[cfg_attr(not(feature = "plain"), path = "no_plain.rs")]
 mod plain;
 mod prefixes;
@@ -21,6 +22,7 @@ mod resets;
 mod screen;
 mod tokens;
 
+use crate::carrier::LinkId;
 use crate::config::Config;
 use crate::connection::{Connection, Cx, Opened};
 use crate::crypto::{PublicKey, SecretKey};
@@ -47,6 +49,8 @@ struct Slot {
     ready: bool,
     /// The peer's token that ends the connection, as the index of them has it.
     reset_token: Option<Token>,
+    /// The link that its connection sends to.
+    link: Option<LinkId>,
 }
 
 /// The engine: all connections of one socket, as a pure state machine.
@@ -71,6 +75,7 @@ pub struct Endpoint {
     answers: VecDeque<(Path, Vec<u8>)>,
     ready: VecDeque<u32>,
     deadlines: Deadlines,
+    links: link::Links,
     events: VecDeque<Event>,
     ephemerals: Random,
     random: Random,
@@ -101,6 +106,7 @@ impl Endpoint {
             answers: VecDeque::new(),
             ready: VecDeque::new(),
             deadlines: Deadlines::default(),
+            links: link::Links::default(),
             events: VecDeque::new(),
             ephemerals: seed.random("ephemeral keys"),
             random: seed.random("tokens and numbers"),
@@ -143,6 +149,7 @@ impl Endpoint {
         if connection.is_gone() {
             return self.forget(slot);
         }
+        self.links.track(slot, &mut place.link, connection.link());
         self.deadlines.set(slot, connection.next_timeout());
         if !place.ready {
             place.ready = true;
@@ -157,6 +164,7 @@ impl Endpoint {
         else {
             return;
         };
+        self.links.track(slot, &mut place.link, None);
         let Some(connection) = place.connection.take() else { return };
         place.generation = place.generation.wrapping_add(1);
         self.free.push_back(slot);
@@ -280,6 +288,21 @@ impl Endpoint {
         }
     }
 
+    /// A datagram, or a packet of a link.
+    fn on_datagram(&mut self, path: Path, ecn: Ecn, datagram: &mut [u8]) {
+        self.stats.datagrams_received = self.stats.datagrams_received.saturating_add(1);
+        match datagram.first().copied().and_then(classify) {
+            Some(PacketKind::Data) => self.on_data(path, ecn, datagram),
+            Some(PacketKind::Open) => self.on_open(path, datagram),
+            Some(PacketKind::Challenge) => self.on_challenge(path, datagram),
+            Some(PacketKind::Confirm) => self.on_confirm(path, datagram),
+            Some(PacketKind::Version) => self.on_version(datagram),
+            Some(PacketKind::Retry) => self.on_retry(path, datagram),
+            Some(PacketKind::Reset) => self.on_reset(path, datagram),
+            None => self.count(|drops| &mut drops.malformed),
+        }
+    }
+
     /// Counts a drop that belongs to no connection.
     fn count(&mut self, which: impl FnOnce(&mut crate::stats::Drops) -> &mut u64) {
         let counter = which(&mut self.stats.drops);
@@ -292,17 +315,11 @@ impl DatagramMachine for Endpoint {
 
     fn handle_datagram(&mut self, now: Instant, path: Path, ecn: Ecn, datagram: &mut [u8]) {
         self.tick(now);
-        self.stats.datagrams_received = self.stats.datagrams_received.saturating_add(1);
-        match datagram.first().copied().and_then(classify) {
-            Some(PacketKind::Data) => self.on_data(path, ecn, datagram),
-            Some(PacketKind::Open) => self.on_open(path, datagram),
-            Some(PacketKind::Challenge) => self.on_challenge(path, datagram),
-            Some(PacketKind::Confirm) => self.on_confirm(path, datagram),
-            Some(PacketKind::Version) => self.on_version(datagram),
-            Some(PacketKind::Retry) => self.on_retry(path, datagram),
-            Some(PacketKind::Reset) => self.on_reset(path, datagram),
-            None => self.count(|drops| &mut drops.malformed),
+        if LinkId::of(path.remote).is_some() {
+            // Only links themselves speak for links (R-LINK-2).
+            return self.count(|drops| &mut drops.malformed);
         }
+        self.on_datagram(path, ecn, datagram);
     }
 
     fn handle_timeout(&mut self, now: Instant) {
@@ -326,6 +343,7 @@ impl DatagramMachine for Endpoint {
             return Some(Transmit { path, ecn: Ecn::NotEct, len, segment_size: len });
         }
         while let Some(slot) = self.ready.front().copied() {
+            self.prepare_link(slot);
             let segments = self.config.segments_max;
             let transmit = self.with(slot, |connection, cx| {
                 // What a datagram made due (a shorter probe timeout) fires in the same turn.

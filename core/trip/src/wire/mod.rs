@@ -24,9 +24,10 @@ pub(crate) use frame::{
     write_stream_header,
 };
 pub(crate) use packet::{
-    Challenge, Confirm, DATA_OVERHEAD_LONG, DataHeader, NOISE_MAX, NUMBER_LIMIT, Open, OpenPrefix,
-    PacketKind, RESET_LEN, Retry, TAG_LEN, TruncatedNumber, VersionHint, VersionReason, classify,
-    parse_reset, through_suite, with_token, write_open, write_reset, write_retry, write_version,
+    Challenge, Confirm, DATA_OVERHEAD_LONG, DataHeader, NOISE_MAX, NUMBER_LIMIT, OPEN_LEAST, Open,
+    OpenPrefix, PacketKind, RESET_LEN, Retry, TAG_LEN, TruncatedNumber, VersionHint, VersionReason,
+    classify, parse_reset, through_suite, with_token, write_open, write_reset, write_retry,
+    write_version,
 };
 pub(crate) use parameters::OFFSET_LIMIT;
 pub use parameters::{ParameterError, ParameterProblem, Parameters, Versions};

@@ -18,6 +18,9 @@ pub(crate) const RANGES_MAX: usize = 64;
 /// So many ack-eliciting packets left by a batch make the drain send an ACK (R-ACK-1).
 const ELICITING_MAX: u64 = 2;
 
+/// The same where packets arrive surely and in order (PROTOCOL.md §8, R-LINK-5).
+const ELICITING_MAX_IN_ORDER: u64 = 64;
+
 /// How many packets came with each ECN mark (RFC 9000 §13.4.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct EcnCounts {
@@ -47,6 +50,8 @@ pub(crate) struct Received {
     /// When the first of `eliciting` has waited long enough.
     deadline: Option<Instant>,
     max_ack_delay: Duration,
+    /// They arrive surely and in order: nobody waits for news of a gap.
+    in_order: bool,
     ecn: EcnCounts,
 }
 
@@ -63,6 +68,7 @@ impl Received {
             at_once: false,
             deadline: None,
             max_ack_delay,
+            in_order: false,
             ecn: EcnCounts { ect0: 0, ect1: 0, ce: 0 },
         }
     }
@@ -99,10 +105,15 @@ impl Received {
         }
         self.largest_eliciting = self.largest_eliciting.max(Some(number));
         self.eliciting = self.eliciting.saturating_add(1);
-        self.at_once |= out_of_order || urgent || ecn == Ecn::Ce;
+        self.at_once |= (out_of_order || urgent || ecn == Ecn::Ce) && !self.in_order;
         if self.deadline.is_none() {
             self.deadline = Some(now + self.max_ack_delay);
         }
+    }
+
+    /// Says whether packets arrive surely and in order from now on: then ACKs may wait for longer.
+    pub(crate) const fn set_in_order(&mut self, in_order: bool) {
+        self.in_order = in_order;
     }
 
     /// Whether `number` is below an ack-eliciting one that came, or something is missing between
@@ -128,7 +139,8 @@ impl Received {
 
     /// Whether this drain is to send an ACK even if it has nothing else to send (R-ACK-1).
     pub(crate) const fn is_ack_wanted(&self) -> bool {
-        self.at_once || self.eliciting >= ELICITING_MAX
+        let most = if self.in_order { ELICITING_MAX_IN_ORDER } else { ELICITING_MAX };
+        self.at_once || self.eliciting >= most
     }
 
     /// Whether an ACK would tell the peer anything new: then it rides with what is sent anyway.

@@ -14,7 +14,7 @@ mod tests;
 
 pub(crate) use answer::{Challenge, Confirm, VersionHint, VersionReason, write_version};
 pub(crate) use data::{DATA_OVERHEAD_LONG, DataHeader, NUMBER_LIMIT, TruncatedNumber};
-pub(crate) use open::{Open, OpenPrefix, through_suite, write_open};
+pub(crate) use open::{OPEN_LEAST, Open, OpenPrefix, through_suite, write_open};
 pub(crate) use stateless::{RESET_LEN, Retry, parse_reset, with_token, write_reset, write_retry};
 
 use tripline_sansio::codec::ReadError;

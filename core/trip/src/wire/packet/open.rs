@@ -112,6 +112,11 @@ impl<'a> Open<'a> {
     pub(crate) fn padding_is_zero(&self) -> bool {
         self.padding.iter().all(|&byte| byte == 0)
     }
+
+    /// How many bytes of padding there are.
+    pub(crate) fn padding_len(&self) -> usize {
+        self.padding.len()
+    }
 }
 
 /// The start of `packet` that `reader` has taken.
