@@ -14,8 +14,8 @@ use tripline_sansio::Duration;
 ///
 /// Per connection the order is: any number of [`Event::Resolve`] and [`Event::ServerKey`]; then
 /// exactly one of [`Event::Connected`] and [`Event::Failed`]; after `Connected` the stream events,
-/// [`Event::Moved`], [`Event::Unlinked`] and again [`Event::Resolve`]; then exactly one of [`Event::Closed`] and
-/// [`Event::Lost`] (rows T10, M01, M03, M05). Of messages handed in before that (row T11),
+/// [`Event::Moved`], [`Event::Unlinked`] and again [`Event::Resolve`]; then exactly one of
+/// [`Event::Closed`] and [`Event::Lost`] (rows T10, M01, M03, M05). Of messages handed in before that (row T11),
 /// [`Event::Message`] and [`Event::Writable`] may come before `Connected` or `Failed`: their time
 /// ran out. The last event of every connection, after `Failed`, `Closed` or `Lost`, is exactly one
 /// [`Event::Drained`].

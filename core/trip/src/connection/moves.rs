@@ -24,7 +24,7 @@ impl Connection {
         if !open && !self.path.knows(path) {
             return;
         }
-        // A link that was broken is not worth a wait: the newest one is where the peer is (R-LINK-4).
+        // Links that broke are not worth a wait: the peer is at the newest (R-LINK-4).
         let linked = crate::carrier::LinkId::of(path.remote).is_some();
         let pto = if linked { Duration::ZERO } else { self.plain_pto() };
         if self.path.on_received(path, bytes, now, pto) == Origin::Refused {
