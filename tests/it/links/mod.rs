@@ -46,8 +46,11 @@ fn collect(
     all
 }
 
+/// What both sides saw of a session, and what the server received.
+type Seen = ([Vec<Event>; 2], Vec<(StreamId, Vec<u8>)>);
+
 /// What a session of many kinds of streams looks like to both sides.
-fn session(seed: u64, cut: Cut, eager: bool) -> ([Vec<Event>; 2], Vec<(StreamId, Vec<u8>)>) {
+fn session(seed: u64, cut: Cut, eager: bool) -> Seen {
     let mut rig = Rig::new(seed);
     (rig.cut, rig.eager, rig.capacity) = (cut, eager, 1 << 20);
     let (client, server) = rig.connected();

@@ -24,7 +24,10 @@ impl Connection {
         if !open && !self.path.knows(path) {
             return;
         }
-        if self.path.on_received(path, bytes, now, self.plain_pto()) == Origin::Refused {
+        // Links that broke are not worth a wait: the peer is at the newest (R-LINK-4).
+        let linked = crate::carrier::LinkId::of(path.remote).is_some();
+        let pto = if linked { Duration::ZERO } else { self.plain_pto() };
+        if self.path.on_received(path, bytes, now, pto) == Origin::Refused {
             self.stats.addresses_refused = self.stats.addresses_refused.saturating_add(1);
         }
     }

@@ -17,7 +17,8 @@ use tripline_sansio::{Ecn, Instant};
 #[derive(Debug, Default)]
 struct Line {
     full: bool,
-    /// The slots of the connections that send there.
+    /// The slots of the connections that send there, and of those that know it as an address; or
+    /// did once, which does no harm.
     users: BTreeSet<u32>,
 }
 
@@ -32,9 +33,6 @@ impl Links {
     pub(super) fn track(&mut self, slot: u32, before: &mut Option<LinkId>, now: Option<LinkId>) {
         if *before == now {
             return;
-        }
-        if let Some(line) = before.and_then(|link| self.open.get_mut(&link)) {
-            line.users.remove(&slot);
         }
         if let Some(line) = now.and_then(|link| self.open.get_mut(&link)) {
             line.users.insert(slot);
@@ -115,6 +113,10 @@ impl Endpoint {
         packet: &mut [u8],
     ) -> bool {
         let owner = DataHeader::parse(packet).ok().and_then(|header| self.ids.owner(header.id));
+        if let (Some(Owner::Connection(slot)), Some(line)) = (owner, self.links.open.get_mut(&link))
+        {
+            line.users.insert(slot);
+        }
         let (own, theirs) = self.rejected(owner);
         self.tick(now);
         self.on_datagram(link.path(), Ecn::NotEct, packet);
