@@ -11,9 +11,9 @@
 //!   with [`Endpoint::send`] and take them with [`Endpoint::receive`].
 //! - Streams come in four orders ([`Order`]), one-way and two-way; reliability is chosen message by
 //!   message ([`SendOptions`]).
-//! - Every call has an error type of its own, and [`Error`] takes them all in; how a connection ends
-//!   is an [`Event`]; what is wrong with a datagram is a counter ([`Drops`]); why a connection waits
-//!   is told by [`Endpoint::explain`]. [`Profile`]s are settings for common uses.
+//! - Every call has an error type of its own, and [`Error`] takes them all in; how a connection
+//!   ends is an [`Event`]; what is wrong with a datagram is a counter ([`Drops`]); why a connection
+//!   waits is told by [`Endpoint::explain`]. [`Profile`]s are settings for common uses.
 //! - The same [`Seed`](tripline_sansio::Seed) and the same calls give the same bytes. Nothing a
 //!   peer sends makes the engine panic; a panic is a bug.
 #![no_std]
