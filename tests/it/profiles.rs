@@ -236,8 +236,8 @@ fn t49_real_time_drops_frames_instead_of_delaying_them() {
 fn t49_iot_says_nothing_for_hours_and_stays_connected() {
     let link = LinkConfig::perfect().delay(ms(50));
     let iot = [Profile::IotClient, Profile::IotServer].map(Profile::transport);
-    let mut kept = TransportConfig::default();
-    kept.keep_alive = Duration::from_secs(10);
+    let kept =
+        TransportConfig { keep_alive: Duration::from_secs(10), ..TransportConfig::default() };
     let default = [kept, TransportConfig::default()];
     let [iot, default] = [iot, default].map(|[ours, theirs]| {
         let (mut pair, client, server) = pair(link, ours, theirs);
