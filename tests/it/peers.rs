@@ -14,30 +14,62 @@ fn controllers() -> impl Iterator<Item = Tripline> {
     CONTROLLERS.iter().map(|(name, _)| Tripline::named(name).expect("it is in the list"))
 }
 
-/// Every controller brings all of it through, keeps the link's books straight, wastes little, and
-/// gets no less than a hundredth of the link in the median (NewReno at a loss of 5 % cannot get
-/// more than about two).
+/// One transfer to its end: all of it arrives, the link's books are straight, and little is wasted.
+fn run(cell: &Cell, contender: &Tripline, seed: u64) -> Outcome {
+    let outcome = cell.run(contender, seed).expect("the transfer goes on to its end");
+    let link = outcome.forward;
+    let told = link.passed + link.lost + link.queue_full + link.too_big;
+    assert!(outcome.is_finished && outcome.payload == cell.bytes, "seed {seed}: {outcome:?}");
+    assert_eq!(link.offered, told, "seed {seed}: {outcome:?}");
+    assert!(link.delivered <= link.passed, "seed {seed}: {outcome:?}");
+    assert!(outcome.waste() < 0.03, "seed {seed}: {outcome:?}");
+    outcome
+}
+
+/// The median goodput of five seeds, as a share of the link.
+fn median(cell: &Cell, contender: &Tripline) -> f64 {
+    let mut goodputs: Vec<f64> =
+        (1..=5).map(|seed| run(cell, contender, seed).goodput() / cell.rate as f64).collect();
+    goodputs.sort_by(f64::total_cmp);
+    goodputs[2]
+}
+
+/// R-CC-1, R-CC-2, R-CC-3: every controller gets in the worst cell what it is known to get, less a
+/// tenth. NewReno at a loss of 5 % cannot get more than about two and a half hundredths; half of
+/// the time of BBR is its beginning.
 #[test]
 fn the_worst_cell_of_each_controller() {
-    let cell = worst();
+    for (contender, least) in controllers().zip([0.026, 0.022, 0.49]) {
+        let share = median(&worst(), &contender);
+        assert!(share > least, "{}: {share} of the link", contender.name());
+    }
+}
+
+/// R-CC-3: what BBR reaches over its bottleneck alone it reaches in the whole engine too, where
+/// credit, acknowledgements and retransmissions take part. Two of 20 MB, beginning included.
+#[test]
+fn r_cc_3_bbr_fills_a_lossy_line_in_the_whole_engine() {
+    let bbr = Tripline::named("bbr").expect("it is in the list");
+    let line =
+        |loss| Cell::new(10_000_000, Duration::from_millis(50), Chance::percent(loss), 2_000_000);
+    for (loss, least) in [(0, 0.90), (1, 0.87), (5, 0.80)] {
+        let share = median(&line(loss), &bbr);
+        assert!(share > least, "{loss} % of loss: {share} of the link");
+    }
+}
+
+/// R-ACK-1d: what goes out in bulk is payload, with 33 bytes of header, tag and frame in 1,200: the
+/// peer's ACKs are told of now and then, not in each packet (which cost 5 bytes more).
+#[test]
+fn r_ack_1d_bulk_carries_no_acks_of_acks() {
+    let mut cell = Cell::new(10_000_000, Duration::from_millis(50), Chance::NEVER, 2_000_000);
+    // Holds all of it: nothing is dropped, and nothing sent again.
+    cell.queue = 4_000_000;
     for contender in controllers() {
-        let run = |seed| {
-            let outcome = cell.run(&contender, seed).expect("the transfer goes on to its end");
-            let link = outcome.forward;
-            let told = link.passed + link.lost + link.queue_full + link.too_big;
-            assert!(
-                outcome.is_finished && outcome.payload == cell.bytes,
-                "seed {seed}: {outcome:?}"
-            );
-            assert_eq!(link.offered, told, "seed {seed}: {outcome:?}");
-            assert!(link.delivered <= link.passed, "seed {seed}: {outcome:?}");
-            assert!(outcome.waste() < 0.1, "seed {seed}: {outcome:?}");
-            outcome
-        };
-        let mut goodputs: Vec<f64> =
-            (1..=5).map(|seed| Outcome::goodput(&run(seed)) / cell.rate as f64).collect();
-        goodputs.sort_by(f64::total_cmp);
-        assert!(goodputs[2] > 0.01, "{}: {goodputs:?} of the link", contender.name());
+        let outcome = run(&cell, &contender, 1);
+        assert_eq!(outcome.declared_lost, 0, "{outcome:?}");
+        let cost = outcome.forward.offered_bytes as f64 / cell.bytes as f64;
+        assert!(cost < 1.031, "{}: {cost} bytes for a byte", contender.name());
     }
 }
 

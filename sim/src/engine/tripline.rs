@@ -54,6 +54,8 @@ impl Tripline {
     fn config(&self, base: Config, task: &Task) -> Config {
         let transport = TransportConfig {
             datagram_size: task.datagram,
+            // No search for larger ones: everyone sends the task's.
+            datagram_ceiling: task.datagram,
             congestion: self.congestion.clone(),
             ..TransportConfig::default()
         };

@@ -40,19 +40,28 @@ fn median(contender: &dyn Contender) -> f64 {
     report::Spread::of((1..=5).map(share)).median
 }
 
-/// The worst cell of each engine: all of it arrives, little is wasted, and a controller of ours
-/// gets no less than four fifths of what quinn's of the same name gets.
+/// The worst cell of each engine: all of it arrives, little is wasted, and each gets what it is
+/// known to get, less a tenth. A controller of ours gets no less than quinn's of the same name, but
+/// for BBR, whose beginning is a little more careful: nine tenths.
 #[test]
 fn the_worst_cell_of_each_engine() {
     let everyone = contenders().unwrap();
     let shares: Vec<(String, f64)> =
         everyone.iter().map(|one| (one.name().to_owned(), median(one.as_ref()))).collect();
     for (name, share) in &shares {
-        assert!(*share > 0.01, "{name}: {share}");
-        let Some(controller) = name.strip_prefix("tripline ") else { continue };
+        let (who, controller) = name.split_once(' ').unwrap();
+        let least = match controller {
+            "newreno" => 0.017,
+            "cubic" => 0.023,
+            _ => 0.59,
+        };
+        assert!(*share > least, "{name}: {share}");
         let theirs = shares.iter().find(|(other, _)| *other == format!("quinn {controller}"));
-        if let Some((other, theirs)) = theirs {
-            assert!(*share > 0.8 * theirs, "{name}: {share}, {other}: {theirs}");
+        if who == "tripline"
+            && let Some((other, theirs)) = theirs
+        {
+            let part = if controller == "bbr" { 0.9 } else { 1.0 };
+            assert!(*share >= part * theirs, "{name}: {share}, {other}: {theirs}");
         }
     }
 }

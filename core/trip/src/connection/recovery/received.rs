@@ -20,6 +20,10 @@ const ELICITING_MAX: u64 = 2;
 
 /// The same where packets arrive surely and in order (PROTOCOL.md §8, R-LINK-5).
 const ELICITING_MAX_IN_ORDER: u64 = 64;
+/// So many packets that want no ACK are news all the same (R-ACK-1d). The peer learns by it which
+/// of its ACKs came, and may number in two bytes; told with every packet it would cost a sender of
+/// bulk, whom each second packet of its own brings an ACK, half a hundredth of the line.
+const QUIET_NEWS: u64 = 64;
 
 /// How many packets came with each ECN mark (RFC 9000 §13.4.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -45,6 +49,8 @@ pub(crate) struct Received {
     lowest_untold: Option<u64>,
     /// Ack-eliciting packets since the last ACK was sent.
     eliciting: u64,
+    /// The others since then.
+    quiet: u64,
     /// An ACK is to go with the next drain, however few packets it is for.
     at_once: bool,
     /// When the first of `eliciting` has waited long enough.
@@ -65,6 +71,7 @@ impl Received {
             largest_eliciting: None,
             lowest_untold: None,
             eliciting: 0,
+            quiet: 0,
             at_once: false,
             deadline: None,
             max_ack_delay,
@@ -101,6 +108,7 @@ impl Received {
         if !ack_eliciting {
             // Never an ACK only because of packets that want none: two sides that answered each
             // other's ACKs would never end (RFC 9000 §13.2.1).
+            self.quiet = self.quiet.saturating_add(1);
             return;
         }
         self.largest_eliciting = self.largest_eliciting.max(Some(number));
@@ -143,9 +151,10 @@ impl Received {
         self.at_once || self.eliciting >= most
     }
 
-    /// Whether an ACK would tell the peer anything new: then it rides with what is sent anyway.
+    /// Whether an ACK would tell the peer anything that matters: then it rides with what is sent
+    /// anyway.
     pub(crate) const fn has_news(&self) -> bool {
-        self.lowest_untold.is_some()
+        self.eliciting > 0 || self.quiet >= QUIET_NEWS
     }
 
     /// When an ACK must go at the latest; `None` if none is owed or one is wanted already.
@@ -184,6 +193,7 @@ impl Received {
     pub(crate) fn on_ack_sent(&mut self) {
         self.lowest_untold = None;
         self.eliciting = 0;
+        self.quiet = 0;
         self.at_once = false;
         self.deadline = None;
     }
@@ -250,13 +260,32 @@ mod tests {
         let mut received = received();
         received.on_packet(T0, 0, false, Ecn::Ce, true);
         received.on_packet(T0, 5, false, Ecn::NotEct, false);
-        assert!(received.has_news() && !received.is_ack_wanted());
+        assert!(!received.has_news() && !received.is_ack_wanted());
         assert_eq!(received.deadline(), None);
+        data(&mut received, 6);
+        assert!(received.has_news(), "an ACK tells of all");
         let mut received = self::received();
         data(&mut received, 0);
         received.on_packet(T0 + Duration::from_millis(9), 1, false, Ecn::NotEct, false);
         assert_eq!(received.deadline(), Some(T0 + MAX_ACK_DELAY));
         assert_eq!(received.delay(T0 + Duration::from_millis(10)), Duration::from_millis(1));
+    }
+
+    /// R-ACK-1d: packets that want no ACK are told of once in 64, and never make one.
+    #[test]
+    fn r_ack_1d_quiet_packets_are_told_of_now_and_then() {
+        let mut received = received();
+        let mut told = 0;
+        for number in 0..640 {
+            received.on_packet(T0, number, false, Ecn::NotEct, false);
+            assert!(!received.is_ack_wanted());
+            if received.has_news() {
+                told += 1;
+                assert_eq!((number + 1) % 64, 0, "{number}");
+                received.on_ack_sent();
+            }
+        }
+        assert_eq!(told, 10);
     }
 
     /// R-ACK-1: a gap, a number below the largest, a CE mark, a PING.

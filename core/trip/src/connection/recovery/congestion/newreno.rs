@@ -2,7 +2,7 @@
 //! for each reduction, congestion avoidance by one datagram a round trip.
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::math::{MINIMUM_DATAGRAMS, initial_window};
+use super::math::{MINIMUM_DATAGRAMS, initial_window, scale};
 use super::{AckedPacket, CongestionEvent, Controller, RestoreError};
 use crate::connection::recovery::rtt::RttSummary;
 use alloc::boxed::Box;
@@ -100,8 +100,17 @@ impl Controller for NewReno {
         Ok(())
     }
 
+    /// After the first reduction, what the window and the progress towards its next datagram come
+    /// to, as the nearest whole number of datagrams: no part of one can be sent, and always to
+    /// round down would cost small windows a tenth of their rate.
     fn window(&self) -> u64 {
-        self.window
+        if self.threshold == u64::MAX {
+            return self.window;
+        }
+        let progress = scale(self.mtu, self.credit, self.window.max(1));
+        let exact = self.window.saturating_add(progress);
+        let datagrams = exact.saturating_add(self.mtu / 2).checked_div(self.mtu).unwrap_or(0);
+        datagrams.saturating_mul(self.mtu).max(self.minimum())
     }
 
     fn threshold(&self) -> Option<u64> {
@@ -126,7 +135,8 @@ impl Controller for NewReno {
             self.recovery_from = Some(now);
             self.window = (self.window / 2).max(self.minimum());
             self.threshold = self.window;
-            self.credit = 0;
+            // The same part of the way to the next datagram: half as many bytes, of half as many.
+            self.credit /= 2;
         }
         if event.persistent {
             // RFC 9002 §7.6.2 and B.8: from the minimum window, in slow start, at once.
@@ -243,7 +253,25 @@ mod tests {
         lose(&mut reno, 400, 300, false);
         assert_eq!(reno, reduced);
         lose(&mut reno, 400, 301, false);
-        assert_eq!(reno.window(), reduced.window() / 2);
+        assert_eq!(reno.window, reduced.window / 2);
+    }
+
+    /// A reduction takes the progress towards the next datagram along, and what cannot be sent of
+    /// a datagram is rounded to the nearest: with 5 % of loss either cost a twentieth of the rate.
+    #[test]
+    fn r_cc_1_small_windows_lose_nothing_to_rounding() {
+        let mut reno = NewReno::new(1200);
+        lose(&mut reno, 100, 99, false);
+        assert_eq!(reno.window(), 6_000);
+        // Two datagrams of five: 0.4 on the way to the sixth; three: 0.6.
+        ack(&mut reno, 101, 2);
+        assert_eq!((reno.window(), reno.credit), (6_000, 2_400));
+        ack(&mut reno, 101, 1);
+        assert_eq!((reno.window(), reno.credit), (7_200, 3_600));
+        lose(&mut reno, 300, 299, false);
+        // 2.5 and 0.6 datagrams.
+        assert_eq!((reno.window, reno.credit), (3_000, 1_800));
+        assert_eq!(reno.window(), 3_600);
     }
 
     /// RFC 9002 §7.2: the window never falls below two datagrams.
