@@ -14,6 +14,7 @@ mod cells_packets;
 mod close;
 mod determinism;
 mod ecn;
+mod flood;
 mod growth;
 mod guard;
 mod handshake;

@@ -18,8 +18,8 @@ mod resets;
 mod screen;
 mod tokens;
 
-use crate::config::Config;
-use crate::connection::{Connection, Cx, Opened};
+use crate::config::{Config, TransportConfig};
+use crate::connection::{Connection, Cx, Opened, SentFrame};
 use crate::crypto::{PublicKey, SecretKey};
 use crate::event::Event;
 use crate::handle::ConnectionHandle;
@@ -27,6 +27,7 @@ use crate::stats::EndpointStats;
 use crate::wire::{Challenge, DataHeader, PacketKind, Retry, VersionHint, classify};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bounds::ANSWERS_MAX;
 use deadlines::Deadlines;
@@ -54,6 +55,8 @@ struct Slot {
 #[derive(Debug)]
 pub struct Endpoint {
     config: Config,
+    /// `config.transport`, for the connections to share.
+    transport: Arc<TransportConfig>,
     identity: Option<(SecretKey, PublicKey)>,
     now: Instant,
     ids: Ids,
@@ -69,6 +72,8 @@ pub struct Endpoint {
     ready: VecDeque<u32>,
     deadlines: Deadlines,
     events: VecDeque<Event>,
+    /// Room that connections borrow in turn; empty between calls.
+    settled: Vec<SentFrame>,
     ephemerals: Random,
     random: Random,
     stats: EndpointStats,
@@ -87,6 +92,7 @@ impl Endpoint {
             ids: Ids::new(secret, seed),
             guard: Guard::new(&config.guard, public, seed, now),
             resets: Resets::new(secret, seed),
+            transport: Arc::new(config.transport.clone()),
             config,
             identity,
             now,
@@ -99,6 +105,7 @@ impl Endpoint {
             ready: VecDeque::new(),
             deadlines: Deadlines::default(),
             events: VecDeque::new(),
+            settled: Vec::new(),
             ephemerals: seed.random("ephemeral keys"),
             random: seed.random("tokens and numbers"),
             stats: EndpointStats::default(),
@@ -119,7 +126,13 @@ impl Endpoint {
     ) -> Option<R> {
         let index = usize::try_from(slot).ok()?;
         let connection = self.slots.get_mut(index)?.connection.as_deref_mut()?;
-        let mut cx = Cx { now: self.now, events: &mut self.events, random: &mut self.random };
+        self.stats.connections_touched = self.stats.connections_touched.saturating_add(1);
+        let mut cx = Cx {
+            now: self.now,
+            events: &mut self.events,
+            random: &mut self.random,
+            settled: &mut self.settled,
+        };
         let result = act(connection, &mut cx);
         self.settle(slot);
         Some(result)
