@@ -59,6 +59,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod busy;
 mod chance;
 mod contract;
 mod deadlines;
@@ -76,6 +77,7 @@ mod toy;
 mod trace;
 mod world;
 
+pub use busy::{Busy, Costs};
 pub use chance::Chance;
 pub use discipline::Discipline;
 pub use host::HostId;

@@ -15,6 +15,7 @@ mod close;
 mod determinism;
 mod ecn;
 mod explain;
+mod flood;
 mod growth;
 mod guard;
 mod handshake;

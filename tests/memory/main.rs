@@ -5,6 +5,8 @@
 //! simulator and no thread, so every allocation counted is the engine's.
 #![forbid(unsafe_code)]
 
+mod idle;
+mod strangers;
 mod wire;
 
 use bytes::Bytes;
@@ -31,6 +33,9 @@ fn main() {
         t40_one_allocation_a_message_at_most(order, 1_000);
     }
     t30_memory_returns_to_where_it_was();
+    idle::idle_connections_hold_4_kib_at_most();
+    idle::idle_polls_do_nothing();
+    strangers::d2_strangers_hold_no_more_than_is_documented();
     println!("test t30_t40_memory ... ok");
 }
 

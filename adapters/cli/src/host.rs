@@ -110,6 +110,7 @@ impl Host {
             | Event::Message { connection, .. }
             | Event::Moved { connection, .. }
             | Event::UmtuChanged { connection, .. }
+            | Event::Unlinked { connection, .. }
             | Event::Unsafe { connection, .. }
             | Event::Quiet { connection, .. }
             | Event::Leaving { connection, .. } => !self.served.contains(connection),

@@ -233,7 +233,7 @@ impl TransportConfig {
         let message_max = self.message_max.min(Parameters::MESSAGE_LIMIT - 1);
         let least = message_max.saturating_add(8);
         Parameters {
-            idle_timeout_ms: announced(self.idle_timeout),
+            idle_timeout_ms: self.idle_timeout_ms(),
             keep_alive_ms: announced(self.keep_alive),
             message_max,
             stream_credit: self.stream_credit.clamp(least, most),
@@ -243,6 +243,16 @@ impl TransportConfig {
             ack_delay_ms: millis(self.ack_delay).clamp(1, (1 << 14) - 1),
             ..Parameters::default()
         }
+    }
+
+    /// `idle_timeout` as it is announced: whole milliseconds, and not too many.
+    fn idle_timeout_ms(&self) -> u64 {
+        announced(self.idle_timeout)
+    }
+
+    /// The same as a duration; zero: never. Asked with each packet that comes.
+    pub(crate) fn idle_limit(&self) -> Duration {
+        Duration::from_millis(self.idle_timeout_ms())
     }
 }
 

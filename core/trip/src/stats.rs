@@ -48,6 +48,9 @@ pub struct EndpointStats {
     pub retries_sent: u64,
     /// RESETs sent, to peers of connections that are no more.
     pub resets_sent: u64,
+    /// How often a connection was worked on, for a packet, a command, a deadline, or to ask it for
+    /// packets. Calls that find nothing to do add nothing, however many connections there are.
+    pub connections_touched: u64,
     /// Drops that belong to no connection.
     pub drops: Drops,
 }

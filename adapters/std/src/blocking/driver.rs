@@ -182,6 +182,7 @@ impl Driver {
             Event::Leaving { .. }
             | Event::Moved { .. }
             | Event::UmtuChanged { .. }
+            | Event::Unlinked { .. }
             | Event::Unsafe { .. }
             | Event::Quiet { .. } => {}
             Event::Closed { connection, by, code, reason } => {

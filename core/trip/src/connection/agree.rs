@@ -9,6 +9,7 @@ use super::timer::Timer;
 use super::{Connection, Cx, Stage};
 use crate::agreed::{Agreed, Granted, Limits, Reconfigure};
 use crate::wire::{Direction, PROTOCOL_VERSION};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use tripline_sansio::Duration;
 
@@ -22,8 +23,8 @@ impl Connection {
             suite,
             side: self.side,
             peer: self.peer,
-            ours: Limits::of(&self.announced),
-            theirs: Limits::of(&self.peer_parameters),
+            ours: Limits::of(&self.announced.parameters()),
+            theirs: self.peer_limits,
             granted: Granted { connection_credit: self.recv_credit.granted(), ..granted },
             allowed: Granted { connection_credit: self.send_credit.limit(), ..allowed },
             idle_timeout: self.agreed_idle().unwrap_or(Duration::ZERO),
@@ -33,12 +34,9 @@ impl Connection {
 
     /// The smaller of both sides' idle limits and of what ours was changed to; `None`: never.
     pub(super) fn agreed_idle(&self) -> Option<Duration> {
-        let now = self.config.parameters().idle_timeout_ms;
-        [now, self.announced.idle_timeout_ms, self.peer_parameters.idle_timeout_ms]
-            .into_iter()
-            .filter(|ms| *ms > 0)
-            .min()
-            .map(Duration::from_millis)
+        let ours = [self.config.idle_limit(), self.announced.idle_limit()];
+        let all = ours.into_iter().chain([self.peer_limits.idle_timeout]);
+        all.filter(|limit| !limit.is_zero()).min()
     }
 
     /// Changes what can be changed (R-PARAM-6); false, and nothing happens, if the connection has
@@ -47,7 +45,7 @@ impl Connection {
         if !matches!(self.stage, Stage::Opening | Stage::Pinging | Stage::Ready) {
             return false;
         }
-        let config = &mut self.config;
+        let config = Arc::make_mut(&mut self.config);
         config.stream_credit = change.stream_credit.unwrap_or(config.stream_credit);
         config.connection_credit = change.connection_credit.unwrap_or(config.connection_credit);
         config.two_way_streams = change.two_way_streams.unwrap_or(config.two_way_streams);

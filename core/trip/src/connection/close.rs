@@ -16,6 +16,7 @@ use crate::stream::send::SendHalf;
 use crate::wire::{
     Code, DataHeader, Frame, Frames, Side, StreamId, TAG_LEN, TruncatedNumber, Violation,
 };
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -42,7 +43,7 @@ pub(super) struct Closing {
     /// NOTIFY has to be sent (again): with our deadline, or, when done, with none.
     notify: bool,
     /// What DISCONNECT says.
-    farewell: Option<(Code, u64, String)>,
+    farewell: Option<Box<(Code, u64, String)>>,
     /// A DISCONNECT has to be sent now.
     due: bool,
     began: Option<Instant>,
@@ -370,7 +371,7 @@ impl Connection {
         let pto = self.plain_pto();
         let stay = if stage == Stage::Closing { CLOSING_PTOS } else { DRAINING_PTOS };
         self.closing = Closing {
-            farewell,
+            farewell: farewell.map(Box::new),
             due: true,
             began: Some(now),
             pto,
@@ -407,7 +408,7 @@ impl Connection {
         if !core::mem::take(&mut self.closing.due) {
             return None;
         }
-        let (code, frame_type, reason) = self.closing.farewell.clone()?;
+        let (code, frame_type, reason) = *self.closing.farewell.clone()?;
         let zone = self.zone.as_ref()?;
         let number = self.sent.begin();
         let header = DataHeader {

@@ -48,7 +48,7 @@ impl Connection {
         cx: &mut Cx<'_>,
     ) -> Result<MessageToken, SendError> {
         let limit = match self.zone {
-            Some(_) => self.peer_parameters.message_max,
+            Some(_) => self.peer_limits.message_max,
             None => self.config.message_max,
         };
         let len = u64::try_from(data.len()).unwrap_or(u64::MAX);

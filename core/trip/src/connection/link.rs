@@ -56,7 +56,7 @@ impl Connection {
 
     /// The size of full packets on the link in use; `None` if there is none.
     pub(super) fn link_size(&self) -> Option<u16> {
-        self.is_linked().then(|| LINK_PACKET.min(self.peer_parameters.datagram_max).max(BASE))
+        self.is_linked().then(|| LINK_PACKET.min(self.peer_limits.datagram_max).max(BASE))
     }
 
     /// When the peer is asked whether it is there: on a link that is connected not before long,

@@ -52,6 +52,7 @@ mod timer;
 mod transmit;
 pub(crate) mod zone;
 
+use crate::agreed::Limits;
 use crate::config::TransportConfig;
 use crate::crypto::{PublicKey, ReplayWindow, Suite};
 use crate::error::Phase;
@@ -63,6 +64,7 @@ use crate::wire::{DATA_OVERHEAD_LONG, Parameters, Side, StreamId, Violation};
 use addresses::Addresses;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use close::Closing;
 use expiry::Expiry;
@@ -77,7 +79,7 @@ use recovery::path_state::PathState;
 use recovery::received::Received;
 use recovery::sent::SentPackets;
 use schedule::Schedule;
-use settle::SentFrame;
+pub(crate) use settle::SentFrame;
 use streams::{RecvCredit, StreamDefaults, StreamKey, Streams};
 use timer::{Timer, Timers};
 use tripline_sansio::{Duration, Instant, Path, Random};
@@ -104,6 +106,9 @@ pub(crate) struct Cx<'a> {
     pub(crate) now: Instant,
     pub(crate) events: &'a mut VecDeque<Event>,
     pub(crate) random: &'a mut Random,
+    /// Where frames wait while their fates are dealt with; empty between calls. One for all
+    /// connections, as each would keep its own forever.
+    pub(crate) settled: &'a mut Vec<SentFrame>,
 }
 
 /// Where a connection stands (row T01).
@@ -170,13 +175,14 @@ pub(crate) struct Connection {
     handle: ConnectionHandle,
     side: Side,
     stage: Stage,
-    config: TransportConfig,
-    /// What we announced in the handshake; `config` may have changed since.
-    announced: Parameters,
+    /// Shared with the other connections that are configured alike, until it is changed.
+    config: Arc<TransportConfig>,
+    /// What we announced in the handshake follows from this; `config` may have changed since.
+    announced: Arc<TransportConfig>,
     /// Pattern and cipher of the handshake, once it is done.
     suite: Option<Suite>,
-    /// The peer's parameters, once known.
-    peer_parameters: Parameters,
+    /// What the peer announced, once known; the defaults before.
+    peer_limits: Limits,
     /// The client's handshake, until CHALLENGE verified.
     opening: Option<Box<Opening>>,
     /// The zone that we send in.
@@ -209,8 +215,6 @@ pub(crate) struct Connection {
     probes: u8,
     /// When the last probe timeout fired.
     probed_at: Instant,
-    /// Where frames wait while their fates are dealt with; empty between calls.
-    settled_frames: Vec<SentFrame>,
 
     streams: Streams,
     schedule: Schedule,
@@ -252,7 +256,7 @@ impl Connection {
     /// A connection that a client begins.
     pub(crate) fn client(
         handle: ConnectionHandle,
-        config: TransportConfig,
+        config: Arc<TransportConfig>,
         opening: Opening,
         cx: &mut Cx<'_>,
     ) -> Self {
@@ -270,7 +274,7 @@ impl Connection {
     /// A connection whose handshake a server has finished. Says `Connected`.
     pub(crate) fn server(
         handle: ConnectionHandle,
-        config: TransportConfig,
+        config: Arc<TransportConfig>,
         accepted: Accepted,
         cx: &mut Cx<'_>,
     ) -> Self {
@@ -296,7 +300,7 @@ impl Connection {
     fn new(
         handle: ConnectionHandle,
         side: Side,
-        config: TransportConfig,
+        config: Arc<TransportConfig>,
         path: Addresses,
         cx: &mut Cx<'_>,
     ) -> Self {
@@ -311,10 +315,10 @@ impl Connection {
             streams: no_streams(side, &config, &parameters),
             recv_credit: first_credit(&config, &parameters),
             renewal: Renewal::new(config.key_limits),
+            announced: config.clone(),
             config,
-            announced: parameters,
             suite: None,
-            peer_parameters: Parameters::default(),
+            peer_limits: Limits::of(&Parameters::default()),
             opening: None,
             zone: None,
             path,
@@ -334,7 +338,6 @@ impl Connection {
             sent: SentPackets::new(0),
             probes: 0,
             probed_at: Instant::ZERO,
-            settled_frames: Vec::new(),
             schedule: Schedule::default(),
             control: VecDeque::new(),
             credit_waiters: VecDeque::new(),
@@ -443,7 +446,7 @@ impl Connection {
             parameters.one_way_streams,
             parameters.stream_credit,
         );
-        self.peer_parameters = parameters;
+        self.peer_limits = Limits::of(&parameters);
         self.on_carrier();
         self.begin_mtu();
         if let Some(zone) = self.zone.as_mut() {

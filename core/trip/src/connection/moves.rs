@@ -99,7 +99,7 @@ impl Connection {
     /// is no congestion (R-PATH-2).
     fn resend_all(&mut self, cx: &mut Cx<'_>) {
         let now = cx.now;
-        let mut lost = core::mem::take(&mut self.settled_frames);
+        let mut lost = core::mem::take(cx.settled);
         let Self { sent, path_state, .. } = self;
         let controller = &mut path_state.controller;
         sent.abandon(|info, frames| {
@@ -112,7 +112,7 @@ impl Connection {
         for frame in lost.drain(..) {
             self.on_frame_lost(frame, cx);
         }
-        self.settled_frames = lost;
+        *cx.settled = lost;
         self.path_state.pto = Pto::default();
         self.probes = 0;
         self.arm_recovery();

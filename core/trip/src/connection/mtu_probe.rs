@@ -19,7 +19,7 @@ const SMALL_PTOS: u32 = 2;
 impl Connection {
     /// The peer's parameters say what it takes: the search may begin.
     pub(super) fn begin_mtu(&mut self) {
-        let most = self.peer_parameters.datagram_max.clamp(BASE, DATAGRAM_MAX);
+        let most = self.peer_limits.datagram_max.clamp(BASE, DATAGRAM_MAX);
         let start = self.config.datagram_size.clamp(BASE, most);
         self.mtu = MtuSearch::new(start, self.config.datagram_ceiling.min(most));
     }

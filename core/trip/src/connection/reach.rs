@@ -8,6 +8,7 @@ use super::recovery::pto::Pto;
 use super::{Connection, Cx, Stage, State};
 use crate::event::Event;
 use crate::wire::Side;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -23,13 +24,14 @@ const HOME_MAX: usize = 3;
 /// Where the server may be found.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Home {
-    name: Option<(String, u16)>,
+    name: Option<Box<(String, u16)>>,
     addresses: Vec<SocketAddr>,
 }
 
 impl Home {
     /// The name that was connected to, if there was one, and its addresses.
     pub(super) fn new(name: Option<(String, u16)>, addresses: &[SocketAddr]) -> Self {
+        let name = name.map(Box::new);
         Self { name, addresses: addresses.iter().take(HOME_MAX).copied().collect() }
     }
 }
@@ -44,7 +46,7 @@ impl Connection {
             return;
         }
         self.ask_around(cx.now);
-        if let Some((host, port)) = self.home.name.clone() {
+        if let Some((host, port)) = self.home.name.as_deref().cloned() {
             cx.events.push_back(Event::Resolve { connection: self.handle, host, port });
         }
     }

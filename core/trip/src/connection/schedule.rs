@@ -7,6 +7,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::streams::StreamKey;
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
 /// How many levels there are.
@@ -21,7 +22,8 @@ struct Level {
 /// The streams that want to send, by priority.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Schedule {
-    levels: [Level; LEVELS as usize],
+    /// Made when the first stream wants to send; many connections never have one.
+    levels: Option<Box<[Level; LEVELS as usize]>>,
     /// The levels in which streams wait, one bit each: asked for several times a packet.
     occupied: u8,
     /// The pass of the level that was served last: where a level that wakes begins.
@@ -38,7 +40,8 @@ impl Schedule {
     pub(crate) fn push(&mut self, key: StreamKey, priority: u8) {
         let now = self.now;
         let priority = priority.min(LEVELS.saturating_sub(1));
-        let Some(level) = self.levels.get_mut(usize::from(priority)) else { return };
+        let levels = self.levels.get_or_insert_default();
+        let Some(level) = levels.get_mut(usize::from(priority)) else { return };
         if level.waiting.is_empty() {
             level.pass = level.pass.max(now);
             self.occupied |= 1 << priority;
@@ -49,7 +52,7 @@ impl Schedule {
     /// Takes out the stream whose turn it is, with its priority.
     pub(crate) fn pop(&mut self) -> Option<(StreamKey, u8)> {
         let priority = self.next_level()?;
-        let level = self.levels.get_mut(usize::from(priority))?;
+        let level = self.levels.as_mut()?.get_mut(usize::from(priority))?;
         let key = level.waiting.pop_front()?;
         self.now = level.pass;
         if level.waiting.is_empty() {
@@ -64,7 +67,7 @@ impl Schedule {
             return u8::try_from(self.occupied.trailing_zeros()).ok();
         }
         (0u8..)
-            .zip(&self.levels)
+            .zip(self.levels.as_deref()?)
             .filter(|(_, level)| !level.waiting.is_empty())
             .min_by_key(|(_, level)| level.pass)
             .map(|(priority, _)| priority)
@@ -72,7 +75,8 @@ impl Schedule {
 
     /// A stream of this priority sent `bytes`.
     pub(crate) fn charge(&mut self, priority: u8, bytes: u64) {
-        if let Some(level) = self.levels.get_mut(usize::from(priority)) {
+        let levels = self.levels.as_deref_mut();
+        if let Some(level) = levels.and_then(|levels| levels.get_mut(usize::from(priority))) {
             level.pass = level.pass.saturating_add(bytes.saturating_mul(1 << priority.min(63)));
         }
     }

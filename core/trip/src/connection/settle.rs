@@ -55,7 +55,7 @@ impl Connection {
             return Err(Violation::new(Code::PROTOCOL, "an ACK of a packet that was never sent"));
         }
         let now = cx.now;
-        let mut acked = core::mem::take(&mut self.settled_frames);
+        let mut acked = core::mem::take(cx.settled);
         let linked = self.is_linked();
         let Self { sent, path_state, mtu, .. } = self;
         let PathState { controller, rtt, .. } = path_state;
@@ -87,7 +87,7 @@ impl Connection {
         for frame in acked.drain(..) {
             self.on_frame_acked(frame, cx);
         }
-        self.settled_frames = acked;
+        *cx.settled = acked;
         self.detect_lost(cx);
         self.on_ecn_counts(ack, &outcome, cx);
         if let Some(largest_acked) = self.sent.largest_acked().filter(|_| !linked) {
@@ -107,7 +107,7 @@ impl Connection {
     pub(super) fn detect_lost(&mut self, cx: &mut Cx<'_>) {
         let now = cx.now;
         let delay = self.peer_ack_delay();
-        let mut lost = core::mem::take(&mut self.settled_frames);
+        let mut lost = core::mem::take(cx.settled);
         let linked = self.is_linked();
         let Self { sent, path_state, mtu, .. } = self;
         let PathState { controller, rtt, ecn, .. } = path_state;
@@ -138,13 +138,13 @@ impl Connection {
         for frame in lost.drain(..) {
             self.on_frame_lost(frame, cx);
         }
-        self.settled_frames = lost;
+        *cx.settled = lost;
         self.settle_mtu(cx);
     }
 
     /// What the peer may hold back its ACKs for.
     pub(super) fn peer_ack_delay(&self) -> Duration {
-        Duration::from_millis(self.peer_parameters.ack_delay_ms)
+        self.peer_limits.ack_delay
     }
 
     fn on_frame_acked(&mut self, frame: SentFrame, cx: &mut Cx<'_>) {

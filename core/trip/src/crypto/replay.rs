@@ -5,6 +5,7 @@
 //! a tag that verified, so nothing forged can move the window (R-DATA-3).
 
 use crate::wire::NUMBER_LIMIT;
+use alloc::vec::Vec;
 
 /// How many numbers up to the largest are remembered one by one; older ones count as taken.
 pub(crate) const WINDOW: u64 = 4096;
@@ -21,15 +22,16 @@ const RING: u64 = WORDS as u64;
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct ReplayWindow {
     /// A ring of words: number n is bit n % 64 of word (n / 64) % 65. Words above the one of the
-    /// largest number are stale until the window moves there.
-    words: [u64; WORDS],
+    /// largest number are stale until the window moves there. It grows to its full size only as
+    /// numbers do: words beyond its end are zero, and a connection that says little keeps little.
+    words: Vec<u64>,
     largest: Option<u64>,
 }
 
 impl ReplayWindow {
     /// A window into which nothing has come.
     pub(crate) const fn new() -> Self {
-        Self { words: [0; WORDS], largest: None }
+        Self { words: Vec::new(), largest: None }
     }
 
     /// The largest number that was accepted.
@@ -47,7 +49,7 @@ impl ReplayWindow {
             return true;
         }
         let young = largest.saturating_sub(number) < WINDOW;
-        young && self.words.get(place(number)).is_some_and(|word| word & bit(number) == 0)
+        young && self.words.get(place(number)).is_none_or(|word| word & bit(number) == 0)
     }
 
     /// Takes `number`, whose packet verified; `false`, and nothing changed, if [`Self::check`] says
@@ -57,10 +59,22 @@ impl ReplayWindow {
             return false;
         }
         self.move_to(number);
+        self.grow_to(place(number));
         if let Some(word) = self.words.get_mut(place(number)) {
             *word |= bit(number);
         }
         true
+    }
+
+    /// Makes room for the word at `place`: twice as much as there was, so that this is rare, or the
+    /// whole ring.
+    fn grow_to(&mut self, place: usize) {
+        let len = self.words.len();
+        if place >= len {
+            let len = place.saturating_add(1).max(len.saturating_mul(2)).min(WORDS);
+            self.words.reserve_exact(len.saturating_sub(self.words.len()));
+            self.words.resize(len, 0);
+        }
     }
 
     /// Moves the upper end to `number` if that is higher, and clears what comes in: at most the
@@ -68,7 +82,7 @@ impl ReplayWindow {
     fn move_to(&mut self, number: u64) {
         let from = self.largest.map_or(0, |largest| largest / WORD);
         let to = number / WORD;
-        for word in (from..to).take(self.words.len()) {
+        for word in (from..to).take(WORDS) {
             // Beyond a whole ring it does not matter which words these are: it is all of them.
             if let Some(word) = self.words.get_mut(ring(word.saturating_add(1))) {
                 *word = 0;

@@ -544,8 +544,13 @@ impl Endpoint {
             opened_at: entry.opened_at,
             in_use: self.server_in_use(entry.suite),
         };
-        let transport = self.config.transport.clone();
-        let mut cx = Cx { now: self.now, events: &mut self.events, random: &mut self.random };
+        let transport = self.transport.clone();
+        let mut cx = Cx {
+            now: self.now,
+            events: &mut self.events,
+            random: &mut self.random,
+            settled: &mut self.settled,
+        };
         let connection = Connection::server(handle, transport, accepted, &mut cx);
         self.place(handle, connection);
         entry.stage = Stage::Promoted;

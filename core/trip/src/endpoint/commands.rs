@@ -16,6 +16,7 @@ use crate::wire::{
     Code, OpenPayload, PROTOCOL_VERSION, ROUTE_MAX, StreamId, prologue, through_suite, write_open,
 };
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -59,7 +60,8 @@ impl Endpoint {
             .ids
             .issue(owner)
             .ok_or(StartError::TooMany { limit: self.config.connections_max })?;
-        let transport = options.transport.clone().unwrap_or_else(|| self.config.transport.clone());
+        let transport = options.transport.clone();
+        let transport = transport.map_or_else(|| self.transport.clone(), Arc::new);
         let Some(mut start) =
             self.start(now, client_id, addresses, &options, transport.parameters())
         else {
@@ -67,7 +69,12 @@ impl Endpoint {
             return Err(StartError::BadKey);
         };
         start.name.clone_from(&name);
-        let mut cx = Cx { now, events: &mut self.events, random: &mut self.random };
+        let mut cx = Cx {
+            now,
+            events: &mut self.events,
+            random: &mut self.random,
+            settled: &mut self.settled,
+        };
         let connection = Connection::client(handle, transport, Opening::new(start), &mut cx);
         self.place(handle, connection);
         if let Some((host, port)) = name {

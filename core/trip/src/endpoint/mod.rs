@@ -23,8 +23,8 @@ mod screen;
 mod tokens;
 
 use crate::carrier::LinkId;
-use crate::config::Config;
-use crate::connection::{Connection, Cx, Opened};
+use crate::config::{Config, TransportConfig};
+use crate::connection::{Connection, Cx, Opened, SentFrame};
 use crate::crypto::{PublicKey, SecretKey};
 use crate::event::Event;
 use crate::handle::ConnectionHandle;
@@ -32,6 +32,7 @@ use crate::stats::EndpointStats;
 use crate::wire::{Challenge, DataHeader, PacketKind, Retry, VersionHint, classify};
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bounds::ANSWERS_MAX;
 use deadlines::Deadlines;
@@ -61,6 +62,8 @@ struct Slot {
 #[derive(Debug)]
 pub struct Endpoint {
     config: Config,
+    /// `config.transport`, for the connections to share.
+    transport: Arc<TransportConfig>,
     identity: Option<(SecretKey, PublicKey)>,
     now: Instant,
     ids: Ids,
@@ -77,6 +80,8 @@ pub struct Endpoint {
     deadlines: Deadlines,
     links: link::Links,
     events: VecDeque<Event>,
+    /// Room that connections borrow in turn; empty between calls.
+    settled: Vec<SentFrame>,
     ephemerals: Random,
     random: Random,
     stats: EndpointStats,
@@ -95,6 +100,7 @@ impl Endpoint {
             ids: Ids::new(secret, seed),
             guard: Guard::new(&config.guard, public, seed, now),
             resets: Resets::new(secret, seed),
+            transport: Arc::new(config.transport.clone()),
             config,
             identity,
             now,
@@ -108,6 +114,7 @@ impl Endpoint {
             deadlines: Deadlines::default(),
             links: link::Links::default(),
             events: VecDeque::new(),
+            settled: Vec::new(),
             ephemerals: seed.random("ephemeral keys"),
             random: seed.random("tokens and numbers"),
             stats: EndpointStats::default(),
@@ -128,7 +135,13 @@ impl Endpoint {
     ) -> Option<R> {
         let index = usize::try_from(slot).ok()?;
         let connection = self.slots.get_mut(index)?.connection.as_deref_mut()?;
-        let mut cx = Cx { now: self.now, events: &mut self.events, random: &mut self.random };
+        self.stats.connections_touched = self.stats.connections_touched.saturating_add(1);
+        let mut cx = Cx {
+            now: self.now,
+            events: &mut self.events,
+            random: &mut self.random,
+            settled: &mut self.settled,
+        };
         let result = act(connection, &mut cx);
         self.settle(slot);
         Some(result)

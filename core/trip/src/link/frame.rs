@@ -69,7 +69,7 @@ impl Deframer {
     /// The bytes that are held.
     #[cfg(test)]
     fn held(&self) -> usize {
-        self.length.len() + self.packet.len()
+        self.length.len().saturating_add(self.packet.len())
     }
 }
 

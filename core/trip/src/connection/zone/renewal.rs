@@ -99,7 +99,7 @@ pub(crate) struct Renewal {
     /// A new zone was asked for by the user or the clock, and none is under way.
     wanted: bool,
     /// The peer's half of the next zone, until ours is there to answer with.
-    theirs: Option<Half>,
+    theirs: Option<Box<Half>>,
     /// IDs that nobody sends to any more, at most two between two drains.
     released: Vec<u64>,
     /// Packets that failed to open since we send in this zone.
@@ -330,10 +330,10 @@ impl Renewal {
             return Err(violation("an answer to nothing"));
         }
         match self.theirs {
-            Some(known) if known == theirs => Ok(()),
+            Some(ref known) if **known == theirs => Ok(()),
             Some(_) => Err(violation(CONTRADICTION)),
             None => {
-                self.theirs = Some(theirs.strong()?);
+                self.theirs = Some(Box::new(theirs.strong()?));
                 self.wipe();
                 Ok(())
             }

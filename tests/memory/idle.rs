@@ -1,0 +1,162 @@
+//! Many connections that are idle: what one holds of the heap, and what it costs that others are
+//! there.
+//!
+//! `TRIPLINE_IDLE_CONNECTIONS=10000 cargo test --release -p tripline-tests --test memory` is the
+//! run that tests/bench/SCALE.md records; without the variable there are a thousand.
+
+use super::ALLOCATOR;
+use stats_alloc::Region;
+use std::net::SocketAddr;
+use tripline::{Config, ConnectOptions, Endpoint, State, TransportConfig};
+use tripline_sansio::{DatagramMachine, Duration, Ecn, Instant, Path, Seed, Transmit};
+use tripline_tests::identity;
+
+/// What an idle connection may hold, in bytes of heap: the figure.
+const HEAP_MAX: isize = 4_096;
+
+/// How long a datagram travels.
+const DELAY: Duration = Duration::from_millis(5);
+
+/// So many handshakes begin in one turn: below the rates of a server's guard, and below the number
+/// of half-opens at which it demands tokens.
+const STRIDE: usize = 20;
+
+/// A client and a server with many connections between them.
+struct Crowd {
+    now: Instant,
+    client: Option<Endpoint>,
+    server: Option<Endpoint>,
+    buffer: Vec<u8>,
+    connections: usize,
+}
+
+impl Crowd {
+    /// `count` finished handshakes, and all that follows from them by itself: both sides have
+    /// nothing to say, and have shrunk to what they keep.
+    fn idle(count: usize) -> Self {
+        // Nobody speaks and nobody gives up: what is left is what idle connections hold.
+        let transport = TransportConfig {
+            keep_alive: Duration::ZERO,
+            idle_timeout: Duration::from_secs(3_600),
+            ..TransportConfig::default()
+        };
+        let (now, seed, key) = (Instant::ZERO, Seed::from_number(7), identity("server"));
+        let public = key.public_key();
+        let with = |config: Config| Config { transport: transport.clone(), ..config };
+        let client = with(Config::client());
+        let server = with(Config::public_server(key));
+        let mut crowd = Self {
+            now,
+            client: Some(Endpoint::new(client, &seed.child("client"), now)),
+            server: Some(Endpoint::new(server, &seed.child("server"), now)),
+            buffer: Vec::with_capacity(1 << 17),
+            connections: count,
+        };
+        let mut handles = Vec::new();
+        while handles.len() < count {
+            for _ in 0..STRIDE.min(count - handles.len()) {
+                let options = ConnectOptions::to(public);
+                let client = crowd.client.as_mut().expect("not dropped yet");
+                handles.push(client.connect(crowd.now, at(2).into(), options).expect("begins"));
+            }
+            crowd.turn();
+            crowd.turn();
+        }
+        // Long enough for every timer but those of the idle limit and of the keys.
+        for _ in 0..4_000 {
+            crowd.turn();
+        }
+        for side in [crowd.client.as_ref(), crowd.server.as_ref()].into_iter().flatten() {
+            assert_eq!(side.connections(), count);
+        }
+        let client = crowd.client.as_ref().expect("not dropped yet");
+        assert!(handles.into_iter().all(|handle| client.state(handle) == Some(State::Ready)));
+        crowd
+    }
+
+    /// Both loops turn once.
+    fn turn(&mut self) {
+        let Self { client, server, buffer, now, .. } = self;
+        let (Some(client), Some(server)) = (client.as_mut(), server.as_mut()) else { return };
+        *now += DELAY;
+        carry(client, server, *now, buffer, 1);
+        *now += DELAY;
+        carry(server, client, *now, buffer, 2);
+    }
+
+    /// What an idle server does for as many turns of a loop: nothing may be sent or told.
+    fn poll_server(&mut self, turns: usize) {
+        let server = self.server.as_mut().expect("not dropped yet");
+        for _ in 0..turns {
+            self.now += Duration::from_micros(1);
+            server.handle_timeout(self.now);
+            assert!(server.poll_transmit(self.now, &mut self.buffer).is_none());
+            assert!(server.poll_event().is_none());
+            assert!(server.poll_timeout().is_some_and(|at| at > self.now));
+        }
+    }
+}
+
+fn at(host: u8) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, host], 1_000))
+}
+
+/// One turn of the loop of `from`; what it has to say reaches `to`.
+fn carry(from: &mut Endpoint, to: &mut Endpoint, now: Instant, buffer: &mut Vec<u8>, host: u8) {
+    if from.poll_timeout().is_some_and(|deadline| deadline <= now) {
+        from.handle_timeout(now);
+    }
+    let path = Path::to(at(host));
+    while let Some(Transmit { segment_size, .. }) = from.poll_transmit(now, buffer) {
+        for datagram in buffer.chunks_mut(segment_size) {
+            to.handle_datagram(now, path, Ecn::NotEct, datagram);
+        }
+        buffer.clear();
+    }
+    while from.poll_event().is_some() {}
+}
+
+/// How much heap giving this up frees.
+fn freed<T>(what: T) -> isize {
+    let region = Region::new(ALLOCATOR);
+    drop(what);
+    let change = region.change();
+    change.bytes_deallocated as isize - change.bytes_allocated as isize
+}
+
+/// N40, "10,000 connections idle in one endpoint: at most 4 KiB of heap each", on either side, all
+/// the endpoint's tables included that grow with their number.
+pub(crate) fn idle_connections_hold_4_kib_at_most() {
+    let count = std::env::var("TRIPLINE_IDLE_CONNECTIONS");
+    let count: usize = count.map_or(1_000, |count| count.parse().expect("a number"));
+    let (mut one, mut many) = (Crowd::idle(1), Crowd::idle(count));
+    for (side, fixed, all) in [
+        ("server", freed(one.server.take()), freed(many.server.take())),
+        ("client", freed(one.client.take()), freed(many.client.take())),
+    ] {
+        let each = (all - fixed) / (count as isize - 1);
+        println!(
+            "{count} idle connections, {side}: {each} bytes each, {fixed} for an endpoint with one"
+        );
+        assert!(each <= HEAP_MAX, "{side}: {each} bytes for each of {count} idle connections");
+        assert!(each > 512, "{side}: {each} bytes: were there connections at all?");
+    }
+}
+
+/// N40, "idle poll cost independent of their number": nothing is allocated, and no connection is
+/// touched, whether there are ten or ten thousand.
+pub(crate) fn idle_polls_do_nothing() {
+    for count in [10, 1_000] {
+        let mut crowd = Crowd::idle(count);
+        let touched = |crowd: &Crowd| {
+            crowd.server.as_ref().expect("not dropped yet").stats().connections_touched
+        };
+        let before = touched(&crowd);
+        assert!(before > 2 * crowd.connections as u64, "the counter counts: {before}");
+        let region = Region::new(ALLOCATOR);
+        crowd.poll_server(1_000);
+        let change = region.change();
+        assert_eq!(change.allocations + change.reallocations, 0, "{count} connections");
+        assert_eq!(touched(&crowd), before, "{count} connections");
+    }
+}
