@@ -82,7 +82,7 @@ pub struct GuardConfig {
 impl Default for GuardConfig {
     fn default() -> Self {
         Self {
-            retry_above: 512,
+            retry_above: 64,
             challenges_per_second: 2_000,
             repeats_per_second: 4_000,
             refusals_per_second: 1_000,
