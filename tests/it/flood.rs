@@ -24,9 +24,9 @@ const OPENS_PER_MILLI: u64 = 100;
 /// What the server's socket takes.
 const SOCKET_BUFFER: usize = 4 << 20;
 
-/// What the server's calls are taken to cost its CPU. Assumed figures, about those of a slow core of
-/// 2026; `print_costs` measures those of the machine at hand. Whatever begins a handshake pays for
-/// Diffie-Hellman on top.
+/// What the server's calls are taken to cost its CPU. Assumed figures, about those of a slow core
+/// of 2026; `print_costs` measures those of the machine at hand. Whatever begins a handshake pays
+/// for Diffie-Hellman on top.
 const SLOW: Costs<Endpoint> = Costs {
     datagram: Duration::from_micros(4),
     dear_so_far: |endpoint| endpoint.stats().opens_accepted,
