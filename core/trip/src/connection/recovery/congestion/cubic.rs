@@ -288,12 +288,12 @@ impl Controller for Cubic {
         Ok(())
     }
 
-    /// The nearest whole number of datagrams: no part of one can be sent, and always to round down
-    /// would cost small windows a tenth of their rate.
     fn threshold(&self) -> Option<u64> {
         (self.curve.threshold != u64::MAX).then_some(self.curve.threshold)
     }
 
+    /// The nearest whole number of datagrams: no part of one can be sent, and always to round down
+    /// would cost small windows a tenth of their rate.
     fn window(&self) -> u64 {
         let datagrams = self.curve.window.saturating_add(self.mtu / 2).checked_div(self.mtu);
         datagrams.unwrap_or(0).saturating_mul(self.mtu).max(self.minimum())
