@@ -39,6 +39,7 @@ mod error;
 mod event;
 mod handle;
 mod ranges;
+mod referral;
 mod stats;
 mod stream;
 mod wire;
@@ -65,11 +66,12 @@ pub use crypto::{
 pub use data::{ConnectionData, StreamData};
 pub use endpoint::Endpoint;
 pub use error::{
-    ConnectError, LostCause, OpenError, Phase, ReceiveError, SendError, StartError, StreamError,
-    UnknownConnection, UnknownIncoming,
+    ConnectError, LostCause, OpenError, Phase, ReceiveError, ReferError, SendError, StartError,
+    StreamError, UnknownConnection, UnknownIncoming,
 };
 pub use event::{By, Event, Fate, Incoming};
 pub use handle::{ConnectionHandle, IncomingHandle, MessageToken};
+pub use referral::Referral;
 pub use stats::{ConnectionStats, Drops, EndpointStats};
 pub use stream::send::Reliability;
 pub use wire::{

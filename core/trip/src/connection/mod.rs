@@ -5,7 +5,7 @@
 //! concern:
 //!
 //! - `agree`: what was agreed on, and changes of it;
-//! - `opening`: the client's handshake; `close`: leaving, closing, draining;
+//! - `opening`: the client's handshake; `close`, `shutdown`: leaving, closing, draining;
 //! - `receive`: a verified packet, frame by frame; `transmit`: building packets and trains;
 //! - `settle`: what became of the frames that were sent; `clock`: what the timers do; `pace`: what
 //!   the pacer holds back; `ecn`: marks and counts;
@@ -36,12 +36,15 @@ mod ping;
 mod reach;
 mod receive;
 pub(crate) mod recovery;
+pub(crate) mod referral;
 mod renew;
 mod schedule;
 mod settle;
+mod shutdown;
 mod streams;
 mod timer;
 mod transmit;
+mod version;
 pub(crate) mod zone;
 
 use crate::config::TransportConfig;
@@ -67,6 +70,7 @@ use recovery::left_out::next_left_out;
 use recovery::path_state::PathState;
 use recovery::received::Received;
 use recovery::sent::SentPackets;
+use referral::Referrals;
 use schedule::Schedule;
 use settle::SentFrame;
 use streams::{RecvCredit, StreamDefaults, StreamKey, Streams};
@@ -76,6 +80,7 @@ use zone::renewal::Renewal;
 
 pub use commands::ReceiveResult;
 pub(crate) use receive::Opened;
+pub(crate) use version::naming_versions;
 pub(crate) use zone::{Zone, renewal::OwnHalf};
 
 /// Above this many events that were not polled, `send` says *blocked*.
@@ -182,6 +187,7 @@ pub(crate) struct Connection {
     /// XX: CONFIRM is sent, byte for byte, with each PING until READY.
     confirm: Option<Vec<u8>>,
     confirm_due: bool,
+    referrals: Referrals,
 
     /// The next number to leave out (R-ACK-2).
     leave_out: u64,
@@ -317,6 +323,7 @@ impl Connection {
             started: cx.now,
             confirm: None,
             confirm_due: false,
+            referrals: Referrals::default(),
             leave_out: next_left_out(0, 0, cx.random),
             replay: ReplayWindow::new(),
             sent: SentPackets::new(0),

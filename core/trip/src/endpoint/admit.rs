@@ -7,7 +7,7 @@ use super::Endpoint;
 use super::half_open::{HalfOpen, Stage};
 use super::ids::Owner;
 use crate::config::{Access, Screening, ServerConfig};
-use crate::connection::{Accepted, Connection, Cx, Opened, Zone};
+use crate::connection::{Accepted, Connection, Cx, Opened, Zone, naming_versions};
 use crate::crypto::{
     Cipher, Handshake, Pattern, SecretKey, Setup, Split, Suite, keyed_hash64, mac1, mac1_key, same,
 };
@@ -165,6 +165,9 @@ impl Endpoint {
         if let Err((code, reason)) = take_payload(&mut entry, &payload, server) {
             return self.refuse_open(&entry, handshake, code, reason);
         }
+        if let Some(reason) = self.leaving_reason() {
+            return self.refuse_open(&entry, handshake, Code::SHUTTING_DOWN, &reason);
+        }
         if self.live >= self.config.connections_max {
             return self.refuse_open(&entry, handshake, Code::BUSY, "");
         }
@@ -188,7 +191,7 @@ impl Endpoint {
         handle
     }
 
-    fn insert_half_open(&mut self, entry: HalfOpen) -> IncomingHandle {
+    pub(super) fn insert_half_open(&mut self, entry: HalfOpen) -> IncomingHandle {
         let (handle, evicted) = self.half_opens.insert(entry, self.now);
         if let Some(evicted) = evicted {
             self.drop_half_open(&evicted);
@@ -214,7 +217,7 @@ impl Endpoint {
         };
         let accept = ChallengePayload::Accept {
             server_id: id,
-            parameters: self.config.transport.parameters(),
+            parameters: naming_versions(self.config.transport.parameters()),
         };
         let Some(packet) = write_challenge(&mut handshake, entry.client_id, &accept) else {
             self.ids.release(id);
@@ -237,7 +240,13 @@ impl Endpoint {
         self.answer(path, packet);
     }
 
-    fn server_zone(&self, split: &Split, cipher: Cipher, own_id: u64, peer_id: u64) -> Zone {
+    pub(super) fn server_zone(
+        &self,
+        split: &Split,
+        cipher: Cipher,
+        own_id: u64,
+        peer_id: u64,
+    ) -> Zone {
         Zone::first(&self.config.aead, cipher, Side::Server, split, (own_id, peer_id))
     }
 
@@ -272,6 +281,8 @@ impl Endpoint {
         let (entry, handshake) = self.take_screened(incoming)?;
         if handshake.wants_psk() {
             self.hint_psk(&entry);
+        } else if let Some(reason) = self.leaving_reason() {
+            self.turn_away(entry, handshake, Code::SHUTTING_DOWN, &reason);
         } else if handshake.is_finished() {
             self.connect_confirmed(entry, handshake);
         } else {
@@ -294,12 +305,23 @@ impl Endpoint {
     ) -> Result<(), UnknownIncoming> {
         self.tick(now);
         let (entry, handshake) = self.take_screened(incoming)?;
+        self.turn_away(entry, handshake, code, reason);
+        Ok(())
+    }
+
+    /// Refuses a client, however far it has come.
+    pub(super) fn turn_away(
+        &mut self,
+        entry: HalfOpen,
+        handshake: Handshake,
+        code: Code,
+        reason: &str,
+    ) {
         if handshake.is_finished() {
             self.refuse_confirmed(entry, handshake, code, reason);
         } else {
             self.refuse_open(&entry, handshake, code, reason);
         }
-        Ok(())
     }
 
     pub(super) fn take_screened(
@@ -363,6 +385,9 @@ impl Endpoint {
         }
         if let Err((code, reason)) = take_payload(&mut entry, &payload, &server) {
             return self.refuse_confirmed(entry, handshake, code, reason);
+        }
+        if let Some(reason) = self.leaving_reason() {
+            return self.refuse_confirmed(entry, handshake, Code::SHUTTING_DOWN, &reason);
         }
         match server.screening {
             Screening::AcceptAll => self.connect_confirmed(entry, handshake),
@@ -441,6 +466,9 @@ impl Endpoint {
             // XX: CONFIRM or the screening's answer is still to come; the packet comes again.
             return self.count(|drops| &mut drops.bad_handshake);
         };
+        if self.leave.refusal().is_some() {
+            return self.refuse_first_data(slot, header, path, datagram);
+        }
         let number = header.number.expand(None);
         let opened = number.and_then(|number| {
             Some((number, zone.open.open_packet(number, datagram, header.header_len()).ok()?))
@@ -527,7 +555,7 @@ fn take_payload(
 }
 
 /// CHALLENGE with this payload; `None` if the state is not at that point.
-fn write_challenge(
+pub(super) fn write_challenge(
     handshake: &mut Handshake,
     client_id: u64,
     payload: &ChallengePayload<'_>,

@@ -39,6 +39,9 @@ impl Endpoint {
         options: ConnectOptions,
     ) -> Result<ConnectionHandle, StartError> {
         let now = self.tick(now);
+        if self.leave.is_shutting_down() {
+            return Err(StartError::ShuttingDown);
+        }
         let handle =
             self.next_handle().ok_or(StartError::TooMany { limit: self.config.connections_max })?;
         if options.route.len() > ROUTE_MAX {
@@ -60,8 +63,9 @@ impl Endpoint {
             .issue(owner)
             .ok_or(StartError::TooMany { limit: self.config.connections_max })?;
         let transport = options.transport.clone().unwrap_or_else(|| self.config.transport.clone());
-        let Some(mut start) =
-            self.start(now, client_id, addresses, &options, transport.parameters())
+        let cipher = self.preferred_cipher();
+        let parameters = transport.parameters();
+        let Some(mut start) = self.start(now, client_id, addresses, &options, parameters, cipher)
         else {
             self.ids.release(client_id);
             return Err(StartError::BadKey);
@@ -76,21 +80,26 @@ impl Endpoint {
         Ok(handle)
     }
 
-    /// Writes the OPEN of an attempt: pattern and cipher as PROTOCOL.md §2.2 says.
-    fn start(
+    /// The cipher that we open with first.
+    fn preferred_cipher(&self) -> Cipher {
+        if self.config.hardware_aes { Cipher::AesGcm } else { Cipher::ChaChaPoly }
+    }
+
+    /// Writes the OPEN of an attempt: the pattern is as PROTOCOL.md §2.2 says.
+    pub(super) fn start(
         &mut self,
         now: Instant,
         client_id: u64,
         addresses: Vec<SocketAddr>,
         options: &ConnectOptions,
         parameters: crate::Parameters,
+        cipher: Cipher,
     ) -> Option<Start> {
         let pattern = match (options.server_key, &self.identity) {
             (None, _) => Pattern::Xx,
             (Some(_), Some(_)) => Pattern::Ik,
             (Some(_), None) => Pattern::Nk,
         };
-        let cipher = if self.config.hardware_aes { Cipher::AesGcm } else { Cipher::ChaChaPoly };
         let suite = Suite { cipher, psk: options.psk.is_some(), pattern };
         // XX shows an identity; who has none shows one that is thrown away.
         let throw_away;
@@ -140,6 +149,7 @@ impl Endpoint {
             user_id: options.user_id,
             route: options.route.clone(),
             parameters,
+            options: options.clone(),
         })
     }
 

@@ -10,8 +10,10 @@ mod commands;
 mod deadlines;
 mod half_open;
 mod ids;
+mod refer;
 mod renew;
 mod screen;
+mod shutdown;
 
 use crate::config::Config;
 use crate::connection::{Connection, Cx, Opened};
@@ -26,6 +28,7 @@ use alloc::vec::Vec;
 use deadlines::Deadlines;
 use half_open::HalfOpens;
 use ids::{Ids, Owner};
+use shutdown::Leave;
 use tripline_sansio::{DatagramMachine, Ecn, Instant, Path, Random, Seed, Transmit};
 
 /// Answers that belong to no connection and wait to be sent: at most so many.
@@ -60,6 +63,7 @@ pub struct Endpoint {
     ready: VecDeque<u32>,
     deadlines: Deadlines,
     events: VecDeque<Event>,
+    leave: Leave,
     ephemerals: Random,
     random: Random,
     stats: EndpointStats,
@@ -87,6 +91,7 @@ impl Endpoint {
             ready: VecDeque::new(),
             deadlines: Deadlines::default(),
             events: VecDeque::new(),
+            leave: Leave::default(),
             ephemerals: seed.random("ephemeral keys"),
             random: seed.random("tokens and numbers"),
             stats: EndpointStats::default(),
@@ -120,14 +125,20 @@ impl Endpoint {
             return;
         };
         let Some(connection) = place.connection.as_deref_mut() else { return };
-        connection.tell_drained(&mut self.events);
-        if connection.is_gone() {
-            return self.forget(slot);
+        let drained = connection.tell_drained(&mut self.events);
+        let gone = connection.is_gone();
+        if !gone {
+            self.deadlines.set(slot, connection.next_timeout());
+            if !place.ready {
+                place.ready = true;
+                self.ready.push_back(slot);
+            }
         }
-        self.deadlines.set(slot, connection.next_timeout());
-        if !place.ready {
-            place.ready = true;
-            self.ready.push_back(slot);
+        if drained {
+            self.on_one_drained();
+        }
+        if gone {
+            self.forget(slot);
         }
     }
 
@@ -167,6 +178,7 @@ impl Endpoint {
     fn place(&mut self, handle: ConnectionHandle, connection: Connection) {
         self.free.pop_front();
         self.live = self.live.saturating_add(1);
+        self.leave.on_begun();
         if let Some(place) =
             usize::try_from(handle.slot).ok().and_then(|index| self.slots.get_mut(index))
         {
@@ -278,10 +290,16 @@ impl DatagramMachine for Endpoint {
         while let Some(entry) = self.half_opens.pop_expired(now) {
             self.drop_half_open(&entry);
         }
+        if self.leave.next_timeout().is_some_and(|due| due <= now) {
+            self.tend_shutdown();
+        }
     }
 
     fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<Transmit> {
         self.tick(now);
+        if self.is_leaving() {
+            self.tend_shutdown();
+        }
         if let Some((path, packet)) = self.answers.pop_front() {
             out.extend_from_slice(&packet);
             let len = packet.len();
@@ -306,7 +324,7 @@ impl DatagramMachine for Endpoint {
                 self.count_sent(transmit.segments());
                 return Some(transmit);
             }
-            if self.tend_zones(slot) {
+            if self.tend_zones(slot) || self.tend_attempt(slot) {
                 self.ready.push_back(slot);
                 continue;
             }
@@ -320,10 +338,9 @@ impl DatagramMachine for Endpoint {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        match (self.deadlines.first(), self.half_opens.next_expiry()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let all =
+            [self.deadlines.first(), self.half_opens.next_expiry(), self.leave.next_timeout()];
+        all.into_iter().flatten().min()
     }
 
     fn poll_event(&mut self) -> Option<Event> {

@@ -32,6 +32,11 @@ impl Endpoint {
         let (entry, mut handshake) = self.take_screened(incoming)?;
         if !entry.suite.psk {
             self.refuse_by_psk(entry, handshake);
+        } else if let Some(reason) = self.leaving_reason() {
+            if handshake.wants_psk() {
+                handshake.set_psk(psk);
+            }
+            self.turn_away(entry, handshake, Code::SHUTTING_DOWN, &reason);
         } else if !handshake.is_finished() {
             handshake.set_psk(psk);
             self.challenge(entry, handshake);
