@@ -223,7 +223,7 @@ impl Listener {
         }
     }
 
-    /// Ends the listener and all its connections in order, and waits until that is done (R-CLOSE-7).
+    /// Ends the listener and all its connections in order, and waits until it is done (R-CLOSE-7).
     ///
     /// At once nobody is let in any more: clients are refused with [`Code::SHUTTING_DOWN`] and
     /// `reason`, and [`Self::accept`] fails when the last one that came before was taken. Clients

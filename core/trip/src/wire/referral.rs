@@ -1,8 +1,8 @@
 //! A referral to another endpoint, as CHALLENGE and FORWARD carry it (PROTOCOL.md §2.3, §3).
 //!
 //! `count (1) · addresses (4 or 6 · IP · port) · key (32) · route length (1) · route`. In go the
-//! bytes, out come the fields, checked one by one; the other way round, fields are appended. Whether
-//! the key is one that X25519 may be used with, and whether anyone follows, is not known here.
+//! bytes, out come the fields, checked one by one; the other way round, fields are appended. That
+//! the key is one which X25519 may be used with, and who follows, is not known here.
 
 use alloc::vec::Vec;
 use core::fmt;

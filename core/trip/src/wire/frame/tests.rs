@@ -165,8 +165,8 @@ fn golden() -> Vec<(&'static str, u64, bool, Frame<'static>)> {
     ]
 }
 
-/// T51–T56 as far as frames go (T53 PING, T54 NOTIFY, T55 DISCONNECT, T56 STREAM, T57 FORWARD), R-FRAME: the
-/// golden table holds in both directions.
+/// T51–T56 as far as frames go (T53 PING, T54 NOTIFY, T55 DISCONNECT, T56 STREAM, T57
+/// FORWARD), R-FRAME: the golden table holds in both directions.
 #[test]
 fn t53_t54_t55_t56_t57_golden_frames() {
     for (text, frame_type, eliciting, frame) in golden() {
