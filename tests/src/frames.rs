@@ -26,6 +26,7 @@ pub mod kind {
     pub const BLOCKED: u64 = 0x34;
     pub const NOTIFY: u64 = 0x50;
     pub const DISCONNECT: u64 = 0x51;
+    pub const FORWARD: u64 = 0x52;
 }
 
 /// A frame as it was read.
@@ -158,6 +159,18 @@ fn read_one(reader: &mut Reader<'_>) -> Result<Frame, ReadError> {
         kind::NOTIFY | kind::DISCONNECT => {
             numbers(reader, 2)?;
             data = reader.varint_bytes()?.to_vec();
+        }
+        kind::FORWARD => {
+            data.push(reader.u8()?);
+            for _ in 0..data[0] {
+                let family = reader.u8()?;
+                data.push(family);
+                data.extend(reader.take(if family == 4 { 6 } else { 18 })?);
+            }
+            data.extend(reader.take(32)?);
+            let route = reader.u8()?;
+            data.push(route);
+            data.extend(reader.take(usize::from(route))?);
         }
         _ => data = reader.take_rest().to_vec(),
     }

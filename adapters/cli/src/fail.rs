@@ -1,6 +1,7 @@
 //! How a command ends when it does not end well: one line for people, one number for scripts.
 
 use crate::figures::{CliError, chain};
+use crate::signals::Interrupted;
 use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -42,6 +43,9 @@ impl Fail {
 
     /// What `demo` and `perf` fail with.
     pub(crate) fn from_chain(error: CliError) -> Self {
+        if let Some(Interrupted(signal)) = error.downcast_ref() {
+            return Self::signal(*signal);
+        }
         match error.downcast_ref::<io::Error>() {
             Some(error) if error.kind() == io::ErrorKind::BrokenPipe => Self::output(error),
             _ if blames_the_network(&*error) => Self::network(chain(&*error)),

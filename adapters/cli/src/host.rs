@@ -98,7 +98,7 @@ impl Host {
                 true
             }
             // Nobody serves it any more, but whoever waits for its end does.
-            Event::Drained { .. } => false,
+            Event::Drained { .. } | Event::ShutDown => false,
             Event::Resolve { connection, .. }
             | Event::ServerKey { connection, .. }
             | Event::Failed { connection, .. }
@@ -113,6 +113,7 @@ impl Host {
             | Event::Unlinked { connection, .. }
             | Event::Unsafe { connection, .. }
             | Event::Quiet { connection, .. }
+            | Event::Forward { connection, .. }
             | Event::Leaving { connection, .. } => !self.served.contains(connection),
         }
     }

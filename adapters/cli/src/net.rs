@@ -255,23 +255,33 @@ impl Session {
         Ok(())
     }
 
-    /// Ends a connection at once because of a failure, and tells the peer so in one datagram.
-    pub(crate) fn abandon(&mut self, connection: ConnectionHandle, why: &Fail) {
-        let end = |endpoint: &mut Endpoint, now| {
-            endpoint.close(now, connection, Duration::ZERO, FAILED, &why.text)
-        };
-        // We are leaving because of another failure; this one would only hide it.
-        let _ = self.with(end).map(|()| self.flush());
+    /// Ends everything at once because of a failure, tells every peer why, and stays until they
+    /// have heard it, or could have; who comes meanwhile is refused (R-CLOSE-7).
+    pub(crate) fn abandon(&mut self, why: &Fail) {
+        self.with(|endpoint, now| endpoint.shut_down(now, Duration::ZERO, FAILED, &why.text));
+        let limit = Instant::now() + LINGER;
+        loop {
+            let left = limit.saturating_duration_since(Instant::now());
+            // We are leaving because of another failure; one of the socket would only hide it.
+            let turn = self.looper.run_once(Some(left));
+            while let Some(event) = self.looper.next_event() {
+                if event == Event::ShutDown {
+                    return;
+                }
+            }
+            if turn.is_err() || left.is_zero() {
+                return;
+            }
+        }
     }
 }
 
-/// Does `work` with a connection; if it fails the peer is told.
+/// Does `work`, the last of a session; if it fails, or a signal comes, the peers are told.
 pub(crate) fn guarded<R>(
     session: &mut Session,
-    connection: ConnectionHandle,
     work: impl FnOnce(&mut Session) -> Result<R>,
 ) -> Result<R> {
-    work(session).inspect_err(|fail| session.abandon(connection, fail))
+    work(session).inspect_err(|fail| session.abandon(fail))
 }
 
 /// What an orderly end means to us.

@@ -12,7 +12,7 @@ use tripline::{ConnectionHandle, Event, ReceiveResult, SendError, SendOptions, S
 pub(crate) fn ping(args: &args::Ping, json: bool) -> Result {
     let mut session = Session::client(&args.remote, &args.client)?;
     let connection = session.connect(&args.remote, PING, args.client.timeout)?;
-    let (sent, trips) = guarded(&mut session, connection, |session| {
+    let (sent, trips) = guarded(&mut session, |session| {
         let opened = session.with(|endpoint, now| endpoint.open(now, connection, PING_STREAM));
         let stream =
             opened.map_err(|error| Fail::network(format_args!("cannot open a stream: {error}")))?;

@@ -17,19 +17,21 @@ pub(crate) fn listen(args: &args::Listen, json: bool) -> Result {
     let host = if args.echo { Host::echo(PIPE) } else { Host::new(PIPE, 1) };
     let mut session = Session::server(&args.address, &args.server, host)?;
     announce(&session, json)?;
-    let connection = loop {
-        if let Step::Event(Event::Connected { connection, .. }) = session.next(None)? {
-            break connection;
-        }
-    };
-    guarded(&mut session, connection, |session| Pipe::new(session, connection)?.run())
+    guarded(&mut session, |session| {
+        let connection = loop {
+            if let Step::Event(Event::Connected { connection, .. }) = session.next(None)? {
+                break connection;
+            }
+        };
+        Pipe::new(session, connection)?.run()
+    })
 }
 
 /// `tripline connect`.
 pub(crate) fn connect(args: &args::Connect) -> Result {
     let mut session = Session::client(&args.remote, &args.client)?;
     let connection = session.connect(&args.remote, PIPE, args.client.timeout)?;
-    guarded(&mut session, connection, |session| Pipe::new(session, connection)?.run())
+    guarded(&mut session, |session| Pipe::new(session, connection)?.run())
 }
 
 /// Says where we are, on standard error: standard output is for the data.

@@ -26,6 +26,11 @@ impl Interrupts {
     /// Watches for SIGINT, SIGTERM and SIGHUP and wakes the loop when one comes. The second one
     /// ends the process where it stands.
     pub(crate) fn watch(waker: Waker) -> Result<Self> {
+        Self::call(move || waker.wake())
+    }
+
+    /// The same, and calls `act` when the first one comes; it must not wait.
+    pub(crate) fn call(act: impl Fn() + Send + 'static) -> Result<Self> {
         let failed = |error| Fail::io("cannot watch for signals", &error);
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed)?;
         let came = Arc::new(AtomicI32::new(0));
@@ -35,7 +40,7 @@ impl Interrupts {
                 if flag.swap(signal, Ordering::SeqCst) != 0 {
                     std::process::exit(signal.saturating_add(128));
                 }
-                waker.wake();
+                act();
             }
         };
         thread::Builder::new().name("signals".into()).spawn(watch).map_err(failed)?;
@@ -44,9 +49,26 @@ impl Interrupts {
 
     /// The failure, once a signal has come.
     pub(crate) fn check(&self) -> Result {
+        self.came().map_err(|Interrupted(signal)| Fail::signal(signal))
+    }
+
+    /// The same, for those that speak of errors.
+    pub(crate) fn came(&self) -> std::result::Result<(), Interrupted> {
         match self.0.load(Ordering::SeqCst) {
             0 => Ok(()),
-            signal => Err(Fail::signal(signal)),
+            signal => Err(Interrupted(signal)),
         }
     }
 }
+
+/// A signal came: the end of a command that nothing is wrong with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Interrupted(pub(crate) i32);
+
+impl std::fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&Fail::signal(self.0).text)
+    }
+}
+
+impl std::error::Error for Interrupted {}

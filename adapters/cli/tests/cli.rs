@@ -338,6 +338,22 @@ fn files_of_one_name_do_not_overwrite_each_other() {
     assert_eq!(content("in/empty"), "");
 }
 
+/// R-CLOSE-7: a signal ends a server of `perf` in order: its client is told why.
+#[test]
+fn a_signal_ends_a_perf_server_in_order() {
+    let server = Process::start(&["perf", "server", "127.0.0.1:0"]);
+    let at = server.stdout.recv_timeout(LIMIT).expect("where it listens");
+    let client = Process::start(&["perf", "client", &at, "--duration", "60s"]);
+    client.stderr.recv_timeout(LIMIT).expect("it is at work");
+    server.signal(Signal::TERM);
+    let end = server.end();
+    assert_eq!(end.code, Some(143), "{end:?}");
+    let end = client.end();
+    let last = end.stderr.last().cloned().unwrap_or_default();
+    assert_eq!(end.code, Some(3), "{end:?}");
+    assert!(last.contains("shutting down (14)") && last.contains("is ending"), "{last}");
+}
+
 #[test]
 fn many_senders_are_served_one_after_the_other_and_at_once() {
     let scratch = Scratch::new("many");

@@ -67,6 +67,11 @@ pub enum ConnectError {
     /// The server no longer knows the connection (it was restarted, say), and messages were sent
     /// already: they may have arrived.
     Reset,
+    /// The server sent us elsewhere, and we do not go there (R-CHAL-3).
+    Referred {
+        /// Why not.
+        reason: &'static str,
+    },
     /// The user ended the attempt.
     Cancelled,
 }
@@ -116,6 +121,8 @@ pub enum StartError {
     NoAddress,
     /// The server's key is not a point that X25519 can use.
     BadKey,
+    /// The endpoint is shutting down.
+    ShuttingDown,
 }
 
 /// Why a stream could not be opened.
@@ -182,6 +189,38 @@ pub enum StreamError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownIncoming;
 
+/// Why a client could not be sent elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReferError {
+    /// The client was answered already or has waited for too long, or the connection is gone.
+    Gone,
+    /// On this connection we are the client.
+    NotServer,
+    /// No address, more than four, or one that no endpoint can have.
+    Addresses,
+    /// The key is not canonical (R-OPEN-3).
+    BadKey,
+    /// The route is longer than 255 bytes.
+    RouteTooLong {
+        /// Its length.
+        length: usize,
+    },
+}
+
+impl fmt::Display for ReferError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone => f.write_str("the client or the connection is gone"),
+            Self::NotServer => f.write_str("only a server refers its client elsewhere"),
+            Self::Addresses => {
+                f.write_str("a referral names one to four addresses that an endpoint can have")
+            }
+            Self::BadKey => f.write_str("the key is not a valid X25519 key"),
+            Self::RouteTooLong { length } => StartError::RouteTooLong { length: *length }.fmt(f),
+        }
+    }
+}
+
 impl fmt::Display for UnknownConnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the connection is gone")
@@ -222,6 +261,7 @@ impl fmt::Display for ConnectError {
                 write!(f, "the server broke the protocol: {code}: {reason}")
             }
             Self::Reset => f.write_str("the server no longer knows the connection"),
+            Self::Referred { reason } => write!(f, "referred to where we do not go: {reason}"),
             Self::Cancelled => f.write_str("cancelled"),
         }
     }
@@ -260,6 +300,7 @@ impl fmt::Display for StartError {
             Self::RouteTooLong { length } => write!(f, "the route has {length} bytes; 255 at most"),
             Self::NoAddress => f.write_str("no address to connect to"),
             Self::BadKey => f.write_str("the server's key is not a valid X25519 key"),
+            Self::ShuttingDown => f.write_str("the endpoint is shutting down"),
         }
     }
 }
@@ -316,6 +357,7 @@ impl core::error::Error for UnknownIncoming {}
 impl core::error::Error for ConnectError {}
 impl core::error::Error for LostCause {}
 impl core::error::Error for StartError {}
+impl core::error::Error for ReferError {}
 impl core::error::Error for OpenError {}
 impl core::error::Error for SendError {}
 impl core::error::Error for ReceiveError {}

@@ -4,6 +4,7 @@ use crate::carrier::LinkId;
 use crate::crypto::PublicKey;
 use crate::error::{ConnectError, LostCause};
 use crate::handle::{ConnectionHandle, IncomingHandle, MessageToken};
+use crate::referral::Referral;
 use crate::wire::{Code, Direction, Side, StreamId};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -198,6 +199,20 @@ pub enum Event {
         /// The connection.
         connection: ConnectionHandle,
     },
+    /// The server wants us elsewhere (row T57). While we open we follow by ourselves, if it leads
+    /// on; afterwards it is the user's to decide (see [`Referral::options`]). At most eight per
+    /// connection (R-CHAL-3), before `Connected` and `Failed` as well as after.
+    Forward {
+        /// The connection.
+        connection: ConnectionHandle,
+        /// Where to.
+        referral: Referral,
+        /// Whether the attempt goes on there by itself, as the same connection.
+        followed: bool,
+    },
+    /// After [`shut_down`](crate::Endpoint::shut_down): the last connection is gone from the
+    /// network (R-CLOSE-7). Once, and of no connection.
+    ShutDown,
 }
 
 /// A client that asks to come in.

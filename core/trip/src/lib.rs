@@ -48,6 +48,7 @@ mod memory;
 mod plain;
 mod profile;
 mod ranges;
+mod referral;
 mod stats;
 mod stream;
 mod wire;
@@ -75,8 +76,8 @@ pub use crypto::{
 pub use data::{ConnectionData, StreamData};
 pub use endpoint::Endpoint;
 pub use error::{
-    ConnectError, Error, LostCause, OpenError, Phase, ReceiveError, SendError, StartError,
-    StreamError, UnknownConnection, UnknownIncoming,
+    ConnectError, Error, LostCause, OpenError, Phase, ReceiveError, ReferError, SendError,
+    StartError, StreamError, UnknownConnection, UnknownIncoming,
 };
 pub use event::{By, Event, Fate, Incoming, Unsafe};
 pub use explain::{
@@ -88,6 +89,7 @@ pub use link::{LINK_BUFFER, LINKS_MAX, LinkEnd, LinkEndpoint, LinkEvent, LinkMac
 #[cfg(feature = "plain")]
 pub use plain::Plain;
 pub use profile::Profile;
+pub use referral::Referral;
 pub use stats::{ConnectionStats, Drops, EndpointStats};
 pub use stream::send::Reliability;
 pub use wire::{

@@ -13,6 +13,7 @@ use clap::builder::RangedU64ValueParser;
 use client::Load;
 use report::Summary;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 use tripline::{Config, ConnectOptions, TransportConfig};
@@ -114,9 +115,16 @@ impl LoadArgs {
 pub(crate) fn run(args: &Args) -> Result<(), CliError> {
     match &args.mode {
         Mode::Server { address, once, json } => {
-            let listener = listen(*address)?;
+            let listener = Arc::new(listen(*address)?);
+            let interrupts = server::end_on_signal(&listener)?;
             say(listener.address())?;
-            server::serve(&listener, *once, *json)
+            let served = server::serve(&listener, *once, *json);
+            if let Err(interrupted) = interrupts.came() {
+                // It began when the signal came; here we wait for it.
+                server::shut_down(&listener)?;
+                return Err(interrupted.into());
+            }
+            served
         }
         Mode::Client { address, load } => {
             let client = Client::new(Config { transport: transport(), ..Config::client() })

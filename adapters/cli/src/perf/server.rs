@@ -2,9 +2,35 @@
 
 use super::report;
 use crate::figures::{CliError, chain, complain, while_doing};
+use crate::signals::Interrupts;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
+use tripline::Code;
 use tripline_std::{Connection, Error, Listener, Stats, Stream};
+
+/// How long clients may go on once a signal has come.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Lets a signal end the listener in order: clients are told, and have a moment (R-CLOSE-7).
+pub(super) fn end_on_signal(listener: &Arc<Listener>) -> Result<Interrupts, CliError> {
+    let listener = Arc::downgrade(listener);
+    let interrupts = Interrupts::call(move || {
+        let Some(listener) = listener.upgrade() else { return };
+        // The next signal ends the process, so nobody may wait here for the first.
+        let end = move || shut_down(&listener);
+        if let Err(error) = thread::Builder::new().name("shutdown".into()).spawn(end) {
+            complain(format_args!("tripline: cannot start a thread: {error}"));
+        }
+    });
+    interrupts.map_err(|fail| fail.text.into())
+}
+
+/// Ends the listener, and waits until that is done.
+pub(super) fn shut_down(listener: &Listener) -> Result<(), CliError> {
+    let end = listener.shut_down(GRACE, Code::SHUTTING_DOWN, "the server is ending");
+    end.map_err(while_doing("ending"))
+}
 
 /// What one client sent.
 pub(super) struct Received {

@@ -14,7 +14,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tripline::{
     Code, ConnectionHandle, Direction, Event, Order, ReceiveResult, SendOptions, StreamId,
 };
@@ -33,7 +33,8 @@ pub(crate) fn receive(args: &args::Receive, json: bool) -> Result {
     let mut session = Session::server(&args.address, &args.server, Host::new(FILES, places))?;
     announce(&session, json)?;
     let mut desk = Desk::new(&mut session, args, json);
-    desk.run().inspect_err(|fail| desk.abandon_all(fail))
+    // Whoever is sending is told why we leave.
+    desk.run().inspect_err(|fail| desk.session.abandon(fail))
 }
 
 fn announce(session: &Session, json: bool) -> Result {
@@ -281,16 +282,6 @@ impl<'a> Desk<'a> {
         }
         let (name, size) = (one_line(name), units::show(head.size));
         print(format_args!("received {name} from {remote}: {size} in {took:.2} s, sha256 {sum}"))
-    }
-
-    /// We leave because of a failure; whoever is sending is told so.
-    fn abandon_all(&mut self, why: &Fail) {
-        for connection in self.senders.keys() {
-            let _ = self
-                .session
-                .with(|end, now| end.close(now, *connection, Duration::ZERO, FAILED, &why.text));
-        }
-        let _ = self.session.flush();
     }
 }
 

@@ -31,16 +31,14 @@ pub(crate) fn send(args: &args::Send, json: bool) -> Result {
     let board = Board::new(json);
     for path in &args.files {
         let began = Instant::now();
-        let sent = guarded(&mut session, connection, |session| {
+        let sent = guarded(&mut session, |session| {
             let (head, file) = open(path)?;
             let line = board.line(&head.name, head.size);
             let file = Sending::open(session, connection, &head, file, line, args.stall_timeout)?;
             file.run().map(|(sum, name)| (head, sum, name))
         });
         let (head, sum, name) = sent.map_err(|fail| fail.within(cannot(path)))?;
-        guarded(&mut session, connection, |_| {
-            report(path, &head, &name, &sum, began.elapsed(), json)
-        })?;
+        guarded(&mut session, |_| report(path, &head, &name, &sum, began.elapsed(), json))?;
     }
     session.close(connection)
 }

@@ -221,6 +221,13 @@ pub(crate) enum Command {
     /// Nobody holds the connection or one of its streams any more.
     Release(ConnectionHandle),
     Stats(Option<ConnectionHandle>, SyncSender<Stats>),
+    /// The whole endpoint is to end (R-CLOSE-7); answered when it has.
+    ShutDown {
+        grace: Duration,
+        code: Code,
+        reason: String,
+        reply: SyncSender<()>,
+    },
     /// Nobody holds anything of this endpoint any more.
     Quit,
 }

@@ -4,10 +4,13 @@
 //! commands, then look once into each stream that either of them was about. Nothing here waits but
 //! the loop.
 
+mod shutdown;
+
 use super::cell::{Command, ConnCell, ConnState, Progress, Shared, StreamCell, lock};
 use super::entry::Entry;
 use super::watch::{Notice, Watch};
 use crate::{Error, Loop, Stats};
+use shutdown::Shutting;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicUsize;
@@ -90,6 +93,7 @@ pub(crate) struct Driver {
     /// Streams to look into before the next turn.
     dirty: Vec<(ConnectionHandle, StreamId)>,
     leaving: Vec<ConnectionHandle>,
+    shutting: Option<Shutting>,
     quit: bool,
     /// Why the loop ended.
     fate: Error,
@@ -105,6 +109,7 @@ impl Driver {
             conns: HashMap::new(),
             dirty: Vec::new(),
             leaving: Vec::new(),
+            shutting: None,
             quit: false,
             fate: Error::Ended,
         }
@@ -117,7 +122,8 @@ impl Driver {
             let waiting = self.leaving.iter().filter_map(|handle| {
                 self.conns.get(handle)?.leaving.as_ref().map(|leaving| leaving.until)
             });
-            let limit = waiting.min().map(|until| until.saturating_duration_since(now));
+            let first = waiting.chain(self.shutting_at()).min();
+            let limit = first.map(|until| until.saturating_duration_since(now));
             if let Err(error) = self.looper.run_once(limit) {
                 self.fate = error.into();
                 return;
@@ -131,6 +137,7 @@ impl Driver {
             }
             self.service();
             self.leave();
+            self.tend_shutting();
         }
     }
 
@@ -184,7 +191,10 @@ impl Driver {
             | Event::UmtuChanged { .. }
             | Event::Unlinked { .. }
             | Event::Unsafe { .. }
-            | Event::Quiet { .. } => {}
+            | Event::Quiet { .. }
+            // While opening the engine follows by itself; later it is up to the two users.
+            | Event::Forward { .. } => {}
+            Event::ShutDown => self.on_shut_down(),
             Event::Closed { connection, by, code, reason } => {
                 self.on_end(connection, Error::Closed { by, code, reason });
             }
@@ -397,7 +407,13 @@ impl Driver {
             Command::Stats(handle, reply) => {
                 let _ = reply.send(self.stats(handle));
             }
-            Command::Quit => self.quit = true,
+            Command::ShutDown { grace, code, reason, reply } => {
+                self.shut_down(grace, code, reason, Some(reply));
+            }
+            Command::Quit => {
+                self.quit = true;
+                self.shut_down(DROP_GRACE, Code::NONE, String::new(), None);
+            }
         }
     }
 

@@ -40,6 +40,11 @@ impl Entry {
         }
     }
 
+    /// Whether messages wait that the engine has not taken yet.
+    pub(crate) fn has_outgoing(&self) -> bool {
+        !lock(&self.cell.state).outgoing.is_empty()
+    }
+
     /// Passes on what there is in both directions; true if the stream needs no more looking after.
     /// `end` is the end of the connection, if that has come; `proven` as in the connection's cell.
     pub(crate) fn service(

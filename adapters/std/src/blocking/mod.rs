@@ -29,8 +29,9 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::mpsc::{channel, sync_channel};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 use tripline::{
-    Config, ConnectOptions, ConnectionStats, Endpoint, EndpointStats, PublicKey, Target,
+    Code, Config, ConnectOptions, ConnectionStats, Endpoint, EndpointStats, PublicKey, Target,
 };
 use tripline_udp::Socket;
 use watch::Watch;
@@ -69,6 +70,15 @@ impl Shared {
         let (reply, answer) = sync_channel(1);
         self.push(Command::Stats(connection, reply));
         answer.recv().map_err(|_| self.death())
+    }
+}
+
+impl Shared {
+    /// Ends the whole endpoint, and waits until it has.
+    fn shut_down(&self, grace: Duration, code: Code, reason: &str) -> Result<(), Error> {
+        let (reply, over) = sync_channel(1);
+        self.push(Command::ShutDown { grace, code, reason: reason.to_owned(), reply });
+        over.recv().map_err(|_| self.death())
     }
 }
 
@@ -183,7 +193,7 @@ impl Listener {
     /// Waits for the next client.
     ///
     /// # Errors
-    /// Only if the endpoint itself is broken.
+    /// If the endpoint itself is broken; [`Error::Ended`] once it is [shut down](Self::shut_down).
     pub fn accept(&self) -> Result<Connection, Error> {
         let shared = &self.user.shared;
         let mut accept = lock(&shared.accept);
@@ -211,6 +221,20 @@ impl Listener {
             Some(key) => format!("{key}@{local}"),
             None => local.to_string(),
         }
+    }
+
+    /// Ends the listener and all its connections in order, and waits until it is done (R-CLOSE-7).
+    ///
+    /// At once nobody is let in any more: clients are refused with [`Code::SHUTTING_DOWN`] and
+    /// `reason`, and [`Self::accept`] fails when the last one that came before was taken. Clients
+    /// hear that we leave; what was handed in is delivered, and requests that they have finished
+    /// may be answered by other threads. After `grace` all that is left ends with `code` and
+    /// `reason`. A second call may only bring that forward.
+    ///
+    /// # Errors
+    /// Only if the endpoint itself is broken.
+    pub fn shut_down(&self, grace: Duration, code: Code, reason: &str) -> Result<(), Error> {
+        self.user.shared.shut_down(grace, code, reason)
     }
 
     /// The counters of the endpoint and its socket.
@@ -308,6 +332,16 @@ impl Client {
                 Err(_) => return Err(shared.death()),
             }
         }
+    }
+
+    /// Ends all connections of this client in order, and waits until that is done (R-CLOSE-7): what
+    /// was handed in is delivered, for at most `grace`, and then all ends with `code` and `reason`.
+    /// Nothing new begins. A second call may only bring that forward.
+    ///
+    /// # Errors
+    /// Only if the endpoint itself is broken.
+    pub fn shut_down(&self, grace: Duration, code: Code, reason: &str) -> Result<(), Error> {
+        self.user.shared.shut_down(grace, code, reason)
     }
 
     /// The address of the socket.

@@ -417,3 +417,65 @@ fn explain_reaches_the_blocking_interface() {
     assert!(connection.wait_closed().is_err());
     assert!(connection.explain().is_err(), "nothing is left of it");
 }
+
+/// R-CLOSE-7: a listener that is shut down answers what it was asked, refuses who comes then, and
+/// the call returns when all is over.
+#[test]
+fn r_close_7_a_listener_shuts_down() {
+    let listener = server();
+    let address = listener.address();
+    let client = thread::spawn(move || {
+        let connection = connect(&address).expect("connected");
+        let stream = connection.open(StreamOptions::two_way(Order::Ordered)).expect("a stream");
+        stream.send("question").expect("taken");
+        stream.finish();
+        let answer = stream.receive().expect("alive");
+        assert_eq!(stream.receive().expect("alive"), None);
+        (answer, connection.wait_closed(), connect(&address))
+    });
+    let connection = listener.accept().expect("a client");
+    let stream = connection.accept_stream().expect("a stream");
+    assert_eq!(stream.receive().expect("alive").as_deref(), Some(&b"question"[..]));
+    assert_eq!(stream.receive().expect("alive"), None);
+    thread::scope(|scope| {
+        let over = scope.spawn(|| listener.shut_down(GRACE, Code::SHUTTING_DOWN, "maintenance"));
+        assert!(matches!(listener.accept(), Err(Error::Ended)), "nobody comes any more");
+        stream.send("answer").expect("taken while we leave");
+        stream.finish();
+        over.join().expect("no panic").expect("it is over");
+    });
+    connection.wait_closed().expect("an orderly end");
+    listener.shut_down(GRACE, Code::NONE, "").expect("it is over already");
+    let (answer, end, again) = client.join().expect("the client");
+    assert_eq!(answer.as_deref(), Some(&b"answer"[..]));
+    end.expect("an orderly end");
+    let code = Code::SHUTTING_DOWN;
+    let refused = ConnectError::Refused { code, reason: "maintenance".into() };
+    assert!(matches!(again, Err(Error::Connect(error)) if error == refused));
+}
+
+/// R-CLOSE-7: a client that is shut down delivers what was handed in, and begins nothing more.
+#[test]
+fn r_close_7_a_client_shuts_down() {
+    let listener = server();
+    let target: Target = listener.local_addr().into();
+    let server = thread::spawn(move || {
+        let connection = listener.accept().expect("a client");
+        let mut stream = connection.accept_stream().expect("a stream");
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).expect("all of it");
+        (all.len(), connection.wait_closed())
+    });
+    let client = Client::new(Config::client()).expect("a client");
+    let options = || ConnectOptions::to(key(1).public_key());
+    let connection = client.connect(target.clone(), options()).expect("connected");
+    let mut stream = connection.open(StreamOptions::one_way(Order::Bytes)).expect("a stream");
+    stream.write_all(&vec![7; 5_000_000]).expect("taken");
+    stream.finish();
+    client.shut_down(GRACE, Code::NONE, "").expect("it is over");
+    let late = client.connect(target, options());
+    assert!(matches!(late, Err(Error::Start(tripline::StartError::ShuttingDown))));
+    let (count, end) = server.join().expect("the server");
+    assert_eq!(count, 5_000_000);
+    end.expect("an orderly end");
+}

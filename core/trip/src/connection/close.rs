@@ -34,6 +34,8 @@ const DRAINING_PTOS: u32 = 3;
 pub(super) struct Closing {
     /// We leave: with this code and text, at the latest then.
     ours: Option<(Code, String, Instant)>,
+    /// Requests that the peer has finished may still be answered (R-CLOSE-7).
+    answers: bool,
     /// The peer leaves.
     peer: bool,
     /// The peer has nothing left to send.
@@ -72,7 +74,19 @@ impl Closing {
 
     /// The user may hand in nothing more.
     pub(super) fn takes_no_more(&self) -> bool {
-        self.ours.is_some() || self.done
+        (self.ours.is_some() && !self.answers) || self.done
+    }
+
+    /// If we leave already: until then at the latest. Whether we do.
+    pub(super) fn hasten(&mut self, at: Instant) -> bool {
+        let Some((_, _, until)) = &mut self.ours else { return false };
+        *until = (*until).min(at);
+        true
+    }
+
+    /// While we leave, requests that the peer has finished may be answered.
+    pub(super) fn answer_all(&mut self) {
+        self.answers = self.ours.is_some();
     }
 
     /// Code, deadline in milliseconds and text of the NOTIFY that has to be sent.
@@ -155,10 +169,14 @@ impl Connection {
     }
 
     /// Says `Drained`, once, when nothing will be sent or received any more (R-CLOSE-6).
-    pub(crate) fn tell_drained(&mut self, events: &mut VecDeque<Event>) {
-        if self.stage == Stage::Over && !core::mem::replace(&mut self.drained_told, true) {
+    /// Whether it did.
+    pub(crate) fn tell_drained(&mut self, events: &mut VecDeque<Event>) -> bool {
+        let drained =
+            self.stage == Stage::Over && !core::mem::replace(&mut self.drained_told, true);
+        if drained {
             events.push_back(Event::Drained { connection: self.handle });
         }
+        drained
     }
 
     /// The attempt is over before anything was sent under a key.
@@ -275,7 +293,7 @@ impl Connection {
                 && stream.recv.as_ref().is_some_and(|recv| recv.half.final_offset().is_some());
             let answer_due = asked && stream.send.as_ref().is_some_and(|half| !half.is_done());
             stream.send.as_ref().is_none_or(SendHalf::is_quiet)
-                && !(answer_due && self.closing.ours.is_none())
+                && !(answer_due && (self.closing.ours.is_none() || self.closing.answers))
         })
     }
 

@@ -5,8 +5,8 @@
 //! concern:
 //!
 //! - `agree`: what was agreed on, and changes of it;
-//! - `opening`, `retry`: the client's handshake; `close`: leaving, closing, draining; `reset`: the
-//!   peer forgot us;
+//! - `opening`, `retry`: the client's handshake; `close`, `shutdown`: leaving, closing, draining;
+//!   `reset`: the peer forgot us;
 //! - `receive`: a verified packet, frame by frame; `transmit`: building packets and trains;
 //! - `settle`: what became of the frames that were sent; `clock`: what the timers do; `pace`: what
 //!   the pacer holds back; `ecn`: marks and counts;
@@ -42,14 +42,17 @@ mod plain;
 mod reach;
 mod receive;
 pub(crate) mod recovery;
+pub(crate) mod referral;
 mod renew;
 pub(crate) mod reset;
 mod retry;
 mod schedule;
 mod settle;
+mod shutdown;
 mod streams;
 mod timer;
 mod transmit;
+mod version;
 pub(crate) mod zone;
 
 use crate::agreed::Limits;
@@ -78,6 +81,7 @@ use recovery::left_out::next_left_out;
 use recovery::path_state::PathState;
 use recovery::received::Received;
 use recovery::sent::SentPackets;
+use referral::Referrals;
 use schedule::Schedule;
 pub(crate) use settle::SentFrame;
 use streams::{RecvCredit, StreamDefaults, StreamKey, Streams};
@@ -88,6 +92,7 @@ use zone::renewal::Renewal;
 pub use commands::ReceiveResult;
 pub(crate) use plain::InUse;
 pub(crate) use receive::Opened;
+pub(crate) use version::naming_versions;
 pub(crate) use zone::{Zone, renewal::OwnHalf};
 
 /// Above this many events that were not polled, `send` says *blocked*.
@@ -203,6 +208,7 @@ pub(crate) struct Connection {
     confirm_due: bool,
     /// What a RESET of the peer would mean.
     reset: reset::Resets,
+    referrals: Referrals,
 
     /// The next number to leave out (R-ACK-2).
     leave_out: u64,
@@ -333,6 +339,7 @@ impl Connection {
             confirm: None,
             confirm_due: false,
             reset: reset::Resets::default(),
+            referrals: Referrals::default(),
             leave_out: next_left_out(0, 0, cx.random),
             replay: ReplayWindow::new(),
             sent: SentPackets::new(0),

@@ -6,14 +6,17 @@
 
 mod progress;
 
+use super::referral::{Anew, Journey};
 use super::reset::Again;
 use super::retry::Retries;
 use super::timer::Timer;
+use super::version::{SPOKEN, StepDown, speak_higher};
 use super::{Connection, Cx, InUse, Stage, State, Zone};
 use crate::config::ConnectOptions;
 use crate::crypto::{Aead, Cipher, Handshake, PublicKey};
 use crate::error::{ConnectError, Phase};
 use crate::event::Event;
+use crate::referral::Referral;
 use crate::wire::{
     ChallengePayload, Confirm, OpenPayload, PROTOCOL_VERSION, Parameters, PayloadError,
     VersionReason,
@@ -104,6 +107,12 @@ pub(crate) struct Opening {
     first_sent: Option<Instant>,
     /// XX: what the CHALLENGE that verified brought.
     challenged: Option<Challenged>,
+    /// XX: what the CHALLENGE that verified said instead, until the user trusts the server.
+    pub(super) referred: Option<Referral>,
+    /// The attempt goes on with another OPEN; the endpoint has yet to write it.
+    pub(super) anew: Option<Anew>,
+    pub(super) journey: Journey,
+    step_down: StepDown,
     versions: Option<Vec<u32>>,
     wrong_suite: bool,
     /// A CHALLENGE failed to verify, or VERSION said *key*.
@@ -136,10 +145,41 @@ impl Opening {
             repeats: Repeats::new(),
             first_sent: None,
             challenged: None,
+            referred: None,
+            anew: None,
+            journey: Journey::default(),
+            step_down: StepDown::default(),
             versions: None,
             wrong_suite: false,
             wrong_key: false,
         }
+    }
+
+    /// The same attempt with another OPEN, at the same server or elsewhere.
+    pub(super) fn after(start: Start, old: Self, same_server: bool) -> Self {
+        let mut journey = old.journey;
+        journey.began = journey.began.or(old.first_sent);
+        let name = if same_server { old.start.name } else { None };
+        let fresh = Self { journey, ..Self::new(Start { name, ..start }) };
+        if !same_server {
+            return fresh;
+        }
+        // What explained the silence so far still does.
+        let Self { versions, wrong_suite, wrong_key, .. } = old;
+        Self { versions, wrong_suite, wrong_key, ..fresh }
+    }
+
+    /// Notes where OPEN went so far.
+    pub(super) fn note_asked(&mut self) {
+        let Self { start, repeats, journey, .. } = self;
+        let sent = usize::try_from(repeats.sent).unwrap_or(usize::MAX);
+        let asked = start.addresses.get(..start.addresses.len().min(sent)).unwrap_or_default();
+        journey.note(asked, start.options.server_key);
+    }
+
+    /// Whether an answer is waited for.
+    fn is_waiting(&self) -> bool {
+        self.challenged.is_none() && self.referred.is_none() && self.anew.is_none()
     }
 
     pub(super) fn client_id(&self) -> u64 {
@@ -165,7 +205,7 @@ impl Opening {
     /// Whether a CHALLENGE from there is waited for: only from an address that an OPEN went to, or
     /// a copier could draw our data to where it likes.
     pub(super) fn awaits(&self, path: Path) -> bool {
-        self.challenged.is_none() && self.start.addresses.contains(&path.remote)
+        self.is_waiting() && self.start.addresses.contains(&path.remote)
     }
 
     /// Where the next OPEN goes.
@@ -195,7 +235,7 @@ impl Opening {
     }
 
     pub(super) fn state(&self) -> State {
-        if self.challenged.is_some() {
+        if self.challenged.is_some() || self.referred.is_some() {
             State::Challenged
         } else if self.start.addresses.is_empty() {
             State::Resolving
@@ -206,7 +246,7 @@ impl Opening {
 
     /// The best explanation why it came to nothing (R-CHAL-2).
     pub(super) fn timeout_error(&self) -> ConnectError {
-        if self.challenged.is_some() {
+        if self.challenged.is_some() || self.referred.is_some() {
             return ConnectError::Timeout { phase: Phase::Challenged };
         }
         if let Some(theirs) = &self.versions {
@@ -257,14 +297,19 @@ impl Connection {
     ) -> Option<tripline_sansio::Transmit> {
         let held = self.is_held();
         let opening = self.opening.as_deref_mut().filter(|_| !held)?;
-        if opening.challenged.is_none()
+        if opening.is_waiting()
             && let Some(remote) = opening.retries.take_due()
         {
             // It counts as an OPEN of its own, so that no round trip is measured by mistake.
             opening.repeats.sent = opening.repeats.sent.saturating_add(1);
             return Some(copy_open(out, &opening.start.packet, Path::to(remote)));
         }
-        if !core::mem::take(&mut opening.due) || opening.challenged.is_some() {
+        if !core::mem::take(&mut opening.due) || !opening.is_waiting() {
+            return None;
+        }
+        if opening.start.cipher == Cipher::AesGcm && opening.step_down.is_due(opening.repeats.sent)
+        {
+            opening.anew = Some(Anew::StepDown);
             return None;
         }
         let path = opening.path();
@@ -293,7 +338,10 @@ impl Connection {
         };
         match reason {
             VersionReason::Version => opening.versions = Some(versions.collect()),
-            VersionReason::Suite => opening.wrong_suite = true,
+            VersionReason::Suite => {
+                opening.wrong_suite = true;
+                opening.step_down.on_hint(opening.repeats.sent);
+            }
             VersionReason::Key => opening.wrong_key = true,
         }
     }
@@ -322,11 +370,19 @@ impl Connection {
             Ok(ChallengePayload::Refuse { code, reason }) => {
                 self.fail(ConnectError::Refused { code, reason: String::from(reason) }, cx);
             }
+            Ok(ChallengePayload::Forward(body)) => self.on_referred(&handshake, body, cx),
             Err(error) => self.fail(bad_payload(error), cx),
         }
     }
 
     fn on_accepted(&mut self, challenged: Challenged, cx: &mut Cx<'_>) {
+        let theirs = challenged.parameters.versions;
+        let lesser = self.opening.as_deref().is_some_and(|opening| opening.journey.stepped_down);
+        if lesser && speak_higher(PROTOCOL_VERSION, &SPOKEN, theirs.as_slice()) {
+            // R-VERS-1: somebody talked us down.
+            let theirs = theirs.as_slice().to_vec();
+            return self.fail(ConnectError::Version { ours: PROTOCOL_VERSION, theirs }, cx);
+        }
         self.timers.set(Timer::Open, None);
         self.peer = challenged.handshake.remote_static();
         if challenged.handshake.is_finished() {
@@ -348,6 +404,9 @@ impl Connection {
     /// XX: the user trusts the server's key; CONFIRM goes out (R-CHAL-3).
     pub(crate) fn trust(&mut self, cx: &mut Cx<'_>) {
         let Some(opening) = self.opening.as_deref_mut() else { return };
+        if let Some(referral) = opening.referred.take() {
+            return self.follow(referral, cx);
+        }
         let Some(mut challenged) = opening.challenged.take() else { return };
         let start = &opening.start;
         let mut payload = Vec::new();
@@ -397,7 +456,8 @@ impl Connection {
         {
             self.path_state.rtt.update(cx.now, at - sent, Duration::ZERO, Duration::ZERO);
         }
-        self.started = opening.first_sent.unwrap_or(self.started);
+        let began = opening.journey.began.or(opening.first_sent);
+        self.started = began.unwrap_or(self.started);
         // The first DATA asks for a full-sized answer, and is full-sized itself (R-HAND-5a).
         self.pings.want(true);
         self.on_parameters(parameters, cx);

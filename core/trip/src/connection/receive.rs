@@ -202,6 +202,7 @@ impl Connection {
                 self.on_notify(*code, *deadline_ms, reason, cx)
             }
             Frame::Disconnect { code, reason, .. } => self.on_disconnect(*code, reason, cx),
+            Frame::Forward(body) => self.on_forward(*body, cx)?,
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use super::opening::Opening;
 use super::settle::SentFrame;
 use super::{Connection, Cx, Side, Stage};
 use crate::config::ConnectOptions;
-use crate::crypto::{PublicKey, same};
+use crate::crypto::{Cipher, PublicKey, same};
 use crate::error::{ConnectError, LostCause};
 use crate::event::Event;
 use crate::handle::ConnectionHandle;
@@ -88,9 +88,11 @@ impl Connection {
             })
     }
 
-    /// What the attempt began with, and the parameters that it announces.
-    pub(crate) fn again(&self) -> Option<(ConnectionHandle, Again, Parameters)> {
-        Some((self.handle, self.reset.again.as_deref()?.clone(), self.config.parameters()))
+    /// What the attempt began with, the parameters that it announces, and the cipher that the server
+    /// took.
+    pub(crate) fn again(&self) -> Option<(ConnectionHandle, Again, Parameters, Cipher)> {
+        let cipher = self.suite?.cipher;
+        Some((self.handle, self.reset.again.as_deref()?.clone(), self.config.parameters(), cipher))
     }
 
     /// Begins the attempt again with a new OPEN. What the user has done so far (streams opened,

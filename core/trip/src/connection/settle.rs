@@ -46,6 +46,8 @@ pub(crate) enum SentFrame {
     Renew { zone: u64 },
     /// NOTIFY; `done` if it said that nothing is left to send.
     Notify { done: bool },
+    /// FORWARD, the newest of ours if it has the newest number.
+    Forward { serial: u32 },
 }
 
 impl Connection {
@@ -179,7 +181,8 @@ impl Connection {
             | SentFrame::BlockedConnection { .. }
             | SentFrame::BlockedStream { .. }
             | SentFrame::BlockedStreams { .. }
-            | SentFrame::Notify { .. } => {}
+            | SentFrame::Notify { .. }
+            | SentFrame::Forward { .. } => {}
         }
     }
 
@@ -228,6 +231,7 @@ impl Connection {
             }
             SentFrame::Renew { zone } => self.on_renew_lost(zone),
             SentFrame::Notify { done } => self.closing.on_notify_lost(done),
+            SentFrame::Forward { serial } => self.referrals.on_lost(serial),
         }
     }
 

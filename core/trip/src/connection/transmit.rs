@@ -13,8 +13,8 @@ use super::streams::{Stop, StreamKey};
 use super::{Connection, Cx, Stage};
 use crate::stream::send::Written;
 use crate::wire::{
-    BlockedBy, DataHeader, Direction, EcnCounts, Frame, Parameters, TAG_LEN, TruncatedNumber,
-    write_ack, write_padding, write_skip,
+    BlockedBy, DataHeader, Direction, EcnCounts, Frame, Parameters, ReferralBody, TAG_LEN,
+    TruncatedNumber, write_ack, write_padding, write_skip,
 };
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -146,6 +146,7 @@ impl Connection {
             || matches!(self.blocked, Some((_, true)))
             || self.streams.has_blocked()
             || self.closing.notify_due().is_some()
+            || self.referrals.is_due()
             || self.renew_due().is_some()
             || !self.control.is_empty()
             || (flows && !self.schedule.is_empty())
@@ -302,6 +303,7 @@ impl Connection {
                 self.closing.on_notify_sent();
             }
         }
+        self.put_forward(out, packet);
         while let Some(key) = self.control.pop_front() {
             if !self.put_stream_control(out, packet, key, cx) {
                 self.control.push_front(key);
@@ -310,6 +312,15 @@ impl Connection {
             if let Some(stream) = self.streams.get_mut(key) {
                 stream.control_listed = false;
             }
+        }
+    }
+
+    fn put_forward(&mut self, out: &mut Vec<u8>, packet: &mut Packet) {
+        let Some((body, serial)) = self.referrals.due() else { return };
+        let Ok(body) = ReferralBody::parse(&body) else { return };
+        let frame = Frame::Forward(body);
+        if self.put(out, packet, &frame, Some(SentFrame::Forward { serial })) {
+            self.referrals.on_sent();
         }
     }
 

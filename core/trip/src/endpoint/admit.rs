@@ -8,7 +8,7 @@ use super::guard::{Answer, Passage};
 use super::half_open::{HalfOpen, Refusal, Stage};
 use super::ids::Owner;
 use crate::config::{Access, Screening, ServerConfig};
-use crate::connection::{Accepted, Connection, Cx, Opened, Zone};
+use crate::connection::{Accepted, Connection, Cx, Opened, Zone, naming_versions};
 use crate::crypto::{
     Handshake, Pattern, SecretKey, Setup, Split, Suite, data_aead, keyed_hash64, mac1, same,
 };
@@ -175,6 +175,9 @@ impl Endpoint {
         if let Err((code, reason)) = taken {
             return self.refuse_open(&entry, handshake, code, reason);
         }
+        if let Some(reason) = self.leaving_reason() {
+            return self.refuse_open(&entry, handshake, Code::SHUTTING_DOWN, &reason);
+        }
         // R-HAND-9: full when the OPEN comes.
         if self.live >= self.config.connections_max {
             return self.refuse_open(&entry, handshake, Code::BUSY, "");
@@ -203,7 +206,7 @@ impl Endpoint {
 
     /// Puts an entry back into its place, or a new one into a new place; the oldest may have to go.
     /// Its ticket, or `None` if it was the oldest itself: its ID is free then.
-    fn keep_half_open(
+    pub(super) fn keep_half_open(
         &mut self,
         place: Option<IncomingHandle>,
         entry: Box<HalfOpen>,
@@ -254,7 +257,7 @@ impl Endpoint {
             self.abandon(place, None);
             return self.count(|drops| &mut drops.at_bound);
         };
-        let mut parameters = self.config.transport.parameters();
+        let mut parameters = naming_versions(self.config.transport.parameters());
         parameters.reset_token = Some(self.reset_token(id));
         let accept = ChallengePayload::Accept { server_id: id, parameters };
         let Some(packet) = write_challenge(&mut handshake, entry.client_id, &accept) else {
@@ -278,7 +281,13 @@ impl Endpoint {
         self.answer(path, packet);
     }
 
-    fn server_zone(&self, split: &Split, suite: Suite, own_id: u64, peer_id: u64) -> Zone {
+    pub(super) fn server_zone(
+        &self,
+        split: &Split,
+        suite: Suite,
+        own_id: u64,
+        peer_id: u64,
+    ) -> Zone {
         let aead = data_aead(suite, &self.config.aead);
         Zone::first(&aead, suite.cipher, Side::Server, split, (own_id, peer_id))
     }
@@ -318,6 +327,8 @@ impl Endpoint {
         if handshake.wants_psk() {
             self.abandon(Some(incoming), None);
             self.hint_psk(&entry);
+        } else if let Some(reason) = self.leaving_reason() {
+            self.turn_away(incoming, entry, handshake, Code::SHUTTING_DOWN, &reason);
         } else if handshake.is_finished() {
             self.connect_confirmed(incoming, entry, handshake);
         } else {
@@ -340,13 +351,25 @@ impl Endpoint {
     ) -> Result<(), UnknownIncoming> {
         self.tick(now);
         let (entry, handshake) = self.lift_screened(incoming)?;
+        self.turn_away(incoming, entry, handshake, code, reason);
+        Ok(())
+    }
+
+    /// Refuses a client whose entry is lifted, however far it has come.
+    pub(super) fn turn_away(
+        &mut self,
+        incoming: IncomingHandle,
+        entry: Box<HalfOpen>,
+        handshake: Handshake,
+        code: Code,
+        reason: &str,
+    ) {
         if handshake.is_finished() {
             self.refuse_confirmed(incoming, entry, handshake, code, reason);
         } else {
             self.abandon(Some(incoming), None);
             self.refuse_open(&entry, handshake, code, reason);
         }
-        Ok(())
     }
 
     pub(super) fn lift_screened(
@@ -409,6 +432,9 @@ impl Endpoint {
         }
         if let Err((code, reason)) = take_payload(&mut entry, &payload, &server) {
             return self.refuse_confirmed(place, entry, handshake, code, reason);
+        }
+        if let Some(reason) = self.leaving_reason() {
+            return self.refuse_confirmed(place, entry, handshake, Code::SHUTTING_DOWN, &reason);
         }
         match server.screening {
             Screening::AcceptAll => self.connect_confirmed(place, entry, handshake),
@@ -498,6 +524,9 @@ impl Endpoint {
             return self.count(|drops| &mut drops.bad_handshake);
         };
         let zone = self.server_zone(&split, suite, own_id, client_id);
+        if self.leave.refusal().is_some() {
+            return self.refuse_first_data(zone, header, path, datagram);
+        }
         let number = header.number.expand(None);
         let opened = number.and_then(|number| {
             Some((number, zone.open.open_packet(number, datagram, header.header_len()).ok()?))
@@ -599,7 +628,7 @@ fn request_of(entry: &HalfOpen) -> ([u8; 8], Vec<u8>, Parameters) {
 }
 
 /// CHALLENGE with this payload; `None` if the state is not at that point.
-fn write_challenge(
+pub(super) fn write_challenge(
     handshake: &mut Handshake,
     client_id: u64,
     payload: &ChallengePayload<'_>,

@@ -40,6 +40,9 @@ impl Endpoint {
         options: ConnectOptions,
     ) -> Result<ConnectionHandle, StartError> {
         let now = self.tick(now);
+        if self.leave.is_shutting_down() {
+            return Err(StartError::ShuttingDown);
+        }
         let handle =
             self.next_handle().ok_or(StartError::TooMany { limit: self.config.connections_max })?;
         if options.route.len() > ROUTE_MAX {
@@ -62,8 +65,9 @@ impl Endpoint {
             .ok_or(StartError::TooMany { limit: self.config.connections_max })?;
         let transport = options.transport.clone();
         let transport = transport.map_or_else(|| self.transport.clone(), Arc::new);
-        let Some(mut start) =
-            self.start(now, client_id, addresses, &options, transport.parameters())
+        let cipher = self.preferred_cipher();
+        let parameters = transport.parameters();
+        let Some(mut start) = self.start(now, client_id, addresses, &options, parameters, cipher)
         else {
             self.ids.release(client_id);
             return Err(StartError::BadKey);
@@ -83,14 +87,18 @@ impl Endpoint {
         Ok(handle)
     }
 
-    /// Pattern and cipher as PROTOCOL.md §2.2 says.
-    fn suite_for(&self, options: &ConnectOptions) -> Suite {
+    /// The cipher that we open with first.
+    pub(super) fn preferred_cipher(&self) -> Cipher {
+        if self.config.hardware_aes { Cipher::AesGcm } else { Cipher::ChaChaPoly }
+    }
+
+    /// The suite for this cipher: the pattern is as PROTOCOL.md §2.2 says.
+    fn suite_for(&self, options: &ConnectOptions, cipher: Cipher) -> Suite {
         let pattern = match (options.server_key, &self.identity) {
             (None, _) => Pattern::Xx,
             (Some(_), Some(_)) => Pattern::Ik,
             (Some(_), None) => Pattern::Nk,
         };
-        let cipher = if self.config.hardware_aes { Cipher::AesGcm } else { Cipher::ChaChaPoly };
         let suite = Suite::new(cipher, options.psk.is_some(), pattern);
         self.plain_suite(suite)
     }
@@ -103,8 +111,9 @@ impl Endpoint {
         addresses: Vec<SocketAddr>,
         options: &ConnectOptions,
         parameters: crate::Parameters,
+        cipher: Cipher,
     ) -> Option<Start> {
-        let suite = self.suite_for(options);
+        let suite = self.suite_for(options, cipher);
         let (cipher, pattern) = (suite.cipher, suite.pattern);
         let mut parameters = self.announce_plain(suite, parameters);
         // In NN anyone on the way could read the token.

@@ -17,9 +17,11 @@ mod link;
 #[cfg_attr(not(feature = "plain"), path = "no_plain.rs")]
 mod plain;
 mod prefixes;
+mod refer;
 mod renew;
 mod resets;
 mod screen;
+mod shutdown;
 mod tokens;
 
 use crate::carrier::LinkId;
@@ -40,6 +42,7 @@ use guard::Guard;
 use half_open::HalfOpens;
 use ids::{Ids, Owner};
 use resets::{Resets, Token};
+use shutdown::Leave;
 use tripline_sansio::{DatagramMachine, Ecn, Instant, Path, Random, Seed, Transmit};
 
 #[derive(Debug, Default)]
@@ -82,6 +85,7 @@ pub struct Endpoint {
     events: VecDeque<Event>,
     /// Room that connections borrow in turn; empty between calls.
     settled: Vec<SentFrame>,
+    leave: Leave,
     ephemerals: Random,
     random: Random,
     stats: EndpointStats,
@@ -115,6 +119,7 @@ impl Endpoint {
             links: link::Links::default(),
             events: VecDeque::new(),
             settled: Vec::new(),
+            leave: Leave::default(),
             ephemerals: seed.random("ephemeral keys"),
             random: seed.random("tokens and numbers"),
             stats: EndpointStats::default(),
@@ -154,19 +159,25 @@ impl Endpoint {
             return;
         };
         let Some(connection) = place.connection.as_deref_mut() else { return };
-        connection.tell_drained(&mut self.events);
+        let drained = connection.tell_drained(&mut self.events);
         let token = connection.peer_reset_token();
         if token != place.reset_token {
             self.resets.replace(slot, core::mem::replace(&mut place.reset_token, token), token);
         }
-        if connection.is_gone() {
-            return self.forget(slot);
+        let gone = connection.is_gone();
+        if !gone {
+            self.links.track(slot, &mut place.link, connection.link());
+            self.deadlines.set(slot, connection.next_timeout());
+            if !place.ready {
+                place.ready = true;
+                self.ready.push_back(slot);
+            }
         }
-        self.links.track(slot, &mut place.link, connection.link());
-        self.deadlines.set(slot, connection.next_timeout());
-        if !place.ready {
-            place.ready = true;
-            self.ready.push_back(slot);
+        if drained {
+            self.on_one_drained();
+        }
+        if gone {
+            self.forget(slot);
         }
     }
 
@@ -207,6 +218,7 @@ impl Endpoint {
     fn place(&mut self, handle: ConnectionHandle, connection: Connection) {
         self.free.pop_front();
         self.live = self.live.saturating_add(1);
+        self.leave.on_begun();
         if let Some(place) =
             usize::try_from(handle.slot).ok().and_then(|index| self.slots.get_mut(index))
         {
@@ -345,10 +357,16 @@ impl DatagramMachine for Endpoint {
         while let Some(entry) = self.half_opens.pop_expired(now) {
             self.drop_half_open(&entry);
         }
+        if self.leave.next_timeout().is_some_and(|due| due <= now) {
+            self.tend_shutdown();
+        }
     }
 
     fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<Transmit> {
         self.tick(now);
+        if self.is_leaving() {
+            self.tend_shutdown();
+        }
         if let Some((path, packet)) = self.answers.pop_front() {
             out.extend_from_slice(&packet);
             let len = packet.len();
@@ -374,7 +392,7 @@ impl DatagramMachine for Endpoint {
                 self.count_sent(transmit.segments());
                 return Some(transmit);
             }
-            if self.tend_zones(slot) {
+            if self.tend_zones(slot) || self.tend_attempt(slot) {
                 self.ready.push_back(slot);
                 continue;
             }
@@ -388,10 +406,9 @@ impl DatagramMachine for Endpoint {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        match (self.deadlines.first(), self.half_opens.next_expiry()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let all =
+            [self.deadlines.first(), self.half_opens.next_expiry(), self.leave.next_timeout()];
+        all.into_iter().flatten().min()
     }
 
     fn poll_event(&mut self) -> Option<Event> {

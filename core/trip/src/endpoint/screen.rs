@@ -34,6 +34,11 @@ impl Endpoint {
         let (entry, mut handshake) = self.lift_screened(incoming)?;
         if !entry.suite.psk {
             self.refuse_by_psk(incoming, entry, handshake);
+        } else if let Some(reason) = self.leaving_reason() {
+            if handshake.wants_psk() {
+                handshake.set_psk(psk);
+            }
+            self.turn_away(incoming, entry, handshake, Code::SHUTTING_DOWN, &reason);
         } else if !handshake.is_finished() {
             handshake.set_psk(psk);
             self.challenge(Some(incoming), entry, handshake);

@@ -11,6 +11,7 @@ mod frame;
 mod packet;
 mod parameters;
 mod payload;
+mod referral;
 mod stream_id;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -32,6 +33,7 @@ pub(crate) use packet::{
 pub(crate) use parameters::OFFSET_LIMIT;
 pub use parameters::{ParameterError, ParameterProblem, Parameters, Versions};
 pub(crate) use payload::{ChallengePayload, OpenPayload, PayloadError, ROUTE_MAX};
+pub(crate) use referral::{REFERRAL_ADDRESSES, ReferralBody, ReferralError, write_referral};
 pub use stream_id::{Direction, Order, Side, StreamId};
 pub(crate) use violation::Violation;
 

@@ -12,7 +12,7 @@ use core::fmt;
 use tripline_sansio::codec::{ReadError, Reader, Writer};
 
 use super::text::{TextError, read_text, write_text};
-use super::{Code, ParameterError, Parameters};
+use super::{Code, ParameterError, Parameters, ReferralBody, ReferralError};
 
 /// The longest route in bytes (§1).
 pub(crate) const ROUTE_MAX: usize = 255;
@@ -35,8 +35,8 @@ pub(crate) enum PayloadError {
     Length,
     /// No known kind of CHALLENGE.
     Kind(u8),
-    /// A referral to another endpoint: known, but this version does not follow it.
-    Forward,
+    /// A referral breaks the rules (R-CHAL-3).
+    Referral(ReferralError),
     /// The reason text is too long, cut off or not UTF-8.
     Text(TextError),
     /// A parameter breaks the rules (R-PARAM).
@@ -59,6 +59,12 @@ impl From<ReadError> for PayloadError {
     }
 }
 
+impl From<ReferralError> for PayloadError {
+    fn from(error: ReferralError) -> Self {
+        Self::Referral(error)
+    }
+}
+
 impl From<TextError> for PayloadError {
     fn from(error: TextError) -> Self {
         Self::Text(error)
@@ -77,7 +83,7 @@ impl fmt::Display for PayloadError {
             Self::Read(error) => error.fmt(f),
             Self::Length => f.write_str("a handshake payload has the wrong length"),
             Self::Kind(kind) => write!(f, "unknown kind {kind} of answer to an open"),
-            Self::Forward => f.write_str("referrals are not supported"),
+            Self::Referral(error) => error.fmt(f),
             Self::Text(error) => error.fmt(f),
             Self::Parameter(error) => error.fmt(f),
         }
@@ -144,13 +150,15 @@ pub(crate) enum ChallengePayload<'a> {
         /// Why, in words; may be empty. Longer ones are clipped when written.
         reason: &'a str,
     },
+    /// `2 · referral`: the server wants the client to open elsewhere.
+    Forward(ReferralBody<'a>),
 }
 
 impl<'a> ChallengePayload<'a> {
     /// Reads the whole payload.
     ///
     /// # Errors
-    /// See [`PayloadError`]; a referral is [`PayloadError::Forward`].
+    /// See [`PayloadError`].
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, PayloadError> {
         if bytes.len() > CHALLENGE_PAYLOAD_MAX {
             return Err(PayloadError::Length);
@@ -171,13 +179,13 @@ impl<'a> ChallengePayload<'a> {
                     Err(PayloadError::Length)
                 }
             }
-            kind::FORWARD => Err(PayloadError::Forward),
+            kind::FORWARD => Ok(Self::Forward(ReferralBody::parse(reader.take_rest())?)),
             other => Err(PayloadError::Kind(other)),
         }
     }
 
     /// Appends the payload. It never exceeds [`CHALLENGE_PAYLOAD_MAX`]: all parameters at their
-    /// longest are less, and a reason text is clipped.
+    /// longest are less, so is a referral, and a reason text is clipped.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         match *self {
             Self::Accept { server_id, ref parameters } => {
@@ -188,6 +196,9 @@ impl<'a> ChallengePayload<'a> {
                 let mut out = Writer::new(out);
                 out.u8(kind::REFUSE).varint(code.number());
                 write_text(&mut out, reason);
+            }
+            Self::Forward(body) => {
+                Writer::new(out).u8(kind::FORWARD).bytes(body.bytes());
             }
         }
     }

@@ -23,9 +23,9 @@ pub(crate) use skip::{SkipFrame, write_skip};
 pub(crate) use stream::{StreamFrame, StreamHeader, stream_header_len, write_stream_header};
 pub(crate) use write::write_padding;
 
-use super::{Code, Direction, StreamId};
+use super::{Code, Direction, ReferralBody, StreamId};
 
-/// The types of frames on the wire (§3). FORWARD 0x52 is unknown to this version.
+/// The types of frames on the wire (§3).
 pub(crate) mod frame_type {
     /// See [`super::Frame::Padding`].
     pub(crate) const PADDING: u64 = 0x00;
@@ -75,6 +75,8 @@ pub(crate) mod frame_type {
     pub(crate) const NOTIFY: u64 = 0x50;
     /// See [`super::Frame::Disconnect`].
     pub(crate) const DISCONNECT: u64 = 0x51;
+    /// See [`super::Frame::Forward`].
+    pub(crate) const FORWARD: u64 = 0x52;
 }
 
 /// One frame.
@@ -179,6 +181,8 @@ pub(crate) enum Frame<'a> {
         /// Why, in words.
         reason: &'a str,
     },
+    /// "Please open there"; streams do not move along.
+    Forward(ReferralBody<'a>),
 }
 
 /// Which limit a sender waits for.
@@ -214,6 +218,7 @@ impl Frame<'_> {
             Self::Renew(renew) => renew.frame_type(),
             Self::Notify { .. } => frame_type::NOTIFY,
             Self::Disconnect { .. } => frame_type::DISCONNECT,
+            Self::Forward(_) => frame_type::FORWARD,
         }
     }
 

@@ -7,6 +7,7 @@
 use tripline_sansio::codec::{ReadError, Reader};
 
 use super::super::parameters::OFFSET_LIMIT;
+use super::super::referral::{ReferralBody, ReferralError};
 use super::super::text::{TextError, read_text};
 use super::{
     AckFrame, BlockedBy, Code, Direction, Frame, FrameError, RenewFrame, SkipFrame, StreamFrame,
@@ -113,6 +114,7 @@ impl<'a> Fields<'a> {
                 frame_type: self.varint()?,
                 reason: self.text()?,
             },
+            frame_type::FORWARD => Frame::Forward(self.referral()?),
             _ => return Err(self.broken("unknown frame type")),
         })
     }
@@ -195,6 +197,13 @@ impl<'a> Fields<'a> {
             TextError::Read(error) => self.unread(error),
             TextError::TooLong => self.broken("reason text too long"),
             TextError::NotUtf8 => self.broken("reason text is not UTF-8"),
+        })
+    }
+
+    fn referral(&mut self) -> Result<ReferralBody<'a>, FrameError> {
+        ReferralBody::read(&mut self.reader).map_err(|error| match error {
+            ReferralError::Read(error) => self.unread(error),
+            error => self.broken(error.why()),
         })
     }
 

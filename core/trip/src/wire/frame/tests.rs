@@ -68,6 +68,8 @@ fn golden() -> Vec<(&'static str, u64, bool, Frame<'static>)> {
     let stream = |offset, payload, aligned, fin| {
         Frame::Stream(StreamFrame { id, offset, payload, aligned, fin })
     };
+    let referral = hex("01 04 c0000207 115c \
+        0909090909090909090909090909090909090909090909090909090909090909 04 6563686f");
     let renew = |confirm, zone, reset_token| {
         Frame::Renew(RenewFrame { confirm, zone, id: token, reset_token, key: [9; 32] })
     };
@@ -153,13 +155,20 @@ fn golden() -> Vec<(&'static str, u64, bool, Frame<'static>)> {
             false,
             Frame::Disconnect { code: Code::PROTOCOL, frame_type: 0x20, reason },
         ),
+        (
+            "4052 01 04 c0000207 115c \
+             0909090909090909090909090909090909090909090909090909090909090909 04 6563686f",
+            0x52,
+            true,
+            Frame::Forward(ReferralBody::parse(referral.leak()).unwrap()),
+        ),
     ]
 }
 
-/// T51–T56 as far as frames go (T53 PING, T54 NOTIFY, T55 DISCONNECT, T56 STREAM), R-FRAME: the
-/// golden table holds in both directions.
+/// T51–T56 as far as frames go (T53 PING, T54 NOTIFY, T55 DISCONNECT, T56 STREAM, T57
+/// FORWARD), R-FRAME: the golden table holds in both directions.
 #[test]
-fn t53_t54_t55_t56_golden_frames() {
+fn t53_t54_t55_t56_t57_golden_frames() {
     for (text, frame_type, eliciting, frame) in golden() {
         let bytes = hex(text);
         assert_eq!(one(&bytes), frame, "{text}");
@@ -272,7 +281,12 @@ fn r_frame_t57_t72_broken_rules_are_named() {
         ("06 00 00 00", 2, 0x06, "unknown frame type"),
         ("05 00 00", 2, 0x05, "the frame runs past its packet"),
         ("4042 00", 2, 0x42, "unknown frame type"),
-        ("4052 00", 2, 0x52, "unknown frame type"),
+        // FORWARD: no address, five of them, an unknown family, no port, cut off.
+        ("4052 00", 2, 0x52, "a referral without addresses, or with too many"),
+        ("4052 05 04 7f000001", 2, 0x52, "a referral without addresses, or with too many"),
+        ("4052 01 05 7f000001", 2, 0x52, "an address of an unknown family"),
+        ("4052 01 04 7f000001 0000", 2, 0x52, "a referral to nowhere"),
+        ("4052 01 04 7f000001 1234 09", 2, 0x52, "the frame runs past its packet"),
         ("06", 2, 0x06, "unknown frame type"),
         ("23", 2, 0x23, "unknown frame type"),
         ("35", 2, 0x35, "unknown frame type"),

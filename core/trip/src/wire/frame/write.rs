@@ -45,6 +45,7 @@ impl Frame<'_> {
             Self::Disconnect { code, frame_type, reason } => {
                 lens(&[kind, code.number(), frame_type]).saturating_add(text_len(reason))
             }
+            Self::Forward(body) => lens(&[kind]).saturating_add(body.bytes().len()),
         }
     }
 
@@ -112,6 +113,9 @@ impl Frame<'_> {
             Self::Disconnect { code, frame_type, reason } => {
                 out.varint(code.number()).varint(frame_type);
                 write_text(out, reason);
+            }
+            Self::Forward(body) => {
+                out.bytes(body.bytes());
             }
             Self::Padding { .. } | Self::Ack(_) | Self::Skip(_) | Self::Stream(_) => {}
         }

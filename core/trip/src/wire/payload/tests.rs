@@ -42,7 +42,9 @@ fn t51_golden_open_payload() {
 
 /// T52: the golden payloads of CHALLENGE.
 #[test]
-fn t52_golden_challenge_payloads() {
+fn t52_t57_golden_challenge_payloads() {
+    let referral = hex("01 04 c0000207 115c \
+        0909090909090909090909090909090909090909090909090909090909090909 04 6563686f");
     let parameters = Parameters { two_way_streams: 7, ..Parameters::default() };
     for (text, payload) in [
         (
@@ -53,6 +55,11 @@ fn t52_golden_challenge_payloads() {
         (
             "01 4101 04 66756c6c",
             ChallengePayload::Refuse { code: Code::application(1), reason: "full" },
+        ),
+        (
+            "02 01 04 c0000207 115c \
+             0909090909090909090909090909090909090909090909090909090909090909 04 6563686f",
+            ChallengePayload::Forward(ReferralBody::parse(&referral).unwrap()),
         ),
     ] {
         let bytes = hex(text);
@@ -70,7 +77,9 @@ fn t52_golden_challenge_payloads() {
 #[test]
 fn r_chal_1_broken_payloads_are_named() {
     let parse = |text: &str| ChallengePayload::parse(&hex(text)).map(|_| ());
-    assert_eq!(parse("02 01 04 7f000001 1234"), Err(PayloadError::Forward));
+    let short = ReferralError::Read(ReadError::Short { missing: 32 });
+    assert_eq!(parse("02 01 04 7f000001 1234"), Err(PayloadError::Referral(short)));
+    assert_eq!(parse("02 00"), Err(PayloadError::Referral(ReferralError::Count)));
     assert_eq!(parse("03"), Err(PayloadError::Kind(3)));
     assert_eq!(parse("01 08 00 00"), Err(PayloadError::Length));
     assert_eq!(parse("01 08 01 ff"), Err(PayloadError::Text(TextError::NotUtf8)));
@@ -81,7 +90,7 @@ fn r_chal_1_broken_payloads_are_named() {
     };
     assert_eq!((error.id(), error.problem()), (5, ParameterProblem::Twice));
     assert_eq!(PayloadError::Parameter(error).code(), Code::PARAMETER);
-    assert_eq!(PayloadError::Forward.code(), Code::PROTOCOL);
+    assert_eq!(PayloadError::Referral(ReferralError::Count).code(), Code::PROTOCOL);
 }
 
 /// §2.3: a payload of 512 bytes is read, one of 513 is not; nothing that is written comes near.
