@@ -30,6 +30,9 @@ fn name(number: usize) -> String {
     format!("server {number}")
 }
 
+/// The referrals with whether each was followed, and whom the attempt reached.
+type Outcome = (Vec<(Referral, bool)>, Result<(PublicKey, SocketAddr), ConnectError>);
+
 impl Group {
     fn new(client: Config, server: Config, others: Vec<Config>) -> Self {
         let mut pair = Pair::with(1, client, server);
@@ -69,9 +72,7 @@ impl Group {
     }
 
     /// How the client's attempt ended, after these referrals: where to, and whether followed.
-    fn outcome(
-        &mut self,
-    ) -> (Vec<(Referral, bool)>, Result<(PublicKey, SocketAddr), ConnectError>) {
+    fn outcome(&mut self) -> Outcome {
         let mut referrals = Vec::new();
         let end = self.pair.wait(Side::Client, |event| match event {
             Event::Forward { referral, followed, .. } => {

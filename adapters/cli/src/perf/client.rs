@@ -6,7 +6,7 @@ use bytes::Bytes;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
-use tripline::{Order, StreamOptions};
+use tripline::{Order, SendError, StreamOptions};
 use tripline_std::{Connection, Error, Stream};
 
 /// How long the last messages may take to arrive.
@@ -73,7 +73,8 @@ pub(super) fn send(
             last = (now, acked);
         }
         for sender in senders {
-            sender.join().map_err(|_| "a sender panicked")?.map_err(while_doing("sending"))?;
+            let sent = sender.join().map_err(|_| "a sender panicked")?;
+            sent.map_err(|error| reason(connection, error)).map_err(while_doing("sending"))?;
         }
         Ok::<_, CliError>(())
     })?;
@@ -84,6 +85,20 @@ pub(super) fn send(
     connection.close(GRACE).map_err(while_doing("closing"))?;
     let stats = connection.stats().map_err(while_doing("the counters"))?;
     Ok(Summary::new(load, messages, elapsed, cpu, &stats))
+}
+
+/// The peer may be leaving when a message comes: then how it ends says more than that it does.
+fn reason(connection: &Connection, error: Error) -> Error {
+    match error {
+        Error::Send(SendError::Closing) => {
+            // Also an orderly end is one that we did not want: a call after it names it.
+            let end = connection.wait_closed();
+            end.and_then(|()| connection.open(StreamOptions::one_way(Order::Bytes)).map(drop))
+                .err()
+                .unwrap_or(error)
+        }
+        error => error,
+    }
 }
 
 fn acked(streams: &[Stream]) -> u64 {

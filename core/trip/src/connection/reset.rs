@@ -88,8 +88,8 @@ impl Connection {
             })
     }
 
-    /// What the attempt began with, the parameters that it announces, and the cipher that the server
-    /// took.
+    /// What the attempt began with, the parameters that it announces, and the cipher that the
+    /// server took.
     pub(crate) fn again(&self) -> Option<(ConnectionHandle, Again, Parameters, Cipher)> {
         let cipher = self.suite?.cipher;
         Some((self.handle, self.reset.again.as_deref()?.clone(), self.config.parameters(), cipher))
