@@ -201,10 +201,10 @@ pub(crate) struct Connection {
     liveness: Liveness,
     peer: Option<PublicKey>,
     user_id: [u8; 8],
-    route: Vec<u8>,
+    route: Box<[u8]>,
     started: Instant,
     /// XX: CONFIRM is sent, byte for byte, with each PING until READY.
-    confirm: Option<Vec<u8>>,
+    confirm: Option<Box<[u8]>>,
     confirm_due: bool,
     /// What a RESET of the peer would mean.
     reset: reset::Resets,
@@ -271,7 +271,7 @@ impl Connection {
         connection.user_id = opening.user_id();
         connection.own_id = opening.client_id();
         connection.in_use = opening.in_use();
-        connection.route = opening.route().to_vec();
+        connection.route = opening.route().into();
         connection.timers.set(Timer::Deadline, Some(opening.deadline()));
         connection.opening = Some(Box::new(opening));
         connection
@@ -288,7 +288,7 @@ impl Connection {
         let mut connection = Self::new(handle, Side::Server, config, path, cx);
         connection.peer = accepted.peer;
         connection.user_id = accepted.user_id;
-        connection.route = accepted.route;
+        connection.route = accepted.route.into();
         connection.started = accepted.opened_at;
         connection.own_id = accepted.zone.own_id;
         connection.zone = Some(accepted.zone);
@@ -334,7 +334,7 @@ impl Connection {
             liveness: Liveness::default(),
             peer: None,
             user_id: [0; 8],
-            route: Vec::new(),
+            route: Box::default(),
             started: cx.now,
             confirm: None,
             confirm_due: false,
@@ -481,7 +481,7 @@ impl Connection {
         let leaving = self.closing.until();
         self.timers.set(Timer::Deadline, leaving);
         self.stats.handshake_ns = nanos(Some(cx.now - self.started));
-        let route = core::mem::take(&mut self.route);
+        let route = core::mem::take(&mut self.route).into_vec();
         cx.events.push_back(Event::Connected {
             connection: self.handle,
             side: self.side,

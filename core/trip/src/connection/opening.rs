@@ -423,7 +423,7 @@ impl Connection {
         if !written || confirm.write(&mut packet).is_err() {
             return self.fail(ConnectError::Identity, cx);
         }
-        self.confirm = Some(packet);
+        self.confirm = Some(packet.into());
         self.confirm_due = true;
         self.establish(challenged, cx);
     }

@@ -15,6 +15,7 @@ use crate::error::{ConnectError, ReferError};
 use crate::event::Event;
 use crate::referral::Referral;
 use crate::wire::{Code, Parameters, ReferralBody, Violation};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use tripline_sansio::Instant;
@@ -83,12 +84,12 @@ pub(crate) struct Again {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Referrals {
     /// The newest of ours, as on the wire.
-    ours: Option<Vec<u8>>,
+    ours: Option<Box<[u8]>>,
     /// Tells ours apart, so that a lost one that was replaced stays lost.
     serial: u32,
     due: bool,
     /// The newest of theirs, to know a repeat by.
-    theirs: Vec<u8>,
+    theirs: Box<[u8]>,
     told: u8,
 }
 
@@ -101,7 +102,7 @@ impl Referrals {
     /// The referral that has to be sent, and its number among ours.
     pub(super) fn due(&self) -> Option<(Vec<u8>, u32)> {
         let ours = self.ours.as_ref().filter(|_| self.due)?;
-        Some((ours.clone(), self.serial))
+        Some((ours.to_vec(), self.serial))
     }
 
     /// FORWARD went out.
@@ -191,10 +192,10 @@ impl Connection {
         let Some(old) = self.opening.take() else { return };
         let opening = Opening::after(start, *old, same_server);
         self.own_id = opening.client_id();
-        self.route = opening.route().to_vec();
+        self.route = opening.route().into();
         self.peer = None;
         self.path = super::addresses::Addresses::new(opening.path(), true, false, cx.now);
-        self.opening = Some(alloc::boxed::Box::new(opening));
+        self.opening = Some(Box::new(opening));
     }
 
     /// The endpoint has nothing to begin anew with.
@@ -211,9 +212,9 @@ impl Connection {
             return Err(ReferError::Gone);
         }
         let referrals = &mut self.referrals;
-        if referrals.ours.as_ref() != Some(&body) {
+        if referrals.ours.as_deref() != Some(body.as_slice()) {
             referrals.serial = referrals.serial.wrapping_add(1);
-            (referrals.ours, referrals.due) = (Some(body), true);
+            (referrals.ours, referrals.due) = (Some(body.into()), true);
         }
         Ok(())
     }
@@ -230,14 +231,14 @@ impl Connection {
         let Some(referral) = Referral::decode(body) else {
             return Err(Violation::new(Code::PROTOCOL, "a key that is not canonical"));
         };
-        if self.referrals.theirs == body.bytes() {
+        if *self.referrals.theirs == *body.bytes() {
             return Ok(());
         }
         if self.referrals.told >= REFERRALS_MAX {
             self.stats.drops.at_bound = self.stats.drops.at_bound.saturating_add(1);
             return Ok(());
         }
-        self.referrals.theirs = body.bytes().to_vec();
+        self.referrals.theirs = body.bytes().into();
         self.referrals.told = self.referrals.told.saturating_add(1);
         let connection = self.handle;
         cx.events.push_back(Event::Forward { connection, referral, followed: false });
