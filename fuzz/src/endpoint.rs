@@ -164,8 +164,8 @@ impl Stage {
 
     /// Delivers a datagram, with the peer's address or a foreign one as its source.
     ///
-    /// DATA and CONFIRM come from the peer's only: while a connection cannot move (PROTOCOL.md
-    /// §5.2), the first of them decides where a server's peer is.
+    /// DATA and CONFIRM come from the peer's only: copied from elsewhere they are moves
+    /// (PROTOCOL.md §5.2), which have tests of their own and would change what this body expects.
     fn inject(&mut self, to: usize, foreign: bool, bytes: &[u8]) {
         let decides = bytes.first().is_some_and(|kind| *kind >= 0x80 || *kind == 0x04);
         let source = match foreign && !decides {

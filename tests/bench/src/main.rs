@@ -7,6 +7,7 @@
 mod engine_only;
 mod quinn_peer;
 mod report;
+mod spread;
 mod tripline_peer;
 mod workload;
 

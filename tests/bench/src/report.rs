@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::spread::Spread;
 use crate::workload::{Figures, Workload};
 
 /// All rounds of one peer, in the order they were run.
@@ -11,39 +12,6 @@ pub struct Series {
     pub name: &'static str,
     /// One entry per round.
     pub rounds: Vec<Figures>,
-}
-
-/// Minimum, median and maximum of a series.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Spread {
-    /// The smallest value.
-    pub min: f64,
-    /// The middle value; of an even number of values, the mean of the middle two.
-    pub median: f64,
-    /// The largest value.
-    pub max: f64,
-}
-
-impl Spread {
-    /// Of any number of values; all zero when there are none.
-    pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
-        let mut sorted: Vec<f64> = values.into_iter().collect();
-        sorted.sort_by(f64::total_cmp);
-        let (Some(&min), Some(&max)) = (sorted.first(), sorted.last()) else {
-            return Self { min: 0.0, median: 0.0, max: 0.0 };
-        };
-        let middle = sorted.len() / 2;
-        let median = if sorted.len() % 2 == 1 {
-            sorted[middle]
-        } else {
-            (sorted[middle - 1] + sorted[middle]) / 2.0
-        };
-        Self { min, median, max }
-    }
-
-    fn json(self) -> Value {
-        json!({"min": self.min, "median": self.median, "max": self.max})
-    }
 }
 
 /// Throughput of `ours` over that of `base`, round by round: rounds are interleaved, so both sides

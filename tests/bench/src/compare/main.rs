@@ -9,6 +9,8 @@ mod options;
 mod plan;
 mod quinn;
 mod report;
+#[path = "../spread.rs"]
+mod spread;
 #[cfg(test)]
 mod tests;
 

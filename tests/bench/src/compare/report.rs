@@ -7,44 +7,12 @@ use tripline_sim::engine::{Outcome, RaceOutcome};
 
 use crate::options::Options;
 use crate::plan::{CellSeries, RaceSeries};
+use crate::spread::Spread;
 
-/// Smallest, middle and largest of a series.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Spread {
-    /// The smallest value.
-    pub min: f64,
-    /// The middle value; of an even number of values, the mean of the middle two.
-    pub median: f64,
-    /// The largest value.
-    pub max: f64,
-}
-
-impl Spread {
-    /// Of any number of values; all zero when there are none.
-    pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
-        let mut sorted: Vec<f64> = values.into_iter().collect();
-        sorted.sort_by(f64::total_cmp);
-        let (Some(&min), Some(&max)) = (sorted.first(), sorted.last()) else {
-            return Self { min: 0.0, median: 0.0, max: 0.0 };
-        };
-        let middle = sorted.len() / 2;
-        let median = if sorted.len() % 2 == 1 {
-            sorted[middle]
-        } else {
-            (sorted[middle - 1] + sorted[middle]) / 2.0
-        };
-        Self { min, median, max }
-    }
-
-    /// As per cent, `median (min–max)`.
-    fn percent(self) -> String {
-        let Self { min, median, max } = self;
-        format!("{:.1} ({:.1}–{:.1})", median * 100.0, min * 100.0, max * 100.0)
-    }
-
-    fn json(self) -> Value {
-        json!({"min": self.min, "median": self.median, "max": self.max})
-    }
+/// As per cent, `median (min–max)`.
+fn percent(spread: Spread) -> String {
+    let Spread { min, median, max } = spread;
+    format!("{:.1} ({:.1}–{:.1})", median * 100.0, min * 100.0, max * 100.0)
 }
 
 impl CellSeries {
@@ -70,13 +38,13 @@ pub fn text(options: &Options, cells: &[CellSeries], races: &[RaceSeries]) -> St
     for series in cells {
         let link = if series.link == before { "" } else { &series.link };
         before = &series.link;
-        let mut goodput = series.share().percent();
+        let mut goodput = percent(series.share());
         let unfinished = series.runs.iter().filter(|run| !run.is_finished).count();
         if unfinished > 0 {
             // Writing to a string cannot fail, here and below.
             let _ = write!(goodput, ", {unfinished} not done in time");
         }
-        let waste = series.waste().percent();
+        let waste = percent(series.waste());
         let _ = writeln!(out, "| {link} | {} | {goodput} | {waste} |", series.contender);
     }
     if !races.is_empty() {
@@ -92,9 +60,9 @@ pub fn text(options: &Options, cells: &[CellSeries], races: &[RaceSeries]) -> St
             series.link,
             series.flows[0],
             series.flows[1],
-            spread(RaceOutcome::first_share).percent(),
+            percent(spread(RaceOutcome::first_share)),
             spread(RaceOutcome::fairness).median,
-            spread(RaceOutcome::use_of_link).percent(),
+            percent(spread(RaceOutcome::use_of_link)),
             spread(|run| run.waste[0]).median * 100.0,
             spread(|run| run.waste[1]).median * 100.0,
         );

@@ -37,7 +37,7 @@ fn median(contender: &dyn Contender) -> f64 {
         assert!(outcome.waste() < 0.1, "seed {seed}: {outcome:?}");
         outcome.goodput() / cell.rate as f64
     };
-    report::Spread::of((1..=5).map(share)).median
+    spread::Spread::of((1..=5).map(share)).median
 }
 
 /// The worst cell of each engine: all of it arrives, little is wasted, and each gets what it is
