@@ -68,9 +68,11 @@ pub mod engine;
 mod host;
 mod link;
 mod network;
+pub mod play;
 mod pool;
 mod queue;
 mod rule;
+pub mod scenario;
 pub mod script;
 #[cfg(test)]
 mod toy;
