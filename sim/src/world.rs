@@ -20,6 +20,8 @@ use std::net::SocketAddr;
 use tripline_sansio::{DatagramMachine, Duration, Ecn, Instant, Random, Seed};
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod tests;
 
 /// Hosts, links and a clock, all of which follow from one seed.

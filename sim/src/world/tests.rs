@@ -8,7 +8,7 @@ const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A world with a sender (host 0) of `count` numbers and its receiver (host 1).
-fn pair(seed: u64, count: u32) -> (World<Arq>, [HostId; 2]) {
+pub(super) fn pair(seed: u64, count: u32) -> (World<Arq>, [HostId; 2]) {
     let mut world = World::new(seed);
     // The receiver first: the sender's first window leaves when it is added.
     let receiver = Arq::receiver(world.random("receiver"));
@@ -20,7 +20,7 @@ fn pair(seed: u64, count: u32) -> (World<Arq>, [HostId; 2]) {
 }
 
 /// Everything that a link can do at once, mildly.
-fn rough() -> LinkConfig {
+pub(super) fn rough() -> LinkConfig {
     LinkConfig::lossy(Chance::percent(10))
         .delay(20 * MS)
         .jitter(10 * MS)
