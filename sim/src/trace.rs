@@ -241,7 +241,7 @@ const fn fold(a: u64, b: u64) -> u64 {
 }
 
 /// The state after one more word.
-const fn mix(state: u64, word: u64) -> u64 {
+pub(crate) const fn mix(state: u64, word: u64) -> u64 {
     fold(word ^ KEYS[0], state ^ KEYS[1])
 }
 
