@@ -75,6 +75,7 @@ mod queue;
 mod rule;
 pub mod scenario;
 pub mod script;
+pub mod swarm;
 #[cfg(test)]
 mod toy;
 mod trace;
