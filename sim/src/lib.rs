@@ -61,12 +61,15 @@
 
 mod busy;
 mod chance;
+pub mod cipher;
 mod contract;
 mod deadlines;
 mod discipline;
 pub mod engine;
 mod host;
+mod inspect;
 mod link;
+mod marks;
 mod network;
 mod pool;
 mod queue;
@@ -81,10 +84,12 @@ pub use busy::{Busy, Costs};
 pub use chance::Chance;
 pub use discipline::Discipline;
 pub use host::HostId;
+pub use inspect::{Inspector, Seal, VIOLATIONS_MAX, Violation};
 pub use link::{
     Arrivals, Bottleneck, BottleneckCounters, DropCause, Fate, Link, LinkConfig, LinkCounters,
     MAX_ARRIVALS,
 };
+pub use marks::{Mark, Marks};
 pub use network::BottleneckId;
 pub use queue::EventQueue;
 pub use rule::{Corruption, PacketView, RuleId, Stage, Verdict, drop_list};
