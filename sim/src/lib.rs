@@ -78,6 +78,7 @@ pub mod script;
 #[cfg(test)]
 mod toy;
 mod trace;
+pub mod wire;
 mod world;
 
 pub use busy::{Busy, Costs};
