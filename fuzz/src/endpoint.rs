@@ -87,6 +87,10 @@ impl Stage {
         let memory = Memory::default();
         let remembered = memory.clone();
         world.add_tap(move |packet| {
+            // What is dropped was remembered when it was sent.
+            if matches!(packet.stage, tripline_sim::Stage::Dropped(_)) {
+                return;
+            }
             let mut memory = remembered.borrow_mut();
             memory.push_back(packet.bytes.to_vec());
             if memory.len() > MEMORY {

@@ -9,7 +9,7 @@ use crate::contract::Rule;
 use crate::discipline::Discipline;
 use crate::link::MAX_DATAGRAM;
 use crate::network::Network;
-use crate::pool::Slot;
+use crate::pool::{Header, Slot};
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
@@ -52,9 +52,13 @@ const FLUSH_BYTES: usize = 128 * 1024;
 /// A machine in its place.
 pub(crate) struct Host<M: DatagramMachine> {
     pub(crate) machine: M,
-    /// The host's address at present; a second one (two paths) would make this a list.
+    /// The host's first address at present, for messages.
     pub(crate) address: SocketAddr,
     pub(crate) events: VecDeque<(Instant, M::Event)>,
+    /// Whether the machine has told an event in this call of the world's.
+    pub(crate) has_told: bool,
+    /// Whether the world has noted that there are events.
+    pub(crate) is_noisy: bool,
     /// Datagrams of this instant, not yet handed in.
     pub(crate) inbox: Vec<Slot>,
     id: HostId,
@@ -99,6 +103,8 @@ impl<M: DatagramMachine> Host<M> {
             machine,
             address,
             events: VecDeque::new(),
+            has_told: false,
+            is_noisy: false,
             inbox: Vec::new(),
             id,
             random,
@@ -134,9 +140,9 @@ impl<M: DatagramMachine> Host<M> {
                 let now = self.perhaps_stale(around);
                 let machine = &mut self.machine;
                 around.network.deliver(around.now, *slot, |datagram| {
-                    let path =
-                        Path { remote: datagram.source, local: Some(datagram.destination.ip()) };
-                    machine.handle_datagram(now, path, datagram.ecn, &mut datagram.bytes);
+                    let Header { source, destination, ecn, .. } = datagram.header;
+                    let path = Path { remote: source, local: Some(destination.ip()) };
+                    machine.handle_datagram(now, path, ecn, &mut datagram.bytes);
                 });
             }
             self.silent = 0;
@@ -264,8 +270,7 @@ impl<M: DatagramMachine> Host<M> {
                 break;
             };
             let start = around.buffer.len() - transmit.len;
-            let (buffer, sender) = (&around.buffer[start..], (self.id, self.address));
-            around.network.send(around.now, sender, &transmit, buffer);
+            around.network.send(around.now, self.id, &transmit, &around.buffer[start..]);
             if around.buffer.len() > FLUSH_BYTES {
                 around.buffer.clear();
             }
@@ -317,6 +322,7 @@ impl<M: DatagramMachine> Host<M> {
         let before = self.events.len();
         while let Some(event) = self.machine.poll_event() {
             self.events.push_back((around.now, event));
+            self.has_told = true;
             if self.events.len() > MAX_EVENTS {
                 let what = format_args!("more than {MAX_EVENTS} events, or nobody fetches them");
                 self.violated(around, Rule::Bounded, what);

@@ -64,6 +64,7 @@ mod chance;
 mod contract;
 mod deadlines;
 mod discipline;
+mod drop_cause;
 pub mod engine;
 mod host;
 mod link;
@@ -83,10 +84,10 @@ mod world;
 pub use busy::{Busy, Costs};
 pub use chance::Chance;
 pub use discipline::Discipline;
+pub use drop_cause::DropCause;
 pub use host::HostId;
 pub use link::{
-    Arrivals, Bottleneck, BottleneckCounters, DropCause, Fate, Link, LinkConfig, LinkCounters,
-    MAX_ARRIVALS,
+    Arrivals, Bottleneck, BottleneckCounters, Fate, Link, LinkConfig, LinkCounters, MAX_ARRIVALS,
 };
 pub use network::BottleneckId;
 pub use queue::EventQueue;

@@ -17,36 +17,22 @@
 
 mod bottleneck;
 mod config;
+mod counters;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;
 
 use crate::chance::up_to;
+use crate::drop_cause::DropCause;
 pub use bottleneck::{Bottleneck, BottleneckCounters};
 pub use config::LinkConfig;
 pub(crate) use config::MAX_DATAGRAM;
+pub use counters::LinkCounters;
 use tripline_sansio::{Duration, Instant, Random, Seed};
 
 /// The most copies of one datagram that a link delivers, the original included.
 pub const MAX_ARRIVALS: usize = 6;
-
-/// Why a datagram was not delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum DropCause {
-    /// By the link's chance of loss.
-    Lost,
-    /// The bottleneck's queue had no room.
-    QueueFull,
-    /// Longer than the link's MTU; the sender is not told (a black hole).
-    TooBig,
-    /// A scripted rule said so.
-    Scripted,
-    /// Nobody has the address it was sent to.
-    NoRoute,
-    /// It was sent from an address that its host does not have.
-    NoSource,
-}
 
 /// What a link does with one datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,44 +62,6 @@ impl Arrivals {
     pub const fn is_congested(&self) -> bool {
         self.congested
     }
-}
-
-/// What has become of the datagrams of one link.
-///
-/// `offered = passed + lost + queue_full + too_big`, in datagrams and in bytes, always;
-/// `passed + copies = delivered` + what is still on its way, unless a rule made further copies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct LinkCounters {
-    /// Datagrams handed to the link.
-    pub offered: u64,
-    /// Their bytes.
-    pub offered_bytes: u64,
-    /// Datagrams that arrive, without copies.
-    pub passed: u64,
-    /// Their bytes.
-    pub passed_bytes: u64,
-    /// Further copies that arrive.
-    pub copies: u64,
-    /// Datagrams handed to their receiver by the world, copies included.
-    pub delivered: u64,
-    /// Their bytes.
-    pub delivered_bytes: u64,
-    /// Datagrams held up by the reordering knob; they are among the passed ones.
-    pub held_up: u64,
-    /// Datagrams that found more than [`LinkConfig::mark_above`] in the queue.
-    pub congested: u64,
-    /// Datagrams lost by chance.
-    pub lost: u64,
-    /// Their bytes.
-    pub lost_bytes: u64,
-    /// Datagrams that found the queue full.
-    pub queue_full: u64,
-    /// Their bytes.
-    pub queue_full_bytes: u64,
-    /// Datagrams longer than the MTU.
-    pub too_big: u64,
-    /// Their bytes.
-    pub too_big_bytes: u64,
 }
 
 /// A one-way link: configuration, generators, the bottleneck's state and counters.
@@ -166,6 +114,14 @@ impl Link {
         self.bottleneck.configure(config.rate, config.queue);
     }
 
+    /// Makes the link new, but for its generators and counters: nothing is queued, and nothing that
+    /// is on its way holds up what comes later.
+    pub(crate) const fn renew(&mut self, config: LinkConfig) {
+        self.configure(config);
+        self.bottleneck.clear();
+        self.in_order_until = Instant::ZERO;
+    }
+
     /// What has become of the datagrams so far.
     pub const fn counters(&self) -> LinkCounters {
         self.counters
@@ -194,25 +150,28 @@ impl Link {
         self.counters.offered_bytes += bytes;
         let draws = self.draw();
         if len > self.config.mtu {
-            self.counters.too_big += 1;
-            self.counters.too_big_bytes += bytes;
-            return Fate::Dropped(DropCause::TooBig);
+            return self.lose(DropCause::TooBig, len);
         }
         let Some(passage) = shared.unwrap_or(&mut self.bottleneck).pass(now, len) else {
-            self.counters.queue_full += 1;
-            self.counters.queue_full_bytes += bytes;
-            return Fate::Dropped(DropCause::QueueFull);
+            return self.lose(DropCause::QueueFull, len);
         };
         let congested = passage.backlog > self.config.mark_above as u64;
         self.counters.congested += u64::from(congested);
         if draws.lost {
-            self.counters.lost += 1;
-            self.counters.lost_bytes += bytes;
-            return Fate::Dropped(DropCause::Lost);
+            return self.lose(DropCause::Lost, len);
         }
         self.counters.passed += 1;
         self.counters.passed_bytes += bytes;
         Fate::Arrives(Arrivals { congested, ..self.arrivals(passage.departure, &draws) })
+    }
+
+    /// Counts a datagram that does not arrive.
+    const fn lose(&mut self, cause: DropCause, len: usize) -> Fate {
+        if let Some((datagrams, bytes)) = self.counters.of_mut(cause) {
+            *datagrams += 1;
+            *bytes += len as u64;
+        }
+        Fate::Dropped(cause)
     }
 
     /// Draws once from each generator whose knob is on, whatever becomes of the datagram, so that

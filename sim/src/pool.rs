@@ -1,26 +1,50 @@
 //! Datagrams on their way: slots that keep their buffers, so that a steady run allocates nothing.
 
 use crate::host::HostId;
+use crate::network::RouteId;
+use crate::rule::{PacketView, Stage};
 use std::net::SocketAddr;
-use tripline_sansio::Ecn;
+use tripline_sansio::{Ecn, Instant};
 
-/// A datagram in flight. What links and rules could still ask of it is decided; it only waits.
-#[derive(Debug)]
-pub(crate) struct Datagram {
+/// All of a datagram but its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Header {
     /// Who sent it; nobody if it was injected.
     pub(crate) from: Option<HostId>,
-    /// Who gets it.
-    pub(crate) to: HostId,
+    /// Who gets it, as far as is known.
+    pub(crate) to: Option<HostId>,
     /// Its source address.
     pub(crate) source: SocketAddr,
     /// Where it was sent to.
     pub(crate) destination: SocketAddr,
     /// Its congestion mark.
     pub(crate) ecn: Ecn,
-    /// Its number on the way from `from` to `to`.
+    /// Its number on its route.
     pub(crate) index: u64,
     /// The digest of its bytes, reckoned once however many copies there are.
     pub(crate) digest: u64,
+    /// The route that it takes; none if it was injected or leads nowhere.
+    pub(crate) route: Option<RouteId>,
+}
+
+impl Header {
+    /// The datagram as rules and taps see it.
+    pub(crate) const fn view<'a>(
+        &self,
+        stage: Stage,
+        now: Instant,
+        bytes: &'a [u8],
+    ) -> PacketView<'a> {
+        let Self { from, to, source, destination, ecn, index, .. } = *self;
+        PacketView { stage, now, from, to, source, destination, ecn, index, bytes }
+    }
+}
+
+/// A datagram in flight. What links and rules could still ask of it is decided; it only waits.
+#[derive(Debug)]
+pub(crate) struct Datagram {
+    /// All but its bytes.
+    pub(crate) header: Header,
     /// The bytes.
     pub(crate) bytes: Vec<u8>,
 }
@@ -37,19 +61,18 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// Puts a datagram in: its bytes are copied from `bytes` into a recycled buffer, those of
-    /// `header.bytes` are ignored. The network bounds how many there are.
-    pub(crate) fn put(&mut self, header: Datagram, bytes: &[u8]) -> Slot {
+    /// Puts a datagram in: its bytes are copied from `bytes` into a recycled buffer. The network
+    /// bounds how many there are.
+    pub(crate) fn put(&mut self, header: Header, bytes: &[u8]) -> Slot {
         if let Some(slot) = self.free.pop() {
             let old = &mut self.slots[slot.0 as usize];
-            let mut buffer = std::mem::take(&mut old.bytes);
-            buffer.clear();
-            buffer.extend_from_slice(bytes);
-            *old = Datagram { bytes: buffer, ..header };
+            old.header = header;
+            old.bytes.clear();
+            old.bytes.extend_from_slice(bytes);
             return slot;
         }
         let slot = Slot(self.slots.len() as u32);
-        self.slots.push(Datagram { bytes: bytes.to_vec(), ..header });
+        self.slots.push(Datagram { header, bytes: bytes.to_vec() });
         slot
     }
 

@@ -5,6 +5,7 @@
 //! verdict other than [`Verdict::Pass`] stands, and later rules are not asked. A rule may keep
 //! state (count, remember), as long as that follows from what it has seen.
 
+use crate::drop_cause::DropCause;
 use crate::host::HostId;
 use std::net::SocketAddr;
 use tripline_sansio::{Duration, Ecn, Instant};
@@ -16,12 +17,14 @@ pub enum Stage {
     Offered,
     /// As it is about to be handed to its receiver.
     Delivered,
+    /// As it was when it vanished, at once or on arrival. Copies that vanish are shown each.
+    Dropped(DropCause),
 }
 
 /// One datagram as rules and taps see it.
 #[derive(Clone, Copy, Debug)]
 pub struct PacketView<'a> {
-    /// Whether it is being sent or delivered. Rules see it only when it is sent.
+    /// Whether it is being sent, delivered or dropped. Rules see it only when it is sent.
     pub stage: Stage,
     /// The time.
     pub now: Instant,

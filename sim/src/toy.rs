@@ -55,6 +55,11 @@ impl Arq {
         Self { peer: None, ..Self::sender(address(0), 0, random) }
     }
 
+    /// From now on to another address.
+    pub(crate) fn set_peer(&mut self, peer: SocketAddr) {
+        self.peer = Some(peer);
+    }
+
     pub(crate) fn send_more(&mut self, count: u32) {
         self.total += count;
     }

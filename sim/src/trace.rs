@@ -7,17 +7,17 @@
 //! byte order can change it; it finds differences and is no defence against somebody who looks for
 //! collisions.
 
-use crate::link::DropCause;
+use crate::drop_cause::DropCause;
 use crate::rule::{PacketView, Stage};
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
-use tripline_sansio::{Ecn, Instant};
+use tripline_sansio::Ecn;
 
 /// What has become of all datagrams of a world.
 ///
-/// `offered + injected + copies = delivered + lost + queue_full + too_big + scripted + no_route +
-/// no_source + in flight`, always.
+/// `offered + injected + copies = delivered + dropped() + in flight`, always; `dropped()` is the
+/// sum of one field for each [`DropCause`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Totals {
     /// Datagrams that hosts sent.
@@ -28,7 +28,7 @@ pub struct Totals {
     pub injected: u64,
     /// Further copies made by links and rules.
     pub copies: u64,
-    /// Datagrams changed by a rule.
+    /// Datagrams changed by a rule or a link.
     pub corrupted: u64,
     /// Datagrams handed to machines, copies included.
     pub delivered: u64,
@@ -46,12 +46,77 @@ pub struct Totals {
     pub no_route: u64,
     /// Datagrams from an address that their host does not have.
     pub no_source: u64,
+    /// Datagrams lost in bursts ([`DropCause::Burst`]).
+    pub burst: u64,
+    /// Datagrams lost by number ([`DropCause::Periodic`]).
+    pub periodic: u64,
+    /// Datagrams lost in black-outs of links.
+    pub blackout: u64,
+    /// Datagrams dropped by queue management.
+    pub queue_early: u64,
+    /// Datagrams beyond the rate of a policer.
+    pub policed: u64,
+    /// Datagrams lost for their congestion mark.
+    pub marked: u64,
+    /// Datagrams on links that were cut.
+    pub cut: u64,
+    /// Datagrams to a port of a NAT that nobody is behind.
+    pub nat_unbound: u64,
+    /// Datagrams that a NAT's filter kept out.
+    pub nat_filtered: u64,
+    /// Datagrams for which a NAT had no port.
+    pub nat_full: u64,
+    /// Datagrams that a NAT did not turn back.
+    pub nat_hairpin: u64,
+    /// Datagrams to hosts that were asleep or restarted.
+    pub asleep: u64,
+    /// Datagrams to sleeping hosts whose sockets were full.
+    pub socket_full: u64,
+    /// Datagrams that were too long for their sender's system.
+    pub send_too_big: u64,
+    /// Datagrams of hosts that had no network.
+    pub unreachable: u64,
+    /// Datagrams for which their sender's system had no memory.
+    pub no_buffers: u64,
 }
 
 impl Totals {
     /// All datagrams that were not delivered, whatever the cause.
-    pub const fn dropped(&self) -> u64 {
-        self.lost + self.queue_full + self.too_big + self.scripted + self.no_route + self.no_source
+    pub fn dropped(&self) -> u64 {
+        DropCause::ALL.iter().map(|cause| self.of(*cause)).sum()
+    }
+
+    /// The datagrams that were not delivered for this cause.
+    pub fn of(&self, cause: DropCause) -> u64 {
+        let mut copy = *self;
+        *copy.of_mut(cause)
+    }
+
+    const fn of_mut(&mut self, cause: DropCause) -> &mut u64 {
+        match cause {
+            DropCause::Lost => &mut self.lost,
+            DropCause::Burst => &mut self.burst,
+            DropCause::Periodic => &mut self.periodic,
+            DropCause::Blackout => &mut self.blackout,
+            DropCause::QueueFull => &mut self.queue_full,
+            DropCause::QueueEarly => &mut self.queue_early,
+            DropCause::Policed => &mut self.policed,
+            DropCause::TooBig => &mut self.too_big,
+            DropCause::Marked => &mut self.marked,
+            DropCause::Scripted => &mut self.scripted,
+            DropCause::Cut => &mut self.cut,
+            DropCause::NoRoute => &mut self.no_route,
+            DropCause::NoSource => &mut self.no_source,
+            DropCause::NatUnbound => &mut self.nat_unbound,
+            DropCause::NatFiltered => &mut self.nat_filtered,
+            DropCause::NatFull => &mut self.nat_full,
+            DropCause::NatHairpin => &mut self.nat_hairpin,
+            DropCause::Asleep => &mut self.asleep,
+            DropCause::SocketFull => &mut self.socket_full,
+            DropCause::SendTooBig => &mut self.send_too_big,
+            DropCause::Unreachable => &mut self.unreachable,
+            DropCause::NoBuffers => &mut self.no_buffers,
+        }
     }
 }
 
@@ -117,31 +182,30 @@ impl Trace {
     }
 
     /// A datagram is not delivered.
-    pub(crate) fn dropped(&mut self, now: Instant, cause: DropCause) {
-        let counter = match cause {
-            DropCause::Lost => &mut self.totals.lost,
-            DropCause::QueueFull => &mut self.totals.queue_full,
-            DropCause::TooBig => &mut self.totals.too_big,
-            DropCause::Scripted => &mut self.totals.scripted,
-            DropCause::NoRoute => &mut self.totals.no_route,
-            DropCause::NoSource => &mut self.totals.no_source,
-        };
-        *counter += 1;
-        self.line(format_args!("{now:?} dropped: {cause:?}"));
+    pub(crate) fn dropped(&mut self, packet: &PacketView<'_>, cause: DropCause) {
+        *self.totals.of_mut(cause) += 1;
+        let PacketView { now, source, destination, index, bytes, .. } = packet;
+        let len = bytes.len();
+        self.line(format_args!("{now:?} lost {source} > {destination} #{index} {len} B: {cause}"));
     }
 
     /// Adds a packet to the hash and the lines.
     fn packet(&mut self, packet: &PacketView<'_>, digest: u64) {
-        let mut hash = mix(self.hash, packet.stage as u64 + 1);
+        let (kind, word) = match packet.stage {
+            Stage::Offered => (1, "sent"),
+            Stage::Delivered => (2, "came"),
+            // Not part of the hash: what is dropped shows in what is not delivered.
+            Stage::Dropped(_) => return,
+        };
+        let mut hash = mix(self.hash, kind);
         hash = mix(hash, packet.now.as_nanos());
         hash = mix_address(hash, packet.source);
         hash = mix_address(hash, packet.destination);
         hash = mix(hash, ecn_bits(packet.ecn));
         self.hash = mix(hash, digest);
         self.line(format_args!(
-            "{:?} {} {} > {} #{} {} B {:?} {digest:016x}",
+            "{:?} {word} {} > {} #{} {} B {:?} {digest:016x}",
             packet.now,
-            if packet.stage == Stage::Offered { "sent" } else { "came" },
             packet.source,
             packet.destination,
             packet.index,
@@ -228,6 +292,7 @@ pub fn digest(bytes: &[u8]) -> u64 {
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+    use tripline_sansio::Instant;
 
     #[test]
     fn the_digest_is_fixed_for_ever() {
@@ -255,14 +320,41 @@ mod tests {
     #[test]
     fn only_the_newest_lines_are_kept() {
         let mut trace = Trace::default();
-        trace.dropped(Instant::ZERO, DropCause::Lost);
+        let [source, destination] = [1, 2].map(|port| SocketAddr::from(([10, 0, 0, 1], port)));
+        let packet = PacketView {
+            stage: Stage::Offered,
+            now: Instant::ZERO,
+            from: None,
+            to: None,
+            source,
+            destination,
+            ecn: Ecn::NotEct,
+            index: 7,
+            bytes: &[0; 3],
+        };
+        trace.dropped(&packet, DropCause::Lost);
         assert_eq!(trace.lines().count(), 0);
         trace.keep_lines(2);
         for nanos in 1..=3 {
-            trace.dropped(Instant::from_nanos(nanos), DropCause::TooBig);
+            let packet = PacketView { now: Instant::from_nanos(nanos), ..packet };
+            trace.dropped(&packet, DropCause::TooBig);
         }
         let lines: Vec<_> = trace.lines().collect();
-        assert_eq!(lines, ["0.000000002s dropped: TooBig", "0.000000003s dropped: TooBig"]);
+        let tail = "lost 10.0.0.1:1 > 10.0.0.1:2 #7 3 B: too-big";
+        assert_eq!(lines, [2, 3].map(|nanos| format!("0.00000000{nanos}s {tail}")));
         assert_eq!(trace.totals().dropped(), 4);
+    }
+
+    #[test]
+    fn every_cause_has_a_sum_of_its_own() {
+        let mut totals = Totals::default();
+        for (number, cause) in (1..).zip(DropCause::ALL) {
+            *totals.of_mut(cause) += number;
+        }
+        for (number, cause) in (1..).zip(DropCause::ALL) {
+            assert_eq!(totals.of(cause), number, "{cause}");
+        }
+        let count = DropCause::ALL.len() as u64;
+        assert_eq!(totals.dropped(), count * (count + 1) / 2);
     }
 }

@@ -11,7 +11,7 @@ use crate::contract::Report;
 use crate::deadlines::Deadlines;
 use crate::discipline::Discipline;
 use crate::host::{Host, HostId, Surroundings};
-use crate::link::{BottleneckCounters, LinkConfig, LinkCounters};
+use crate::link::{Bottleneck, BottleneckCounters, LinkConfig, LinkCounters};
 use crate::network::{BottleneckId, Network};
 use crate::rule::{PacketView, RuleId, Verdict};
 use crate::trace::Totals;
@@ -19,6 +19,10 @@ use std::fmt;
 use std::net::SocketAddr;
 use tripline_sansio::{DatagramMachine, Duration, Ecn, Instant, Random, Seed};
 
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod partition_tests;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +42,8 @@ pub struct World<M: DatagramMachine> {
     buffer: Vec<u8>,
     /// Hosts with arrivals in this round.
     ready: Vec<HostId>,
+    /// Hosts with events that nobody was told of.
+    noisy: Vec<HostId>,
 }
 
 /// Why a world is not idle, although the time for it is up.
@@ -86,6 +92,7 @@ impl<M: DatagramMachine> World<M> {
             discipline: Discipline::default(),
             buffer: Vec::new(),
             ready: Vec::new(),
+            noisy: Vec::new(),
         }
     }
 
@@ -123,7 +130,7 @@ impl<M: DatagramMachine> World<M> {
     pub fn add_host(&mut self, address: SocketAddr, machine: M) -> HostId {
         // No run has 2^32 hosts.
         let id = HostId(self.hosts.len() as u32);
-        self.network.claim(address, id);
+        self.network.add_address(id, address);
         let random = self.seed.child("discipline").random(&address.to_string());
         self.hosts.push(Host::new(id, address, machine, random));
         self.attention.grow(self.hosts.len());
@@ -141,15 +148,41 @@ impl<M: DatagramMachine> World<M> {
         self.hosts[host.index()].address
     }
 
-    /// Gives the host another address; its machine is not told. Links stay as they are, and what is
+    /// Puts another address in place of the host's (first) one; its machine is not told. Links stay as they are, and what is
     /// on its way to the old address is lost. A new port alone is what a NAT does that forgot.
     ///
     /// # Panics
     /// If another host has the address.
     pub fn readdress(&mut self, host: HostId, address: SocketAddr) {
-        let old = std::mem::replace(&mut self.hosts[host.index()].address, address);
-        self.network.release(old);
-        self.network.claim(address, host);
+        self.network.readdress(host, address);
+        self.hosts[host.index()].address = address;
+    }
+
+    /// Gives the host a further address, of the same or the other family; its machine is not told.
+    ///
+    /// What it sends leaves from the address that the machine names as local; if it names none,
+    /// from the first one of the destination's family. Each pair of addresses has a link of its
+    /// own, which begins as the default: set links after adding addresses.
+    ///
+    /// # Panics
+    /// If another host has the address.
+    pub fn add_address(&mut self, host: HostId, address: SocketAddr) {
+        self.network.add_address(host, address);
+    }
+
+    /// Takes one of the host's addresses away, unless it is its last; whether it did. What is on
+    /// its way there is lost.
+    pub fn remove_address(&mut self, host: HostId, address: SocketAddr) -> bool {
+        let removed = self.network.remove_address(host, address);
+        if let Some(first) = self.network.addresses(host).next() {
+            self.hosts[host.index()].address = first;
+        }
+        removed
+    }
+
+    /// All addresses of the host, the first one first.
+    pub fn addresses(&self, host: HostId) -> impl Iterator<Item = SocketAddr> {
+        self.network.addresses(host)
     }
 
     /// The host's machine, to look at.
@@ -174,6 +207,18 @@ impl<M: DatagramMachine> World<M> {
         self.hosts[host.index()].events.pop_front()
     }
 
+    /// The hosts that have told an event since this was last asked, each once, in the order of
+    /// their first. It costs as much as there are such hosts, so that a runner of thousands need
+    /// not look at all of them after each step.
+    ///
+    /// Some of the events may have been taken meanwhile, by [`Self::wait_event`] for instance.
+    pub fn take_noisy(&mut self) -> Vec<HostId> {
+        for host in &self.noisy {
+            self.hosts[host.index()].is_noisy = false;
+        }
+        std::mem::take(&mut self.noisy)
+    }
+
     /// Sets the liberties that all hosts take from now on.
     pub const fn set_discipline(&mut self, discipline: Discipline) {
         self.discipline = discipline;
@@ -188,8 +233,7 @@ impl<M: DatagramMachine> World<M> {
 
     /// Gives the link from one host to another a configuration of its own.
     pub fn set_link(&mut self, from: HostId, to: HostId, config: LinkConfig) {
-        let ends = [from, to].map(|host| (host, self.address(host)));
-        self.network.set_link(ends[0], ends[1], config);
+        self.network.set_link(from, to, config);
     }
 
     /// The same for both directions.
@@ -198,17 +242,45 @@ impl<M: DatagramMachine> World<M> {
         self.set_link(other, one, config);
     }
 
+    /// Gives the link between two addresses a configuration of its own, where hosts have several;
+    /// whether somebody has both.
+    pub fn set_path(
+        &mut self,
+        source: SocketAddr,
+        destination: SocketAddr,
+        config: LinkConfig,
+    ) -> bool {
+        self.network.set_path(source, destination, config)
+    }
+
+    /// Cuts the link from one host to another: what is sent from now on vanishes. The other
+    /// direction stays; cut both for a symmetric partition.
+    pub fn cut(&mut self, from: HostId, to: HostId) {
+        self.network.set_cut(from, to, true);
+    }
+
+    /// Ends a [cut](Self::cut); the link is as it was before.
+    pub fn heal(&mut self, from: HostId, to: HostId) {
+        self.network.set_cut(from, to, false);
+    }
+
+    /// Makes every link, present and to come, one of this configuration: cuts end, shared
+    /// bottlenecks are left, queues are empty. What was on its way arrives as it would have;
+    /// rules stay.
+    pub fn heal_all(&mut self, config: LinkConfig) {
+        self.network.heal_all(config);
+    }
+
     /// Adds a bottleneck of `bytes_per_s` with a tail-drop queue of `queue` bytes, for links to
     /// share.
     pub fn add_bottleneck(&mut self, bytes_per_s: u64, queue: usize) -> BottleneckId {
-        self.network.add_bottleneck(Some(bytes_per_s), queue)
+        self.network.add_bottleneck(Bottleneck::new(Some(bytes_per_s), queue))
     }
 
     /// Leads the link from one host to another through a shared bottleneck, in place of the rate
     /// and queue of its configuration.
     pub fn share_bottleneck(&mut self, from: HostId, to: HostId, bottleneck: BottleneckId) {
-        let ends = [from, to].map(|host| (host, self.address(host)));
-        self.network.share(ends[0], ends[1], bottleneck);
+        self.network.share(from, to, bottleneck);
     }
 
     /// What has become of the datagrams of a shared bottleneck.
@@ -236,7 +308,8 @@ impl<M: DatagramMachine> World<M> {
         self.network.rules.clear();
     }
 
-    /// Adds a function that is shown every datagram, when it is sent and when it is delivered.
+    /// Adds a function that is shown every datagram, when it is sent and when it is delivered or
+    /// dropped.
     pub fn add_tap(&mut self, tap: impl FnMut(&PacketView<'_>) + 'static) {
         self.network.taps.push(Box::new(tap));
     }
@@ -251,8 +324,7 @@ impl<M: DatagramMachine> World<M> {
         ecn: Ecn,
         bytes: &[u8],
     ) {
-        let destination = (to, self.address(to));
-        self.network.inject(self.now + delay, source, destination, ecn, bytes);
+        self.network.inject(self.now + delay, source, to, ecn, bytes);
     }
 
     /// How many datagrams are on their way.
@@ -404,10 +476,15 @@ impl<M: DatagramMachine> World<M> {
 
     /// Does something with a host and notes when it wants attention next.
     fn attend(&mut self, id: HostId, what: impl FnOnce(&mut Host<M>, &mut Surroundings<'_>)) {
-        let Self { now, hosts, network, discipline, buffer, .. } = self;
+        let Self { now, hosts, network, discipline, buffer, noisy, .. } = self;
         let host = &mut hosts[id.index()];
         what(host, &mut Surroundings { now: *now, network, discipline, buffer });
         self.attention.set(id.index(), host.attention(*now));
+        if host.has_told && !host.is_noisy {
+            host.is_noisy = true;
+            noisy.push(id);
+        }
+        host.has_told = false;
     }
 }
 

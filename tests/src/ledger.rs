@@ -87,7 +87,7 @@ impl Books {
                 }
             }
             Stage::Delivered if packet.to == Some(host) => self.on_received(packet),
-            Stage::Delivered => {}
+            Stage::Delivered | Stage::Dropped(_) => {}
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Contender, Ends, Engine, Progress, Task};
 use crate::link::{LinkConfig, LinkCounters};
-use crate::{Chance, HostId, World, digest};
+use crate::{Chance, HostId, Stage, World, digest};
 use std::cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -135,8 +135,7 @@ impl Outcome {
 
 /// See [`Outcome::waste`].
 pub(super) fn waste(link: &LinkCounters, declared_lost: u64) -> f64 {
-    let dropped = link.queue_full + link.lost + link.too_big;
-    let resent = declared_lost.saturating_sub(dropped);
+    let resent = declared_lost.saturating_sub(link.dropped());
     (link.queue_full + resent) as f64 / link.offered.max(1) as f64
 }
 
@@ -163,13 +162,18 @@ pub(super) fn watch(world: &mut World<Box<dyn Engine>>) -> Rc<cell::Cell<u64>> {
     let shape = Rc::new(cell::Cell::new(0_u64));
     let kept = Rc::clone(&shape);
     world.add_tap(move |packet| {
+        let stage = match packet.stage {
+            Stage::Offered => 0,
+            Stage::Delivered => 1,
+            Stage::Dropped(_) => return,
+        };
         let mut line = [0_u8; 32];
         let (words, _) = line.as_chunks_mut::<8>();
         words[0] = kept.get().to_le_bytes();
         words[1] = packet.now.as_nanos().to_le_bytes();
         words[2] = (packet.bytes.len() as u64).to_le_bytes();
-        let route = u64::from(packet.source.port()) ^ address_bits(packet.source) << 17
-            | (packet.stage as u64) << 63;
+        let route =
+            u64::from(packet.source.port()) ^ address_bits(packet.source) << 17 | stage << 63;
         words[3] = route.to_le_bytes();
         kept.set(digest(&line));
     });

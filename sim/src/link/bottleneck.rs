@@ -80,6 +80,12 @@ impl Bottleneck {
         self.queue = queue;
     }
 
+    /// Forgets what is queued: the line is idle. What was accepted leaves as was decided then.
+    pub(super) const fn clear(&mut self) {
+        self.busy_until = Instant::ZERO;
+        self.rest = 0;
+    }
+
     /// What has become of the datagrams so far.
     pub const fn counters(&self) -> BottleneckCounters {
         self.counters

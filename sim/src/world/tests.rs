@@ -8,7 +8,7 @@ const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A world with a sender (host 0) of `count` numbers and its receiver (host 1).
-fn pair(seed: u64, count: u32) -> (World<Arq>, [HostId; 2]) {
+pub(super) fn pair(seed: u64, count: u32) -> (World<Arq>, [HostId; 2]) {
     let mut world = World::new(seed);
     // The receiver first: the sender's first window leaves when it is added.
     let receiver = Arq::receiver(world.random("receiver"));
@@ -20,7 +20,7 @@ fn pair(seed: u64, count: u32) -> (World<Arq>, [HostId; 2]) {
 }
 
 /// Everything that a link can do at once, mildly.
-fn rough() -> LinkConfig {
+pub(super) fn rough() -> LinkConfig {
     LinkConfig::lossy(Chance::percent(10))
         .delay(20 * MS)
         .jitter(10 * MS)
@@ -31,13 +31,13 @@ fn rough() -> LinkConfig {
 }
 
 /// The receiver's events are the numbers 0 to `count - 1` in order.
-fn assert_complete(world: &mut World<Arq>, receiver: HostId, count: u32) {
+pub(super) fn assert_complete(world: &mut World<Arq>, receiver: HostId, count: u32) {
     let numbers: Vec<_> = world.take_events(receiver).into_iter().map(|(_, n)| n).collect();
     assert_eq!(numbers, (0..count).collect::<Vec<_>>());
 }
 
 /// No datagram is lost to the books.
-fn assert_balanced<M: DatagramMachine>(world: &World<M>) {
+pub(super) fn assert_balanced<M: DatagramMachine>(world: &World<M>) {
     let totals = world.totals();
     assert_eq!(
         totals.offered + totals.injected + totals.copies,
@@ -236,7 +236,7 @@ fn taps_see_each_datagram_of_a_train_as_it_was_sent() {
     let counted = Rc::clone(&count);
     world.add_tap(move |packet| {
         let mut count = counted.get();
-        count[packet.stage as usize] += 1;
+        count[usize::from(packet.stage == Stage::Delivered)] += 1;
         counted.set(count);
         let data = (Some(sender), address(1), Ecn::Ect0, DATA_BYTES);
         let ack = (Some(receiver), address(2), Ecn::NotEct, 5);

@@ -1,0 +1,410 @@
+//! Everything between two hosts: addresses, links, rules, taps, and the datagrams in flight.
+//!
+//! Datagrams go in by [`Network::send`], are decided about at once (rules, then the link of the
+//! ordered pair), and come out by [`Network::next_arrival`] when their time has come. The network
+//! never calls a machine. Each ordered pair of addresses has one link, which may lead through a
+//! bottleneck that others share.
+
+mod interfaces;
+mod routes;
+
+use crate::contract::Report;
+use crate::drop_cause::DropCause;
+use crate::host::HostId;
+use crate::link::{Bottleneck, BottleneckCounters, Fate, LinkConfig, LinkCounters};
+use crate::pool::{Datagram, Header, Pool, Slot};
+use crate::queue::EventQueue;
+use crate::rule::{PacketView, Rules, Stage, Verdict};
+use crate::trace::{Trace, digest};
+use interfaces::Interfaces;
+pub(crate) use routes::RouteId;
+use routes::Routes;
+use std::net::SocketAddr;
+use tripline_sansio::{Duration, Ecn, Instant, Seed, Transmit};
+
+/// A function that sees every packet.
+pub(crate) type Tap = Box<dyn FnMut(&PacketView<'_>)>;
+
+/// More datagrams in flight than this are a flood that no test means.
+const MAX_IN_FLIGHT: usize = 1 << 20;
+
+/// Names a bottleneck that links share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BottleneckId(u32);
+
+/// The network of a world.
+pub(crate) struct Network {
+    /// Who has which address.
+    interfaces: Interfaces,
+    /// The links.
+    routes: Routes,
+    /// Those that links share.
+    bottlenecks: Vec<Bottleneck>,
+    /// Asked about every datagram that a host sends.
+    pub(crate) rules: Rules,
+    /// Shown every datagram, sent, delivered and dropped.
+    pub(crate) taps: Vec<Tap>,
+    /// What happened.
+    pub(crate) trace: Trace,
+    in_flight: EventQueue<Slot>,
+    /// How many datagrams wait in the sockets of hosts that are asleep.
+    held: usize,
+    pool: Pool,
+    /// Who to blame and how to run it again, for panics.
+    pub(crate) report: Report,
+    /// Reused for datagrams that are changed on their way.
+    changed: Vec<u8>,
+}
+
+impl Network {
+    /// A network without hosts whose links follow `default_link`.
+    pub(crate) fn new(seed: Seed, default_link: LinkConfig, report: Report) -> Self {
+        Self {
+            interfaces: Interfaces::default(),
+            routes: Routes::new(seed, default_link),
+            bottlenecks: Vec::new(),
+            rules: Rules::default(),
+            taps: Vec::new(),
+            trace: Trace::default(),
+            in_flight: EventQueue::new(),
+            held: 0,
+            pool: Pool::default(),
+            report,
+            changed: Vec::new(),
+        }
+    }
+
+    // ---- addresses ----
+
+    /// Gives `host` another address.
+    ///
+    /// # Panics
+    /// If somebody has it already.
+    pub(crate) fn add_address(&mut self, host: HostId, address: SocketAddr) {
+        self.interfaces.add(host, address);
+    }
+
+    /// Puts `address` in place of the host's first one: what is on its way there never arrives.
+    ///
+    /// # Panics
+    /// If somebody has it already.
+    pub(crate) fn readdress(&mut self, host: HostId, address: SocketAddr) {
+        let first = self.interfaces.of(host)[0];
+        self.interfaces.readdress(first, address);
+    }
+
+    /// Takes an address away from a host that has another; whether it did.
+    pub(crate) fn remove_address(&mut self, host: HostId, address: SocketAddr) -> bool {
+        self.interfaces.remove(host, address)
+    }
+
+    /// The host's addresses, the first one first.
+    pub(crate) fn addresses(&self, host: HostId) -> impl Iterator<Item = SocketAddr> {
+        self.interfaces.of(host).iter().map(|id| self.interfaces.get(*id).address)
+    }
+
+    // ---- links ----
+
+    /// Changes the configuration of all links that have none of their own.
+    pub(crate) fn set_default_link(&mut self, config: LinkConfig) {
+        self.routes.set_default_link(config);
+    }
+
+    /// Gives the links from one host to another, over all their addresses, a configuration of
+    /// their own.
+    pub(crate) fn set_link(&mut self, from: HostId, to: HostId, config: LinkConfig) {
+        for id in self.routes.all(&self.interfaces, from, to) {
+            self.routes.set_own(id, config);
+        }
+    }
+
+    /// Gives the link between two addresses a configuration of its own; whether both have owners.
+    pub(crate) fn set_path(
+        &mut self,
+        source: SocketAddr,
+        destination: SocketAddr,
+        config: LinkConfig,
+    ) -> bool {
+        let ends = [source, destination].map(|address| self.interfaces.owner(address));
+        let [Some(from), Some(to)] = ends else { return false };
+        let id = self.routes.between(&self.interfaces, from, to);
+        self.routes.set_own(id, config);
+        true
+    }
+
+    /// Lets nothing through from one host to another from now on, or everything again.
+    pub(crate) fn set_cut(&mut self, from: HostId, to: HostId, is_cut: bool) {
+        for id in self.routes.all(&self.interfaces, from, to) {
+            self.routes.get_mut(id).is_cut = is_cut;
+        }
+    }
+
+    /// Makes every link new with this configuration, and ends all partitions.
+    pub(crate) fn heal_all(&mut self, config: LinkConfig) {
+        self.routes.heal_all(config);
+    }
+
+    /// Adds a bottleneck for links to share.
+    pub(crate) fn add_bottleneck(&mut self, bottleneck: Bottleneck) -> BottleneckId {
+        // No run has 2^32 bottlenecks.
+        let id = BottleneckId(self.bottlenecks.len() as u32);
+        self.bottlenecks.push(bottleneck);
+        id
+    }
+
+    /// Leads the links from one host to another through a shared bottleneck.
+    pub(crate) fn share(&mut self, from: HostId, to: HostId, bottleneck: BottleneckId) {
+        for id in self.routes.all(&self.interfaces, from, to) {
+            self.routes.get_mut(id).shared = Some(bottleneck);
+        }
+    }
+
+    /// What has become of the datagrams of a shared bottleneck.
+    pub(crate) fn bottleneck_counters(&self, bottleneck: BottleneckId) -> BottleneckCounters {
+        let found = self.bottlenecks.get(bottleneck.0 as usize);
+        found.map(Bottleneck::counters).unwrap_or_default()
+    }
+
+    /// What has become of the datagrams from one host to another.
+    pub(crate) fn link_counters(&self, from: HostId, to: HostId) -> LinkCounters {
+        self.routes.counters(&self.interfaces, from, to)
+    }
+
+    // ---- sending ----
+
+    /// Takes a transmit of the host `from`, its bytes being `bytes`; a train is split into its
+    /// datagrams.
+    pub(crate) fn send(&mut self, now: Instant, from: HostId, transmit: &Transmit, bytes: &[u8]) {
+        let way = self.find_way(from, transmit);
+        let mut header = way.header;
+        for datagram in bytes.chunks(transmit.segment_size) {
+            if let Some(route) = header.route {
+                let route = self.routes.get_mut(route);
+                header.index = route.sent;
+                route.sent += 1;
+            }
+            header.digest = digest(datagram);
+            let packet = header.view(Stage::Offered, now, datagram);
+            self.trace.offered(&packet, header.digest);
+            self.show(&packet);
+            match way.refused {
+                Some(cause) => self.lose(now, &header, datagram, cause),
+                None => self.judge(now, header, datagram),
+            }
+        }
+    }
+
+    /// Where a transmit comes from and leads to, or why it leads nowhere.
+    fn find_way(&mut self, from: HostId, transmit: &Transmit) -> Way {
+        let destination = transmit.path.remote;
+        let mut way = Way {
+            header: Header {
+                from: Some(from),
+                to: None,
+                source: destination,
+                destination,
+                ecn: transmit.ecn,
+                index: 0,
+                digest: 0,
+                route: None,
+            },
+            refused: None,
+        };
+        let to = self.interfaces.owner(destination);
+        way.header.to = to.map(|to| self.interfaces.get(to).host);
+        match (self.interfaces.source(from, transmit.path.local, destination), to) {
+            (Err(source), _) => {
+                way.header.source = source;
+                way.refused = Some(DropCause::NoSource);
+            }
+            (Ok(source), None) => {
+                way.header.source = self.interfaces.get(source).address;
+                way.refused = Some(DropCause::NoRoute);
+            }
+            (Ok(source), Some(to)) => {
+                way.header.source = self.interfaces.get(source).address;
+                let route = self.routes.between(&self.interfaces, source, to);
+                way.header.route = Some(route);
+                if self.routes.get_mut(route).is_cut {
+                    way.refused = Some(DropCause::Cut);
+                }
+            }
+        }
+        way
+    }
+
+    /// Lets the taps see a packet.
+    fn show(&mut self, packet: &PacketView<'_>) {
+        for tap in &mut self.taps {
+            tap(packet);
+        }
+    }
+
+    /// Notes that a datagram is not delivered, and shows it to the taps.
+    fn lose(&mut self, now: Instant, header: &Header, bytes: &[u8], cause: DropCause) {
+        let packet = header.view(Stage::Dropped(cause), now, bytes);
+        self.trace.dropped(&packet, cause);
+        self.show(&packet);
+    }
+
+    /// Asks the rules about a datagram and hands it to its link accordingly.
+    fn judge(&mut self, now: Instant, header: Header, bytes: &[u8]) {
+        match self.rules.decide(&header.view(Stage::Offered, now, bytes)) {
+            Verdict::Pass => self.carry(now, header, bytes, Duration::ZERO, 1),
+            Verdict::Drop => self.lose(now, &header, bytes, DropCause::Scripted),
+            Verdict::Delay(more) => self.carry(now, header, bytes, more, 1),
+            Verdict::Duplicate => self.carry(now, header, bytes, Duration::ZERO, 2),
+            Verdict::Mark(ecn) => {
+                self.carry(now, Header { ecn, ..header }, bytes, Duration::ZERO, 1);
+            }
+            Verdict::Corrupt(corruption) => {
+                let mut changed = std::mem::take(&mut self.changed);
+                changed.clear();
+                changed.extend_from_slice(bytes);
+                corruption.apply(&mut changed);
+                self.trace.corrupted();
+                let header = Header { digest: digest(&changed), ..header };
+                self.carry(now, header, &changed, Duration::ZERO, 1);
+                self.changed = changed;
+            }
+        }
+    }
+
+    /// Offers a datagram to its link; each arrival is `more` later than the link says, and happens
+    /// `times` times.
+    fn carry(
+        &mut self,
+        now: Instant,
+        mut header: Header,
+        bytes: &[u8],
+        more: Duration,
+        times: usize,
+    ) {
+        let Some(route) = header.route else { return };
+        let route = self.routes.get_mut(route);
+        let shared = route.shared.and_then(|shared| self.bottlenecks.get_mut(shared.0 as usize));
+        let fate = match shared {
+            Some(shared) => route.link.offer_through(shared, now, bytes.len()),
+            None => route.link.offer(now, bytes.len()),
+        };
+        match fate {
+            Fate::Dropped(cause) => self.lose(now, &header, bytes, cause),
+            Fate::Arrives(arrivals) => {
+                self.trace.copied((arrivals.times().len() * times) as u64 - 1);
+                header.ecn = match header.ecn {
+                    Ecn::Ect0 | Ecn::Ect1 if arrivals.is_congested() => Ecn::Ce,
+                    unmarked => unmarked,
+                };
+                for at in arrivals.times() {
+                    for _ in 0..times {
+                        self.enqueue(*at + more, header, bytes);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts a datagram in without rules and link, to arrive at `at` at the host's first address.
+    pub(crate) fn inject(
+        &mut self,
+        at: Instant,
+        source: SocketAddr,
+        to: HostId,
+        ecn: Ecn,
+        bytes: &[u8],
+    ) {
+        self.trace.injected();
+        let destination = self.interfaces.get(self.interfaces.of(to)[0]).address;
+        let header = Header {
+            from: None,
+            to: Some(to),
+            source,
+            destination,
+            ecn,
+            index: 0,
+            digest: digest(bytes),
+            route: None,
+        };
+        self.enqueue(at, header, bytes);
+    }
+
+    /// Lets a datagram arrive at `at`.
+    ///
+    /// # Panics
+    /// With too many in flight.
+    fn enqueue(&mut self, at: Instant, header: Header, bytes: &[u8]) {
+        if self.in_flight.len() >= MAX_IN_FLIGHT {
+            let Report { seed, .. } = self.report;
+            let rerun = self.report.rerun();
+            panic!("more than {MAX_IN_FLIGHT} datagrams in flight; seed {seed}, rerun: {rerun}");
+        }
+        self.in_flight.push(at, self.pool.put(header, bytes));
+    }
+
+    // ---- arriving ----
+
+    /// When the next datagram arrives.
+    pub(crate) fn next_time(&self) -> Option<Instant> {
+        self.in_flight.next_time()
+    }
+
+    /// How many datagrams are on their way, those included that wait for a host to wake up.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.len() + self.held
+    }
+
+    /// The next datagram that is due at `now`, and whose it is. One whose receiver has moved away
+    /// meanwhile is dropped.
+    pub(crate) fn next_arrival(&mut self, now: Instant) -> Option<(HostId, Slot)> {
+        loop {
+            let slot = self.in_flight.pop_due(now)?;
+            let Header { to, destination, .. } = self.pool.get(slot).header;
+            let owner = self.interfaces.owner(destination).map(|id| self.interfaces.get(id).host);
+            match owner {
+                Some(owner) if to == Some(owner) => return Some((owner, slot)),
+                _ => self.discard(now, slot, DropCause::NoRoute),
+            }
+        }
+    }
+
+    /// Drops a datagram that has arrived, or waited.
+    pub(crate) fn discard(&mut self, now: Instant, slot: Slot, cause: DropCause) {
+        let Self { pool, trace, taps, .. } = self;
+        let datagram = pool.get(slot);
+        let packet = datagram.header.view(Stage::Dropped(cause), now, &datagram.bytes);
+        trace.dropped(&packet, cause);
+        for tap in taps {
+            tap(&packet);
+        }
+        pool.release(slot);
+    }
+
+    /// Hands the datagram in `slot` to `receive` and forgets it.
+    pub(crate) fn deliver(
+        &mut self,
+        now: Instant,
+        slot: Slot,
+        receive: impl FnOnce(&mut Datagram),
+    ) {
+        let Self { pool, trace, taps, routes, .. } = self;
+        let datagram = pool.get_mut(slot);
+        let packet = datagram.header.view(Stage::Delivered, now, &datagram.bytes);
+        trace.delivered(&packet, datagram.header.digest);
+        if let Some(route) = datagram.header.route {
+            routes.get_mut(route).link.note_delivered(datagram.bytes.len());
+        }
+        for tap in taps {
+            tap(&packet);
+        }
+        receive(datagram);
+        pool.release(slot);
+    }
+}
+
+/// Where a transmit leads to.
+struct Way {
+    /// What its datagrams have in common.
+    header: Header,
+    /// Why it leads nowhere, if it does.
+    refused: Option<DropCause>,
+}
