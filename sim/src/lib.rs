@@ -75,6 +75,7 @@ mod network;
 pub mod play;
 mod pool;
 mod queue;
+pub mod record;
 mod rule;
 pub mod scenario;
 pub mod script;
