@@ -72,6 +72,7 @@ mod pool;
 mod queue;
 mod rule;
 pub mod script;
+mod stream;
 #[cfg(test)]
 mod toy;
 mod trace;
@@ -88,8 +89,14 @@ pub use link::{
 pub use network::BottleneckId;
 pub use queue::EventQueue;
 pub use rule::{Corruption, PacketView, RuleId, Stage, Verdict, drop_list};
+pub use stream::{
+    Arrived, Cut, PipeId, PipeMachine, PipeView, Stream, StreamConfig, StreamCounters, StreamLink,
+    StreamWorld,
+};
 pub use trace::{Totals, digest};
 pub use world::{NotIdle, World};
 
 // So that a test of a machine needs this crate alone.
-pub use tripline_sansio::{DatagramMachine, Duration, Ecn, Instant, Path, Random, Seed, Transmit};
+pub use tripline_sansio::{
+    DatagramMachine, Duration, Ecn, Instant, Path, Random, Seed, StreamMachine, Transmit,
+};
