@@ -33,6 +33,8 @@ mod properties;
 mod refer;
 mod regressions;
 mod requests;
+mod reserved;
+mod row_t60;
 mod rows;
 mod rows_calls;
 mod rules_handshake;

@@ -480,7 +480,7 @@ fn r_plain_2_the_suite_cannot_be_changed_on_the_way() {
 }
 
 /// R-OPEN-1a, by the hash itself.
-fn mac1(server: [u8; 32], bytes: &[u8]) -> [u8; 16] {
+pub(crate) fn mac1(server: [u8; 32], bytes: &[u8]) -> [u8; 16] {
     use blake2::digest::{Digest, KeyInit, Mac, consts::U16};
     let key = blake2::Blake2s256::new().chain_update(b"TRiP/1 mac1").chain_update(server);
     let mut mac = <blake2::Blake2sMac<U16> as KeyInit>::new(&key.finalize());

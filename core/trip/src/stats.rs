@@ -17,7 +17,7 @@ pub struct Drops {
     pub bad_open: u64,
     /// A CHALLENGE, CONFIRM, RETRY or VERSION that does not verify or comes at the wrong time.
     pub bad_handshake: u64,
-    /// A version or suite that we do not take.
+    /// A version or suite that we do not take, or a packet of a kind that is only reserved.
     pub unsupported: u64,
     /// A client that is not on the list of a private server.
     pub not_allowed: u64,

@@ -93,7 +93,11 @@ impl Endpoint {
             Some(slot) => self.on_open_again(slot, path, &open),
             None => {
                 if let Passage::Pass { proven } = self.guard_open(path, &open, knows_us) {
+                    let before = self.half_opens.waiting();
                     self.on_new_open(path, &open, suite, hash, (server, proven));
+                    if self.half_opens.waiting() <= before {
+                        self.count_vain();
+                    }
                 }
             }
         }
@@ -229,6 +233,7 @@ impl Endpoint {
     pub(super) fn abandon(&mut self, place: Option<IncomingHandle>, id: Option<u64>) {
         if let Some(place) = place {
             self.half_opens.remove(place);
+            self.count_vain();
         }
         if let Some(id) = id {
             self.ids.release(id);

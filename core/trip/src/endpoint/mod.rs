@@ -23,6 +23,7 @@ mod resets;
 mod screen;
 mod shutdown;
 mod tokens;
+mod vain;
 
 use crate::carrier::LinkId;
 use crate::config::{Config, TransportConfig};
@@ -324,6 +325,8 @@ impl Endpoint {
             Some(PacketKind::Version) => self.on_version(datagram),
             Some(PacketKind::Retry) => self.on_retry(path, datagram),
             Some(PacketKind::Reset) => self.on_reset(path, datagram),
+            // Reserved, so no fault of its sender (R-WIRE-4).
+            Some(PacketKind::Ddns) => self.count(|drops| &mut drops.unsupported),
             None => self.count(|drops| &mut drops.malformed),
         }
     }
