@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod acks;
+mod again;
 mod agree;
 mod api;
 mod attack;

@@ -5,8 +5,8 @@
 //! concern:
 //!
 //! - `agree`: what was agreed on, and changes of it;
-//! - `opening`, `retry`: the client's handshake; `close`, `shutdown`: leaving, closing, draining;
-//!   `reset`: the peer forgot us;
+//! - `opening`, `again`, `retry`: the client's handshake; `close`, `shutdown`: leaving, closing,
+//!   draining; `reset`: the peer forgot us;
 //! - `receive`: a verified packet, frame by frame; `transmit`: building packets and trains;
 //! - `settle`: what became of the frames that were sent; `clock`: what the timers do; `pace`: what
 //!   the pacer holds back; `ecn`: marks and counts;
@@ -19,6 +19,7 @@
 //!   `recovery`: leaf components.
 
 mod addresses;
+pub(crate) mod again;
 mod agree;
 mod aside;
 mod clock;

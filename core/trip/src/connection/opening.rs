@@ -6,8 +6,8 @@
 
 mod progress;
 
-use super::referral::{Anew, Journey};
-use super::reset::Again;
+use super::again::Reason;
+use super::referral::Journey;
 use super::retry::Retries;
 use super::timer::Timer;
 use super::version::{SPOKEN, StepDown, speak_higher};
@@ -21,7 +21,6 @@ use crate::wire::{
     ChallengePayload, Confirm, OpenPayload, PROTOCOL_VERSION, Parameters, PayloadError,
     VersionReason,
 };
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -110,7 +109,7 @@ pub(crate) struct Opening {
     /// XX: what the CHALLENGE that verified said instead, until the user trusts the server.
     pub(super) referred: Option<Referral>,
     /// The attempt goes on with another OPEN; the endpoint has yet to write it.
-    pub(super) anew: Option<Anew>,
+    pub(super) again: Option<Reason>,
     pub(super) journey: Journey,
     step_down: StepDown,
     versions: Option<Vec<u32>>,
@@ -146,7 +145,7 @@ impl Opening {
             first_sent: None,
             challenged: None,
             referred: None,
-            anew: None,
+            again: None,
             journey: Journey::default(),
             step_down: StepDown::default(),
             versions: None,
@@ -179,7 +178,7 @@ impl Opening {
 
     /// Whether an answer is waited for.
     fn is_waiting(&self) -> bool {
-        self.challenged.is_none() && self.referred.is_none() && self.anew.is_none()
+        self.challenged.is_none() && self.referred.is_none() && self.again.is_none()
     }
 
     pub(super) fn client_id(&self) -> u64 {
@@ -309,7 +308,7 @@ impl Connection {
         }
         if opening.start.cipher == Cipher::AesGcm && opening.step_down.is_due(opening.repeats.sent)
         {
-            opening.anew = Some(Anew::StepDown);
+            opening.again = Some(Reason::StepDown);
             return None;
         }
         let path = opening.path();
@@ -435,12 +434,6 @@ impl Connection {
         self.suite = Some(handshake.suite());
         let Ok(split) = handshake.split() else { return self.fail(ConnectError::Identity, cx) };
         let start = &opening.start;
-        self.reset.again = Some(Box::new(Again {
-            options: start.options.clone(),
-            addresses: start.addresses.clone(),
-            deadline: start.deadline,
-            trusted: self.peer,
-        }));
         let ids = (start.client_id, server_id);
         self.zone = Some(Zone::first(&start.aead, start.cipher, self.side, &split, ids));
         // A copier can send the CHALLENGE from anywhere: only an address that we chose counts. The
@@ -458,6 +451,7 @@ impl Connection {
         }
         let began = opening.journey.began.or(opening.first_sent);
         self.started = began.unwrap_or(self.started);
+        self.reset.again = Some(opening);
         // The first DATA asks for a full-sized answer, and is full-sized itself (R-HAND-5a).
         self.pings.want(true);
         self.on_parameters(parameters, cx);

@@ -5,7 +5,7 @@
 
 use super::Endpoint;
 use super::guard::{Answer, Passage};
-use super::half_open::{HalfOpen, Refusal, Stage};
+use super::half_open::{HalfOpen, Stage};
 use super::ids::Owner;
 use crate::config::{Access, Screening, ServerConfig};
 use crate::connection::{Accepted, Connection, Cx, Opened, Zone, naming_versions};
@@ -16,8 +16,8 @@ use crate::error::UnknownIncoming;
 use crate::event::{Event, Incoming};
 use crate::handle::IncomingHandle;
 use crate::wire::{
-    Challenge, ChallengePayload, Code, Confirm, DataHeader, Frame, Open, OpenPayload, OpenPrefix,
-    PROTOCOL_VERSION, Parameters, Side, TruncatedNumber, VersionReason, prologue, write_version,
+    Challenge, ChallengePayload, Code, Confirm, DataHeader, Open, OpenPayload, OpenPrefix,
+    PROTOCOL_VERSION, Parameters, Side, VersionReason, prologue, write_version,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -469,38 +469,6 @@ impl Endpoint {
             }
             None => self.abandon(Some(place), entry.own_id),
         }
-    }
-
-    /// XX: the refusal is a DISCONNECT in zone 0, given again for each repeat of CONFIRM.
-    pub(super) fn refuse_confirmed(
-        &mut self,
-        place: IncomingHandle,
-        mut entry: Box<HalfOpen>,
-        handshake: Handshake,
-        code: Code,
-        reason: &str,
-    ) {
-        let Some((id, split)) = entry.own_id.zip(handshake.split().ok()) else {
-            return self.abandon(Some(place), entry.own_id);
-        };
-        let mut zone = self.server_zone(&split, entry.suite, id, entry.client_id);
-        let header = DataHeader { id: entry.client_id, number: TruncatedNumber::new(0, None) };
-        let mut packet = Vec::new();
-        header.write(&mut packet);
-        let body = packet.len();
-        // Never more than came (R-HAND-1): a long text is left out.
-        const FIXED: usize = 48;
-        let fits = reason.len().saturating_add(FIXED) <= usize::from(entry.confirm_len);
-        let reason = if fits { reason } else { "" };
-        Frame::Disconnect { code, frame_type: 0, reason }.write(&mut packet);
-        if zone.seal.seal_packet(0, &mut packet, 0, body).is_err() {
-            return self.abandon(Some(place), Some(id));
-        }
-        let path = entry.path;
-        let refusal = Refusal { confirm: entry.confirm, answer: packet.clone() };
-        entry.stage = Stage::Refused(Box::new(refusal));
-        self.keep_half_open(Some(place), entry);
-        self.answer(path, packet);
     }
 
     /// DATA for a half-open: the first that verifies makes the connection (row T08).

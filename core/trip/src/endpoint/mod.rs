@@ -5,9 +5,11 @@
 //! to send, whose deadline is when. `admit` takes clients in; `commands` is the user's side.
 
 mod admit;
+mod again;
 mod agree;
 pub(crate) mod bounds;
 mod commands;
+mod confirmed;
 mod deadlines;
 mod explain;
 mod guard;
