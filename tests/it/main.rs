@@ -40,6 +40,7 @@ mod rules_handshake;
 mod rules_streams;
 mod screening;
 mod shutdown;
+mod single;
 mod supply;
 mod tidy;
 mod transfer;

@@ -63,6 +63,8 @@ impl Connection {
         };
         match reason {
             Reason::Referred(referral) => {
+                // What XX could not have, IK can.
+                again.parameters.features |= self.announced.parameters().features;
                 again.options = referral.options(again.options);
                 again.addresses = referral.addresses;
                 (again.trusted, again.same_server) = (None, false);

@@ -9,6 +9,7 @@ mod progress;
 use super::again::Reason;
 use super::referral::Journey;
 use super::retry::Retries;
+use super::single::Single;
 use super::timer::Timer;
 use super::version::{SPOKEN, StepDown, speak_higher};
 use super::{Connection, Cx, InUse, Stage, State, Zone};
@@ -187,6 +188,21 @@ impl Opening {
 
     pub(super) fn in_use(&self) -> InUse {
         self.start.in_use
+    }
+
+    /// Whether the connection is to be the only one with its server (R-HAND-4).
+    pub(super) fn single(&self) -> Single {
+        if self.start.parameters.is_single() { Single::Wanted } else { Single::No }
+    }
+
+    /// The key that the server has to prove.
+    pub(super) fn server_key(&self) -> Option<PublicKey> {
+        self.start.options.server_key
+    }
+
+    /// How many OPENs went out, once there is somewhere to send them.
+    pub(super) fn asked(&self) -> Option<u32> {
+        (!self.start.addresses.is_empty()).then_some(self.repeats.sent)
     }
 
     pub(super) fn user_id(&self) -> [u8; 8] {

@@ -17,6 +17,13 @@ impl Endpoint {
             return false;
         };
         let same_server = again.same_server;
+        if again.parameters.is_single()
+            && self.attempt_at(again.options.server_key, Some(slot)).is_some()
+        {
+            let why = "a single connection with it is being opened already";
+            self.with(slot, |connection, cx| connection.fail_again(same_server, why, cx));
+            return true;
+        }
         let Some(id) = self.ids.issue(Owner::Connection(slot)) else {
             self.count(|drops| &mut drops.at_bound);
             let why = "no ID is left";
@@ -39,6 +46,7 @@ impl Endpoint {
         };
         (start.deadline, start.trusted) = (again.deadline, again.trusted);
         self.with(slot, |connection, cx| connection.begin_again(start, same_server, cx));
+        self.note_single(slot);
         self.ids.release(again.client_id);
         true
     }

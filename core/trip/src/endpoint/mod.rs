@@ -24,6 +24,7 @@ mod renew;
 mod resets;
 mod screen;
 mod shutdown;
+mod single;
 mod tokens;
 
 use crate::carrier::LinkId;
@@ -45,6 +46,7 @@ use half_open::HalfOpens;
 use ids::{Ids, Owner};
 use resets::{Resets, Token};
 use shutdown::Leave;
+use single::Singles;
 use tripline_sansio::{DatagramMachine, Ecn, Instant, Path, Random, Seed, Transmit};
 
 #[derive(Debug, Default)]
@@ -78,6 +80,7 @@ pub struct Endpoint {
     half_opens: HalfOpens,
     guard: Guard,
     resets: Resets,
+    singles: Singles,
     /// Keys the hashes by which OPENs are known again.
     hash_key: [u8; 16],
     answers: VecDeque<(Path, Vec<u8>)>,
@@ -106,6 +109,7 @@ impl Endpoint {
             ids: Ids::new(secret, seed),
             guard: Guard::new(&config.guard, public, seed, now),
             resets: Resets::new(secret, seed),
+            singles: Singles::new(seed),
             transport: Arc::new(config.transport.clone()),
             config,
             identity,
@@ -167,6 +171,7 @@ impl Endpoint {
             self.resets.replace(slot, core::mem::replace(&mut place.reset_token, token), token);
         }
         let gone = connection.is_gone();
+        let replaces = connection.take_single_ready();
         if !gone {
             self.links.track(slot, &mut place.link, connection.link());
             self.deadlines.set(slot, connection.next_timeout());
@@ -178,6 +183,9 @@ impl Endpoint {
         if drained {
             self.on_one_drained();
         }
+        if replaces {
+            self.replace_older(slot);
+        }
         if gone {
             self.forget(slot);
         }
@@ -186,6 +194,7 @@ impl Endpoint {
     /// Frees the slot of a connection that is gone.
     fn forget(&mut self, slot: u32) {
         self.deadlines.set(slot, None);
+        self.singles.remove(slot);
         let Some(place) = usize::try_from(slot).ok().and_then(|index| self.slots.get_mut(index))
         else {
             return;
@@ -226,6 +235,7 @@ impl Endpoint {
         {
             place.connection = Some(Box::new(connection));
         }
+        self.note_single(handle.slot);
         self.settle(handle.slot);
     }
 
