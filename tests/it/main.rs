@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod acks;
+mod again;
 mod agree;
 mod api;
 mod attack;
@@ -41,6 +42,7 @@ mod rules_handshake;
 mod rules_streams;
 mod screening;
 mod shutdown;
+mod single;
 mod supply;
 mod tidy;
 mod transfer;

@@ -5,9 +5,11 @@
 //! to send, whose deadline is when. `admit` takes clients in; `commands` is the user's side.
 
 mod admit;
+mod again;
 mod agree;
 pub(crate) mod bounds;
 mod commands;
+mod confirmed;
 mod deadlines;
 mod explain;
 mod guard;
@@ -22,6 +24,7 @@ mod renew;
 mod resets;
 mod screen;
 mod shutdown;
+mod single;
 mod tokens;
 mod vain;
 
@@ -44,6 +47,7 @@ use half_open::HalfOpens;
 use ids::{Ids, Owner};
 use resets::{Resets, Token};
 use shutdown::Leave;
+use single::Singles;
 use tripline_sansio::{DatagramMachine, Ecn, Instant, Path, Random, Seed, Transmit};
 
 #[derive(Debug, Default)]
@@ -77,6 +81,7 @@ pub struct Endpoint {
     half_opens: HalfOpens,
     guard: Guard,
     resets: Resets,
+    singles: Singles,
     /// Keys the hashes by which OPENs are known again.
     hash_key: [u8; 16],
     answers: VecDeque<(Path, Vec<u8>)>,
@@ -105,6 +110,7 @@ impl Endpoint {
             ids: Ids::new(secret, seed),
             guard: Guard::new(&config.guard, public, seed, now),
             resets: Resets::new(secret, seed),
+            singles: Singles::new(seed),
             transport: Arc::new(config.transport.clone()),
             config,
             identity,
@@ -166,6 +172,7 @@ impl Endpoint {
             self.resets.replace(slot, core::mem::replace(&mut place.reset_token, token), token);
         }
         let gone = connection.is_gone();
+        let replaces = connection.take_single_ready();
         if !gone {
             self.links.track(slot, &mut place.link, connection.link());
             self.deadlines.set(slot, connection.next_timeout());
@@ -177,6 +184,9 @@ impl Endpoint {
         if drained {
             self.on_one_drained();
         }
+        if replaces {
+            self.replace_older(slot);
+        }
         if gone {
             self.forget(slot);
         }
@@ -185,6 +195,7 @@ impl Endpoint {
     /// Frees the slot of a connection that is gone.
     fn forget(&mut self, slot: u32) {
         self.deadlines.set(slot, None);
+        self.singles.remove(slot);
         let Some(place) = usize::try_from(slot).ok().and_then(|index| self.slots.get_mut(index))
         else {
             return;
@@ -225,6 +236,7 @@ impl Endpoint {
         {
             place.connection = Some(Box::new(connection));
         }
+        self.note_single(handle.slot);
         self.settle(handle.slot);
     }
 
