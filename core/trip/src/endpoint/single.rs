@@ -80,7 +80,7 @@ impl Endpoint {
         suite.pattern == Pattern::Ik && server.is_some() && server != own
     }
 
-    /// The parameters of an attempt: the wish for a single connection goes only where it may be one.
+    /// The parameters of an attempt: a wish for a single connection only where there may be one.
     pub(super) fn announce_single(
         &self,
         suite: Suite,
