@@ -84,7 +84,9 @@ pub use discipline::Discipline;
 pub use drop_cause::DropCause;
 pub use host::HostId;
 pub use link::{
-    Arrivals, Bottleneck, BottleneckCounters, Fate, Link, LinkConfig, LinkCounters, MAX_ARRIVALS,
+    Aqm, Arrivals, Blackouts, Bottleneck, BottleneckCounters, Bursts, CoDel, Damage, DamageConfig,
+    EcnConfig, Fate, GARBAGE_MAX, JitterShape, LineConfig, Link, LinkConfig, LinkCounters,
+    MAX_ARRIVALS, Policer, Red,
 };
 pub use network::BottleneckId;
 pub use queue::EventQueue;

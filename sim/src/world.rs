@@ -11,7 +11,7 @@ use crate::contract::Report;
 use crate::deadlines::Deadlines;
 use crate::discipline::Discipline;
 use crate::host::{Host, HostId, Surroundings};
-use crate::link::{Bottleneck, BottleneckCounters, LinkConfig, LinkCounters};
+use crate::link::{Bottleneck, BottleneckCounters, LineConfig, LinkConfig, LinkCounters};
 use crate::network::{BottleneckId, Network};
 use crate::rule::{PacketView, RuleId, Verdict};
 use crate::trace::Totals;
@@ -274,7 +274,13 @@ impl<M: DatagramMachine> World<M> {
     /// Adds a bottleneck of `bytes_per_s` with a tail-drop queue of `queue` bytes, for links to
     /// share.
     pub fn add_bottleneck(&mut self, bytes_per_s: u64, queue: usize) -> BottleneckId {
-        self.network.add_bottleneck(Bottleneck::new(Some(bytes_per_s), queue))
+        self.add_line(LineConfig::new(bytes_per_s, queue))
+    }
+
+    /// The same for any line.
+    pub fn add_line(&mut self, line: LineConfig) -> BottleneckId {
+        let seed = self.seed.child(&format!("bottleneck {}", self.network.bottlenecks()));
+        self.network.add_bottleneck(Bottleneck::with(line, &seed))
     }
 
     /// Leads the link from one host to another through a shared bottleneck, in place of the rate

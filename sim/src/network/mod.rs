@@ -11,7 +11,7 @@ mod routes;
 use crate::contract::Report;
 use crate::drop_cause::DropCause;
 use crate::host::HostId;
-use crate::link::{Bottleneck, BottleneckCounters, Fate, LinkConfig, LinkCounters};
+use crate::link::{Arrivals, Bottleneck, BottleneckCounters, Fate, LinkConfig, LinkCounters};
 use crate::pool::{Datagram, Header, Pool, Slot};
 use crate::queue::EventQueue;
 use crate::rule::{PacketView, Rules, Stage, Verdict};
@@ -52,8 +52,10 @@ pub(crate) struct Network {
     pool: Pool,
     /// Who to blame and how to run it again, for panics.
     pub(crate) report: Report,
-    /// Reused for datagrams that are changed on their way.
+    /// Reused for datagrams that a rule changes.
     changed: Vec<u8>,
+    /// Reused for those that a link damages.
+    damaged: Vec<u8>,
 }
 
 impl Network {
@@ -71,6 +73,7 @@ impl Network {
             pool: Pool::default(),
             report,
             changed: Vec::new(),
+            damaged: Vec::new(),
         }
     }
 
@@ -142,6 +145,11 @@ impl Network {
     /// Makes every link new with this configuration, and ends all partitions.
     pub(crate) fn heal_all(&mut self, config: LinkConfig) {
         self.routes.heal_all(config);
+    }
+
+    /// How many bottlenecks links can share.
+    pub(crate) const fn bottlenecks(&self) -> usize {
+        self.bottlenecks.len()
     }
 
     /// Adds a bottleneck for links to share.
@@ -283,23 +291,42 @@ impl Network {
         let Some(route) = header.route else { return };
         let route = self.routes.get_mut(route);
         let shared = route.shared.and_then(|shared| self.bottlenecks.get_mut(shared.0 as usize));
-        let fate = match shared {
-            Some(shared) => route.link.offer_through(shared, now, bytes.len()),
-            None => route.link.offer(now, bytes.len()),
-        };
+        let fate = route.link.offer_marked(shared, now, bytes.len(), header.ecn);
         match fate {
             Fate::Dropped(cause) => self.lose(now, &header, bytes, cause),
             Fate::Arrives(arrivals) => {
-                self.trace.copied((arrivals.times().len() * times) as u64 - 1);
-                header.ecn = match header.ecn {
-                    Ecn::Ect0 | Ecn::Ect1 if arrivals.is_congested() => Ecn::Ce,
-                    unmarked => unmarked,
-                };
-                for at in arrivals.times() {
-                    for _ in 0..times {
-                        self.enqueue(*at + more, header, bytes);
-                    }
+                header.ecn = arrivals.ecn();
+                if arrivals.damage().is_none() {
+                    route.remember(bytes);
+                    self.enqueue_all(&arrivals, more, times, header, bytes);
+                    return;
                 }
+                let mut damaged = std::mem::take(&mut self.damaged);
+                damaged.clear();
+                damaged.extend_from_slice(bytes);
+                arrivals.damage().apply(&mut damaged, &route.previous);
+                route.remember(bytes);
+                self.trace.corrupted();
+                header.digest = digest(&damaged);
+                self.enqueue_all(&arrivals, more, times, header, &damaged);
+                self.damaged = damaged;
+            }
+        }
+    }
+
+    /// Lets a datagram and its copies arrive, each `times` times and `more` later.
+    fn enqueue_all(
+        &mut self,
+        arrivals: &Arrivals,
+        more: Duration,
+        times: usize,
+        header: Header,
+        bytes: &[u8],
+    ) {
+        self.trace.copied((arrivals.times().len() * times) as u64 - 1);
+        for at in arrivals.times() {
+            for _ in 0..times {
+                self.enqueue(*at + more, header, bytes);
             }
         }
     }
