@@ -82,7 +82,7 @@ pub use busy::{Busy, Costs};
 pub use chance::Chance;
 pub use discipline::Discipline;
 pub use drop_cause::DropCause;
-pub use host::HostId;
+pub use host::{AsleepClock, AsleepSocket, ClockConfig, HostId, SendFaults};
 pub use link::{
     Aqm, Arrivals, Blackouts, Bottleneck, BottleneckCounters, Bursts, CoDel, Damage, DamageConfig,
     EcnConfig, Fate, GARBAGE_MAX, JitterShape, LineConfig, Link, LinkConfig, LinkCounters,

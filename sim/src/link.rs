@@ -2,8 +2,8 @@
 //!
 //! What happens to a datagram, in this order: longer than the MTU, it vanishes; a policer may let
 //! it through or not; the bottleneck (if there is one) queues it or drops it; it may be lost behind
-//! the bottleneck, so a lost datagram has used up its share of the rate; it may be changed; it takes
-//! the delay and a jitter, behind its predecessors if the link keeps order; it may be held up
+//! the bottleneck, so a lost datagram has used up its share of the rate; it may be changed; it
+//! takes the delay and a jitter, behind its predecessors if the link keeps order; it may be held up
 //! (reordering) or copied.
 //!
 //! Each knob draws from a generator of its own, once for each datagram while it is switched on. So

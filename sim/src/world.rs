@@ -10,7 +10,7 @@
 use crate::contract::Report;
 use crate::deadlines::Deadlines;
 use crate::discipline::Discipline;
-use crate::host::{Host, HostId, Surroundings};
+use crate::host::{Accepted, Host, HostId, Surroundings};
 use crate::link::{Bottleneck, BottleneckCounters, LineConfig, LinkConfig, LinkCounters};
 use crate::network::{BottleneckId, Network};
 use crate::rule::{PacketView, RuleId, Verdict};
@@ -21,6 +21,9 @@ use tripline_sansio::{DatagramMachine, Duration, Ecn, Instant, Random, Seed};
 
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod host_fault_tests;
+mod host_faults;
 #[cfg(test)]
 mod partition_tests;
 #[cfg(test)]
@@ -148,8 +151,9 @@ impl<M: DatagramMachine> World<M> {
         self.hosts[host.index()].address
     }
 
-    /// Puts another address in place of the host's (first) one; its machine is not told. Links stay as they are, and what is
-    /// on its way to the old address is lost. A new port alone is what a NAT does that forgot.
+    /// Puts another address in place of the host's (first) one; its machine is not told. Links stay
+    /// as they are, and what is on its way to the old address is lost. A new port alone is what a
+    /// NAT does that forgot.
     ///
     /// # Panics
     /// If another host has the address.
@@ -190,9 +194,11 @@ impl<M: DatagramMachine> World<M> {
         &self.hosts[host.index()].machine
     }
 
-    /// Calls the host's machine (a command of its user, say); afterwards the host is drained.
+    /// Calls the host's machine (a command of its user, say) with the time that its clock shows;
+    /// afterwards the host is drained, or when it wakes up if it sleeps.
     pub fn with<R>(&mut self, host: HostId, call: impl FnOnce(&mut M, Instant) -> R) -> R {
-        let result = call(&mut self.hosts[host.index()].machine, self.now);
+        let local = self.local_time(host);
+        let result = call(&mut self.hosts[host.index()].machine, local);
         self.attend(host, Host::turn);
         result
     }
@@ -461,11 +467,13 @@ impl<M: DatagramMachine> World<M> {
         debug_assert!(now >= self.now);
         self.now = now;
         while let Some((host, slot)) = self.network.next_arrival(now) {
-            let inbox = &mut self.hosts[host.index()].inbox;
-            if inbox.is_empty() {
-                self.ready.push(host);
+            let len = self.network.len(slot);
+            match self.hosts[host.index()].accept(slot, len) {
+                Accepted::Inbox { is_first: true } => self.ready.push(host),
+                Accepted::Inbox { is_first: false } => {}
+                Accepted::Held => self.network.hold(),
+                Accepted::Refused(cause) => self.network.discard(now, slot, cause),
             }
-            inbox.push(slot);
         }
         let mut ready = std::mem::take(&mut self.ready);
         for host in ready.drain(..) {
@@ -482,9 +490,10 @@ impl<M: DatagramMachine> World<M> {
 
     /// Does something with a host and notes when it wants attention next.
     fn attend(&mut self, id: HostId, what: impl FnOnce(&mut Host<M>, &mut Surroundings<'_>)) {
-        let Self { now, hosts, network, discipline, buffer, noisy, .. } = self;
+        let Self { now, seed, hosts, network, discipline, buffer, noisy, .. } = self;
         let host = &mut hosts[id.index()];
-        what(host, &mut Surroundings { now: *now, network, discipline, buffer });
+        let local = host.local_time(*now);
+        what(host, &mut Surroundings { now: *now, local, seed, network, discipline, buffer });
         self.attention.set(id.index(), host.attention(*now));
         if host.has_told && !host.is_noisy {
             host.is_noisy = true;

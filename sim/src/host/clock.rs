@@ -35,6 +35,8 @@ impl ClockConfig {
 
 /// The pace of a right clock.
 const TRUE_PACE: u64 = 1_000_000;
+/// The most changes of pace that are made up for at once; those of a longer absence are left out.
+const MAX_CHANGES: u32 = 100_000;
 /// The slowest and the fastest pace.
 const PACES: [u64; 2] = [100_000, 1_900_000];
 
@@ -80,10 +82,13 @@ impl Clock {
 
     /// Changes the pace as often as it was to change up to `now`.
     pub(super) fn advance(&mut self, now: Instant) {
-        while let Some(at) = self.change.filter(|at| *at <= now) {
+        for _ in 0..MAX_CHANGES {
+            let Some(at) = self.change.filter(|at| *at <= now) else { return };
             self.rebase(at);
             self.draw_pace(at);
         }
+        self.rebase(now);
+        self.draw_pace(now);
     }
 
     /// The clock's time at `now`, which is not before the present line.

@@ -37,6 +37,17 @@ pub(super) struct Sleep {
 }
 
 impl Sleep {
+    /// A host that falls asleep now.
+    pub(super) const fn new(since: Instant, socket: AsleepSocket, clock: AsleepClock) -> Self {
+        Self { socket, clock, since, waiting: Vec::new(), waiting_bytes: 0 }
+    }
+
+    /// Empties the socket.
+    pub(super) fn empty(&mut self) -> Vec<Slot> {
+        self.waiting_bytes = 0;
+        std::mem::take(&mut self.waiting)
+    }
+
     /// Takes a datagram of `len` bytes, or says why it is lost.
     pub(super) fn take(&mut self, slot: Slot, len: usize) -> Result<(), DropCause> {
         let AsleepSocket::Keep(room) = self.socket else { return Err(DropCause::Asleep) };
@@ -65,14 +76,29 @@ impl SendFaults {
     /// Everything is sent.
     pub const NONE: Self =
         Self { longest: usize::MAX, unreachable: false, no_buffers: Chance::NEVER };
+}
+
+/// The faults of one host, with their generator.
+#[derive(Debug)]
+pub(crate) struct SendState {
+    pub(crate) faults: SendFaults,
+    random: Random,
+}
+
+impl SendState {
+    /// No faults yet.
+    pub(crate) const fn new(random: Random) -> Self {
+        Self { faults: SendFaults::NONE, random }
+    }
 
     /// Why a datagram of `len` bytes is not sent, if it is not.
-    pub(crate) fn refuse(&self, random: &mut Random, len: usize) -> Option<DropCause> {
+    pub(crate) fn refuse(&mut self, len: usize) -> Option<DropCause> {
+        let SendFaults { longest, unreachable, no_buffers } = self.faults;
         // Drawn whatever the others say, so that the n-th draw is the n-th datagram's.
-        let no_buffers = self.no_buffers.draw(random);
-        if self.unreachable {
+        let no_buffers = no_buffers.draw(&mut self.random);
+        if unreachable {
             Some(DropCause::Unreachable)
-        } else if len > self.longest {
+        } else if len > longest {
             Some(DropCause::SendTooBig)
         } else {
             no_buffers.then_some(DropCause::NoBuffers)

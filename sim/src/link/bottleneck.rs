@@ -2,9 +2,9 @@
 //!
 //! It is a fluid: only the time at which everything accepted will have been sent is kept, so a
 //! queue of any length costs nothing (unless it counts datagrams: then it keeps a time for each).
-//! What is dropped early, by [`Aqm`], takes neither room nor time. A link has one of its own; one that several links share
-//! makes their flows compete. It never sees the bytes, never looks ahead and never changes the
-//! order.
+//! What is dropped early, by [`Aqm`], takes neither room nor time. A link has one of its own; one
+//! that several links share makes their flows compete. It never sees the bytes, never looks ahead
+//! and never changes the order.
 
 use super::aqm::{Aqm, CoDelState, Judgement, Meeting, RedState};
 use crate::drop_cause::DropCause;

@@ -10,17 +10,17 @@ mod routes;
 
 use crate::contract::Report;
 use crate::drop_cause::DropCause;
-use crate::host::HostId;
+use crate::host::{HostId, SendFaults, SendState};
 use crate::link::{Arrivals, Bottleneck, BottleneckCounters, Fate, LinkConfig, LinkCounters};
 use crate::pool::{Datagram, Header, Pool, Slot};
 use crate::queue::EventQueue;
 use crate::rule::{PacketView, Rules, Stage, Verdict};
 use crate::trace::{Trace, digest};
-use interfaces::Interfaces;
+use interfaces::{FixedMap, Interfaces};
 pub(crate) use routes::RouteId;
 use routes::Routes;
 use std::net::SocketAddr;
-use tripline_sansio::{Duration, Ecn, Instant, Seed, Transmit};
+use tripline_sansio::{Duration, Ecn, Instant, Random, Seed, Transmit};
 
 /// A function that sees every packet.
 pub(crate) type Tap = Box<dyn FnMut(&PacketView<'_>)>;
@@ -40,6 +40,8 @@ pub(crate) struct Network {
     routes: Routes,
     /// Those that links share.
     bottlenecks: Vec<Bottleneck>,
+    /// What the hosts' systems do not send.
+    send_faults: FixedMap<HostId, SendState>,
     /// Asked about every datagram that a host sends.
     pub(crate) rules: Rules,
     /// Shown every datagram, sent, delivered and dropped.
@@ -65,6 +67,7 @@ impl Network {
             interfaces: Interfaces::default(),
             routes: Routes::new(seed, default_link),
             bottlenecks: Vec::new(),
+            send_faults: FixedMap::default(),
             rules: Rules::default(),
             taps: Vec::new(),
             trace: Trace::default(),
@@ -180,6 +183,17 @@ impl Network {
 
     // ---- sending ----
 
+    /// Sets what the host's system does not send; `random` makes its generator at first.
+    pub(crate) fn set_send_faults(
+        &mut self,
+        host: HostId,
+        faults: SendFaults,
+        random: impl FnOnce() -> Random,
+    ) {
+        let state = self.send_faults.entry(host).or_insert_with(|| SendState::new(random()));
+        state.faults = faults;
+    }
+
     /// Takes a transmit of the host `from`, its bytes being `bytes`; a train is split into its
     /// datagrams.
     pub(crate) fn send(&mut self, now: Instant, from: HostId, transmit: &Transmit, bytes: &[u8]) {
@@ -195,7 +209,9 @@ impl Network {
             let packet = header.view(Stage::Offered, now, datagram);
             self.trace.offered(&packet, header.digest);
             self.show(&packet);
-            match way.refused {
+            let refused =
+                self.send_faults.get_mut(&from).and_then(|state| state.refuse(datagram.len()));
+            match refused.or(way.refused) {
                 Some(cause) => self.lose(now, &header, datagram, cause),
                 None => self.judge(now, header, datagram),
             }
@@ -392,6 +408,21 @@ impl Network {
                 _ => self.discard(now, slot, DropCause::NoRoute),
             }
         }
+    }
+
+    /// How long the datagram in `slot` is.
+    pub(crate) fn len(&self, slot: Slot) -> usize {
+        self.pool.get(slot).bytes.len()
+    }
+
+    /// A datagram that has arrived waits in its receiver's socket.
+    pub(crate) const fn hold(&mut self) {
+        self.held += 1;
+    }
+
+    /// So many wait no longer.
+    pub(crate) const fn release(&mut self, count: usize) {
+        self.held -= count;
     }
 
     /// Drops a datagram that has arrived, or waited.
