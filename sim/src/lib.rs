@@ -68,6 +68,7 @@ mod drop_cause;
 pub mod engine;
 mod host;
 mod link;
+mod nat;
 mod network;
 mod pool;
 mod queue;
@@ -88,6 +89,7 @@ pub use link::{
     EcnConfig, Fate, GARBAGE_MAX, JitterShape, LineConfig, Link, LinkConfig, LinkCounters,
     MAX_ARRIVALS, Policer, Red,
 };
+pub use nat::{Dependence, NatConfig, NatCounters, NatId, PEERS_MAX, PortChoice};
 pub use network::BottleneckId;
 pub use queue::EventQueue;
 pub use rule::{Corruption, PacketView, RuleId, Stage, Verdict, drop_list};

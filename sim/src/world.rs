@@ -25,6 +25,9 @@ mod golden;
 mod host_fault_tests;
 mod host_faults;
 #[cfg(test)]
+mod nat_tests;
+mod nats;
+#[cfg(test)]
 mod partition_tests;
 #[cfg(test)]
 mod tests;
