@@ -66,7 +66,7 @@ fn sent() -> impl Iterator<Item = String> {
 fn run(seed: u64, has_bug: bool) -> (Vec<String>, StreamCounters) {
     let mut world = StreamWorld::new(seed);
     let pipe = StreamConfig::perfect().delay(Duration::from_millis(20)).rate(10_000);
-    world.set_default_pipe(pipe.buffer(300).cut(Cut::UpTo(200)));
+    world.set_default_pipe(pipe.buffer(150).cut(Cut::UpTo(200)));
     let reader = Lines { has_bug, ..Lines::default() };
     let ([writer, reader], pipe) =
         world.add_pair([Stream::new(Lines::default()), Stream::new(reader)]);
