@@ -13,7 +13,8 @@
 //! and asks for a time in the future, that a timeout gets it somewhere, that its work ends, that
 //! its transmits are what they say. A machine that breaks a rule panics the test, with the rule,
 //! the host, the time and the seed. A [`Discipline`] makes the loops take the liberties that the
-//! contract grants.
+//! contract grants. Streams of bytes are pipes between hosts, see [`StreamWorld`] and
+//! [`PipeMachine`]; a user's page for machines of other protocols is `sim/README.md`.
 //!
 //! [`engine`] sets whole transports beside each other on the same link, ours and others'.
 //!
@@ -115,3 +116,8 @@ pub use world::{NotIdle, World};
 pub use tripline_sansio::{
     DatagramMachine, Duration, Ecn, Instant, Path, Random, Seed, StreamMachine, Transmit,
 };
+
+/// The users' page; its code is this item's doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

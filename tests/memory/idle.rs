@@ -121,7 +121,7 @@ fn carry(from: &mut Endpoint, to: &mut Endpoint, now: Instant, buffer: &mut Vec<
 }
 
 /// How much heap giving this up frees.
-fn freed<T>(what: T) -> isize {
+pub(crate) fn freed<T>(what: T) -> isize {
     let region = Region::new(ALLOCATOR);
     drop(what);
     let change = region.change();

@@ -1,10 +1,11 @@
 //! What the engine allocates, counted: the only tests that need an allocator of their own, and a
 //! process in which nothing else runs.
 //!
-//! Two endpoints hand each other their datagrams through one buffer; there is no socket, no
-//! simulator and no thread, so every allocation counted is the engine's.
+//! Two endpoints hand each other their datagrams through one buffer; there is no socket and no
+//! thread, and no simulator but in `churn`, so every allocation counted is the engine's.
 #![forbid(unsafe_code)]
 
+mod churn;
 mod idle;
 mod strangers;
 mod wire;
@@ -24,7 +25,7 @@ fn main() {
     if arguments.iter().any(|argument| argument == "--list") {
         // Asked a second time for the ignored ones alone.
         if !arguments.iter().any(|argument| argument == "--ignored") {
-            println!("t30_t40_memory: test");
+            println!("t30_t40_t80_memory: test");
         }
         return;
     }
@@ -36,7 +37,8 @@ fn main() {
     idle::idle_connections_hold_4_kib_at_most();
     idle::idle_polls_do_nothing();
     strangers::d2_strangers_hold_no_more_than_is_documented();
-    println!("test t30_t40_memory ... ok");
+    churn::t80_nothing_is_kept_of_what_has_ended();
+    println!("test t30_t40_t80_memory ... ok");
 }
 
 /// T40: in steady state a message costs at most one allocation, both sides together.

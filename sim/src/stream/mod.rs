@@ -9,9 +9,13 @@
 mod config;
 mod drive;
 mod endpoint;
+#[cfg(test)]
+mod hub;
 mod link;
 mod machine;
 mod pipes;
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

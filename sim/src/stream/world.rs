@@ -74,6 +74,8 @@ impl<M: PipeMachine> World<M> {
     }
 
     /// Opens a pipe between two hosts, whose machines are told at once.
+    /// It stays when a host changes its address; a network that would not let it says so by
+    /// [`Self::reset`] or [`Self::break_end`].
     ///
     /// # Panics
     /// If both are the same.

@@ -31,7 +31,7 @@ impl<M: DatagramMachine> World<M> {
     pub fn resume(&mut self, host: HostId) {
         let Some(waited) = self.hosts[host.index()].wake_up(self.now) else { return };
         self.network.release(waited);
-        if waited > 0 {
+        if waited > 0 || !self.hosts[host.index()].inbox.is_empty() {
             self.attend(host, Host::receive);
         } else {
             self.attend(host, Host::turn);

@@ -108,6 +108,9 @@ impl StreamMachine for LinkMachine {
     }
 
     fn poll_write(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
+        // There is one link: which is ready need not be asked, but its name must not stay in the
+        // list, or that would grow by one with each link.
+        while self.links.poll_ready(now).is_some() {}
         self.links.poll_write(now, self.link, out)
     }
 
