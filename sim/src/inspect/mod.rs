@@ -24,6 +24,8 @@ mod ending;
 mod handshake;
 mod hosts;
 mod numbers;
+#[cfg(test)]
+mod oracles;
 mod paths;
 mod pings;
 mod report;
