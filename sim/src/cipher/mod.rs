@@ -10,4 +10,4 @@ mod tape;
 
 pub use fast::FastAead;
 pub use recorder::Recorder;
-pub(crate) use tape::Tape;
+pub(crate) use tape::{Map, Opened, Tape, Text};

@@ -3,7 +3,7 @@
 //! It is put into a run at two places: as the cipher of every endpoint ([`Inspector::on`]), where
 //! it hears what is sealed and what verifies, and as a tap of the [`World`](crate::World)
 //! ([`Inspector::tap`]), where it sees every datagram. It knows PROTOCOL.md and nothing of the
-//! engine: packets are read by the decoder of `wire`. What it finds are [`Violation`]s,
+//! engine: packets are read by the decoder of [`crate::wire`]. What it finds are [`Violation`]s,
 //! values that are collected and never a panic, and [`Marks`] of what was met on the way.
 //!
 //! ```
@@ -18,18 +18,38 @@
 //! assert!(inspector.take_violations().is_empty());
 //! ```
 
+mod acks;
+mod connection;
+mod ending;
+mod handshake;
+mod hosts;
+mod numbers;
+#[cfg(test)]
+mod oracles;
+mod paths;
+mod pings;
+mod report;
+mod silence;
+mod state;
+mod streams;
+#[cfg(test)]
+mod tests;
 mod violation;
+mod zones;
 
 pub use violation::{VIOLATIONS_MAX, Violation};
 
 use crate::cipher::{FastAead, Recorder, Tape};
+use crate::host::HostId;
 use crate::marks::Marks;
 use crate::rule::PacketView;
+use state::State;
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
-use tripline::{Aead, Config};
+use tripline::{Aead, Config, Congestion, TransportConfig};
+use tripline_sansio::Duration;
 
 /// Which cipher the endpoints of an inspected run compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,21 +68,22 @@ pub struct Inspector {
     state: Rc<RefCell<State>>,
 }
 
-#[derive(Default)]
-struct State {
-    marks: Marks,
-    violations: Vec<Violation>,
-}
-
 impl Inspector {
     /// One that has seen nothing yet.
     pub fn new(seal: Seal) -> Self {
-        Self { seal, tape: Arc::default(), state: Rc::default() }
+        let tape = Arc::new(Mutex::new(Tape::default()));
+        let state = Rc::new(RefCell::new(State::new(tape.clone())));
+        Self { seal, tape, state }
     }
 
     /// The same configuration with the cipher that tells.
+    ///
+    /// The limits that are judged (sizes, packets under one key, the first window) are the widest
+    /// of all configurations that passed here; wider ones in the options of a `connect` have to be
+    /// told by [`Self::allow`].
     #[must_use]
     pub fn on(&self, config: Config) -> Config {
+        self.allow(&config.transport);
         let inner: Arc<dyn Aead> = match self.seal {
             Seal::Fast => Arc::new(FastAead),
             Seal::Real => config.aead.clone(),
@@ -70,25 +91,71 @@ impl Inspector {
         Config { aead: Arc::new(Recorder::new(inner, self.tape.clone())), ..config }
     }
 
+    /// Says that these settings are in use, too.
+    pub fn allow(&self, transport: &TransportConfig) {
+        let bounds = &mut self.state.borrow_mut().bounds;
+        let start = usize::from(transport.datagram_size);
+        bounds.start = bounds.start.max(start);
+        bounds.most = bounds.most.max(start).max(usize::from(transport.datagram_ceiling));
+        bounds.key_packets = bounds.key_packets.max(transport.key_limits.data_packets);
+        bounds.first_window &= matches!(
+            transport.congestion,
+            Congestion::Cubic | Congestion::NewReno | Congestion::Bbr
+        );
+    }
+
+    /// Says that datagrams may be this large: the search for the path's MTU was given a hint.
+    pub fn allow_datagrams(&self, most: usize) {
+        let bounds = &mut self.state.borrow_mut().bounds;
+        bounds.most = bounds.most.max(most);
+    }
+
+    /// How much later than by the ACK delay an ACK may come; 100 ms unless told. What pauses hosts
+    /// or holds up their sockets needs more.
+    pub fn set_slack(&self, slack: Duration) {
+        self.state.borrow_mut().bounds.slack = slack;
+    }
+
+    /// Bytes that the run puts into its payload, and that must never be seen on the wire.
+    pub fn set_canary(&self, canary: impl Into<Vec<u8>>) {
+        self.state.borrow_mut().canary = canary.into();
+    }
+
+    /// Says that a host's machine was replaced by one that remembers nothing.
+    pub fn restarted(&self, host: HostId) {
+        self.state.borrow_mut().on_restart(host);
+    }
+
     /// What a world is to show every datagram to.
     pub fn tap(&self) -> impl FnMut(&PacketView<'_>) + 'static {
         let state = self.state.clone();
-        move |_packet| drop(state.borrow_mut())
+        move |packet| state.borrow_mut().see(packet)
     }
 
-    /// What was found so far.
+    /// What was found so far; the first [`VIOLATIONS_MAX`] of it.
     pub fn violations(&self) -> Vec<Violation> {
-        self.state.borrow().violations.clone()
+        let mut state = self.state.borrow_mut();
+        state.catch_up();
+        state.report.violations().to_vec()
     }
 
     /// The same, and forgets it.
     pub fn take_violations(&self) -> Vec<Violation> {
-        std::mem::take(&mut self.state.borrow_mut().violations)
+        let mut state = self.state.borrow_mut();
+        state.catch_up();
+        state.report.take()
+    }
+
+    /// How many violations there were in all, those included that were not kept.
+    pub fn violations_total(&self) -> u64 {
+        self.state.borrow().report.total
     }
 
     /// What was met so far.
     pub fn marks(&self) -> Marks {
-        self.state.borrow().marks.clone()
+        let mut state = self.state.borrow_mut();
+        state.catch_up();
+        state.report.marks.clone()
     }
 }
 

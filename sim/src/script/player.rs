@@ -5,6 +5,7 @@ use super::half::MESSAGES_MAX;
 use super::judge::{Judge, Phase};
 use super::operation::{Operation, Setting};
 use crate::host::HostId;
+use crate::inspect::{Inspector, Seal};
 use crate::link::LinkConfig;
 use crate::world::World;
 use std::net::SocketAddr;
@@ -26,6 +27,8 @@ pub(super) struct Player {
     world: World<Endpoint>,
     hosts: [HostId; 2],
     judge: Judge,
+    /// Reads along on the wire: nobody may break a rule there either.
+    inspector: Inspector,
     sent: u64,
     received: u64,
 }
@@ -50,8 +53,12 @@ impl Player {
             deadline: Duration::from_secs(300),
             ..ConnectOptions::to(key.public_key())
         };
-        let client = endpoint(&world, setting, Config::client(), "client");
-        let server = endpoint(&world, setting, Config::public_server(key), "server");
+        let inspector = Inspector::new(Seal::Fast);
+        inspector.set_slack(Duration::from_secs(1));
+        world.add_tap(inspector.tap());
+        let on = |config| inspector.on(Config { transport: setting.transport(), ..config });
+        let client = endpoint(&world, setting, on(Config::client()), "client");
+        let server = endpoint(&world, setting, on(Config::public_server(key)), "server");
         let address = |last| SocketAddr::from(([10, 0, 0, last], 7));
         let client = world.add_host(address(1), client);
         let server = world.add_host(address(2), server);
@@ -61,7 +68,7 @@ impl Player {
             .expect("the attempt begins");
         let mut judge = Judge::new();
         judge.parties[0].handle = Some(handle);
-        Self { world, hosts: [client, server], judge, sent: 0, received: 0 }
+        Self { world, hosts: [client, server], judge, inspector, sent: 0, received: 0 }
     }
 
     /// One operation; what does not fit (no such stream, nobody connected) is passed over.
@@ -115,6 +122,8 @@ impl Player {
         if let Some(by_client) = setting.close {
             self.close(if by_client { 0 } else { 1 });
         }
+        let violations = self.inspector.take_violations();
+        assert!(violations.is_empty(), "{violations:#?}");
         Outcome {
             trace_hash: self.world.trace_hash(),
             sent: self.sent,

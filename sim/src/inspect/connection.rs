@@ -1,0 +1,500 @@
+//! One connection, followed from CHALLENGE to its end: every DATA packet when it is sent, and again
+//! when it has verified at the other side.
+
+use super::acks::Acks;
+use super::ending::Ending;
+use super::hosts::Hosts;
+use super::numbers::SPAN;
+use super::paths::{Paths, Shape};
+use super::pings::Pings;
+use super::report::Report;
+use super::silence::Silence;
+use super::streams::{Grant, Streams};
+use super::zones::Zones;
+use crate::host::HostId;
+use crate::marks::Mark;
+use crate::rule::PacketView;
+use crate::wire::{Data, Frame, Half, Limits, Suite, frames};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use tripline_sansio::{Duration, Instant};
+
+/// Control frames of packets on their way that are remembered.
+const NOTES_MAX: usize = 16_384;
+/// The first window (R-CC-1), and the most that probes add to it every ten milliseconds.
+const FIRST_WINDOW: u64 = 14_720;
+const PROBES: u64 = 3_000;
+
+/// A side of a connection: 0 the client, 1 the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Client,
+    Server,
+}
+
+impl Role {
+    pub(super) const fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
+
+/// What the configurations of a run allow at most, and how patient the inspector is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// The largest datagram at first, and ever.
+    pub(super) start: usize,
+    pub(super) most: usize,
+    /// Packets with payload under one key.
+    pub(super) key_packets: u64,
+    /// Beyond the ACK delay.
+    pub(super) slack: Duration,
+    /// Whether the controllers begin with the window of R-CC-1.
+    pub(super) first_window: bool,
+}
+
+/// A packet that was sent.
+#[derive(Clone, Copy, Debug, Default)]
+struct Record {
+    bits: u16,
+}
+
+/// It asks for an ACK.
+const ELICITING: u16 = 1;
+/// It holds STREAM.
+const PAYLOAD: u16 = 2;
+/// It holds STREAM, SKIP or CLOSE_STREAM, so it may be dropped at a bound.
+const BOUNDED: u16 = 4;
+const DISCONNECT: u16 = 8;
+const ACK: u16 = 16;
+const PADDING: u16 = 32;
+/// It holds something else than PING and PADDING.
+const MORE: u16 = 64;
+const FILL: u16 = 128;
+/// It holds a PING with *probe*.
+const PROBE: u16 = 256;
+const NOTES: u16 = 512;
+const GRANTS: u16 = 1_024;
+const BLOCKED: u16 = 2_048;
+
+/// What one side sends, and what is known of it.
+#[derive(Debug, Default)]
+pub(super) struct Side {
+    pub(super) host: Option<HostId>,
+    next: u64,
+    first_record: u64,
+    records: VecDeque<Record>,
+    /// The frames of a packet but STREAM and PADDING, as they were written.
+    notes: VecDeque<(u64, Vec<u8>)>,
+    addresses: Vec<SocketAddr>,
+    unheard: Option<(Instant, u64)>,
+    /// The token of the newest PING.
+    last_ping: Option<u64>,
+    pub(super) acks: Acks,
+    pub(super) streams: Streams,
+    pub(super) zones: Zones,
+    paths: Paths,
+    pub(super) pings: Pings,
+    pub(super) ending: Ending,
+    silence: Silence,
+    /// The largest datagram that the peer takes, and how long the peer may hold back an ACK.
+    datagram: usize,
+    peer_delay: Duration,
+}
+
+impl Side {
+    /// The peer's parameters have come.
+    pub(super) fn learn(&mut self, host: HostId, limits: &Limits) {
+        self.host = Some(host);
+        self.streams.learn(host, limits);
+        self.datagram = usize::try_from(limits.datagram).unwrap_or(usize::MAX);
+        self.peer_delay = Duration::from_millis(limits.ack_delay);
+    }
+
+    fn record(&self, number: u64) -> Option<&Record> {
+        let at = number.checked_sub(self.first_record)?;
+        self.records.get(usize::try_from(at).ok()?)
+    }
+
+    fn push(&mut self, number: u64, record: Record) {
+        let end = self.first_record + self.records.len() as u64;
+        if self.records.is_empty() || number > end + SPAN {
+            self.records.clear();
+            self.first_record = number;
+        }
+        while self.first_record + (self.records.len() as u64) < number {
+            self.records.push_back(Record::default());
+        }
+        self.records.push_back(record);
+        while self.records.len() as u64 > SPAN {
+            self.records.pop_front();
+            self.first_record += 1;
+        }
+    }
+
+    fn address(&mut self, address: SocketAddr) -> u16 {
+        let found = self.addresses.iter().position(|one| *one == address);
+        let at = found.unwrap_or_else(|| {
+            if self.addresses.len() < 256 {
+                self.addresses.push(address);
+            }
+            self.addresses.len() - 1
+        });
+        u16::try_from(at).unwrap_or(0)
+    }
+
+    fn note(&mut self, number: u64, bytes: &[u8]) {
+        match self.notes.back_mut() {
+            Some((last, note)) if *last == number => note.extend_from_slice(bytes),
+            _ => {
+                if self.notes.len() >= NOTES_MAX {
+                    self.notes.pop_front();
+                }
+                self.notes.push_back((number, bytes.to_vec()));
+            }
+        }
+    }
+
+    fn take_note(&mut self, number: u64) -> Option<Vec<u8>> {
+        let at = self.notes.binary_search_by_key(&number, |(number, _)| *number).ok()?;
+        self.notes.remove(at).map(|(_, note)| note)
+    }
+}
+
+/// See the head of this file.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) sides: [Side; 2],
+    pub(super) suite: Suite,
+    /// All IDs that were given out for it.
+    pub(super) ids: Vec<u64>,
+    /// The client has answered the CHALLENGE.
+    pub(super) confirmed: bool,
+    /// In XX, CONFIRM was delivered.
+    pub(super) is_told: bool,
+    /// From where the OPEN came.
+    pub(super) source: SocketAddr,
+}
+
+/// A packet that is sent, with what is known of it.
+pub(super) struct Sent<'a> {
+    pub(super) role: Role,
+    pub(super) zone: u64,
+    pub(super) key: u64,
+    pub(super) number: u64,
+    pub(super) text: &'a [u8],
+    pub(super) data: Data<'a>,
+    pub(super) view: PacketView<'a>,
+}
+
+impl Connection {
+    fn split(&mut self, role: Role) -> (&mut Side, &mut Side) {
+        let [client, server] = &mut self.sides;
+        match role {
+            Role::Client => (client, server),
+            Role::Server => (server, client),
+        }
+    }
+
+    /// A packet is sent. Returns the half of a zone that is new with it, and whether it is free of
+    /// the budget of an address.
+    pub(super) fn on_sent<'a>(
+        &mut self,
+        report: &mut Report,
+        hosts: &Hosts,
+        bounds: &Bounds,
+        sent: &Sent<'a>,
+    ) -> (Option<Half<'a>>, bool) {
+        let is_first = self.sides[sent.role as usize].next == 0;
+        let is_renewing = self.sides.iter().any(|side| side.zones.is_renewing());
+        self.on_number(report, sent);
+        let (bits, half) = self.read(report, sent);
+        let (own, peer) = self.split(sent.role);
+        let host = own.host;
+        let is_disconnect = bits & DISCONNECT != 0;
+        if !is_disconnect {
+            own.ending.on_other(report, host);
+        }
+        let has_payload = bits & PAYLOAD != 0;
+        let zone = (sent.zone, sent.key, sent.number);
+        own.zones.on_sent(report, host, zone, bounds.key_packets, has_payload);
+        let to = sent.view.destination;
+        let shape = Shape {
+            number: sent.number,
+            len: sent.view.bytes.len(),
+            to,
+            has_payload,
+            is_main: bits & (PAYLOAD | ACK) != 0,
+            probe: own.last_ping.filter(|_| bits & MORE == 0),
+            is_proven: host.is_some_and(|host| hosts.is_proven(host, to)),
+        };
+        let most = bounds.most.min(own.datagram.max(1_200));
+        if own.paths.on_sent(report, host, &shape, (bounds.start, most)) {
+            report.hit_if(own.ending.is_leaving(), Mark::MovedWhileLeaving);
+            report.hit_if(is_renewing, Mark::MovedWhileRenewing);
+        }
+        if shape.is_main {
+            let patience = peer.peer_delay + bounds.slack;
+            peer.acks.check_owed(report, host, patience);
+        }
+        own.check_window(report, bounds, shape.len as u64, has_payload);
+        if sent.role == Role::Client && is_first {
+            let is_right = bits & FILL != 0 && shape.len == 1_200;
+            if !is_right && !is_disconnect {
+                let len = shape.len;
+                let what =
+                    format_args!("a first DATA of {len} bytes, or no filled PING (R-HAND-5a)");
+                report.blame("I26", host, what);
+            }
+        }
+        let fill_is_short = bits & FILL != 0 && shape.len < 1_200 && !has_payload;
+        report.hit_if(fill_is_short && !shape.is_proven, Mark::PingFillLimited);
+        let is_probe_of_home = sent.role == Role::Client && bits & PROBE != 0;
+        report.hit_if(is_probe_of_home && !shape.is_proven, Mark::ProbeOfHome);
+        report.hit_if(bits & GRANTS != 0 && bits & BLOCKED != 0, Mark::BlockedAndGranted);
+        if bits & ELICITING != 0 {
+            own.silence.on_sent(report);
+        }
+        own.push(sent.number, Record { bits });
+        (half, is_probe_of_home)
+    }
+
+    /// R-DATA-2, R-DATA-3.
+    fn on_number(&mut self, report: &mut Report, sent: &Sent<'_>) {
+        let (own, peer) = self.split(sent.role);
+        let (host, number) = (own.host, sent.number);
+        let is_refusal = sent.role == Role::Server && own.acks.is_unheard() && sent.zone == 0;
+        if number < own.next && !(is_refusal && peer.acks.sent.contains(number)) {
+            let what = format_args!("number {number} after {} (R-DATA-2)", own.next);
+            report.blame("I5", host, what);
+        }
+        report.hit_if(number > own.next, Mark::NumberLeftOut);
+        own.acks.check_width(report, host, number, sent.data.number_len);
+        own.acks.sent.insert(number);
+        own.next = own.next.max(number + 1);
+    }
+
+    /// Reads all frames; what they are together, and the half of a zone that is new with them.
+    fn read<'a>(&mut self, report: &mut Report, sent: &Sent<'a>) -> (u16, Option<Half<'a>>) {
+        let mut all = frames(sent.text);
+        let (mut bits, mut shape, mut streams, mut new_half) = (0, 0, 0, None);
+        let host = self.sides[sent.role as usize].host;
+        loop {
+            let before = all.rest();
+            let frame = match all.next() {
+                Some(Ok(frame)) => frame,
+                Some(Err(flaw)) => {
+                    report.blame("I26", host, format_args!("sends {flaw}"));
+                    break;
+                }
+                None => break,
+            };
+            if bits & PADDING != 0 || (bits != 0 && matches!(frame, Frame::Ack(_))) {
+                let what = format_args!("frames out of their order: {frame:?} (§13, 7)");
+                report.blame("I26", host, what);
+            }
+            shape += frame.encoded_len();
+            let is_noted = !matches!(frame, Frame::Stream(_) | Frame::Padding { .. });
+            if is_noted {
+                let len = before.len() - all.rest().len();
+                let note = before.get(..len).unwrap_or_default();
+                self.sides[sent.role as usize].note(sent.number, note);
+                bits |= NOTES;
+            }
+            bits |= bits_of(&frame);
+            streams += u32::from(matches!(frame, Frame::Stream(_)));
+            if let Some(half) = self.on_frame(report, sent, &frame) {
+                new_half = Some(half);
+            }
+        }
+        report.hit_if(streams >= 8, Mark::StreamsTogether);
+        if sent.text.is_empty() {
+            report.blame("I26", host, format_args!("a packet without frames (R-DATA-4)"));
+        } else if shape != sent.text.len() {
+            let len = sent.text.len();
+            report.blame("I26", host, format_args!("{len} bytes, {shape} written anew"));
+        }
+        (bits, new_half)
+    }
+
+    /// A frame is sent.
+    fn on_frame<'a>(
+        &mut self,
+        report: &mut Report,
+        sent: &Sent<'a>,
+        frame: &Frame<'a>,
+    ) -> Option<Half<'a>> {
+        let is_server = sent.role == Role::Server;
+        let (own, peer) = self.split(sent.role);
+        let host = own.host;
+        match frame {
+            Frame::Padding { .. } => {}
+            Frame::Stream(stream) => {
+                own.streams.on_stream(report, stream, sent.number, is_server);
+                let is_early = !is_server && peer.acks.largest.is_none();
+                report.hit_if(is_early, Mark::EarlyData);
+            }
+            Frame::Ack(ack) => peer.acks.on_told(report, host, ack),
+            Frame::Ping { token, .. } => {
+                let to = sent.view.destination;
+                own.last_ping = Some(*token);
+                let is_main = own.paths.is_active(to);
+                own.pings.on_ping(report, *token, is_main);
+            }
+            Frame::Pong { token } => peer.pings.on_answered(report, host, *token),
+            Frame::Stats { .. } => report.hit(Mark::StatsSent),
+            Frame::Skip(skip) => own.streams.on_skip(report, skip, is_server),
+            Frame::CloseStream { stream, code, end } => {
+                own.streams.on_close(report, *stream, (*code, *end), is_server);
+            }
+            Frame::Stop { .. } => report.hit(Mark::StopSent),
+            Frame::Credit { .. } | Frame::StreamCredit { .. } | Frame::Streams { .. } => {
+                if let Some(grant) = grant_of(frame) {
+                    peer.streams.on_grant_sent(report, host, grant);
+                }
+            }
+            Frame::Blocked(blocked) => own.streams.on_blocked(report, *blocked),
+            Frame::Renew(half) => {
+                // A server is READY with the client's first DATA, a client with the server's.
+                let is_ready = peer.acks.largest.is_some();
+                report.hit_if(own.ending.is_leaving(), Mark::RenewWhileLeaving);
+                if own.zones.on_half(report, host, half, sent.number, is_ready) {
+                    return Some(*half);
+                }
+            }
+            Frame::Notify { deadline, .. } => {
+                own.ending.on_notify(report, *deadline, &peer.ending);
+            }
+            Frame::Disconnect { code, .. } => {
+                own.ending.on_disconnect(report, host, (*code, is_server), &peer.ending);
+            }
+            Frame::Forward(_) => {
+                report.hit(Mark::ForwardSent);
+                if !is_server {
+                    report.blame("I26", host, format_args!("a client sends FORWARD (§3)"));
+                }
+            }
+        }
+        None
+    }
+
+    /// A packet of `role` has verified at the other side; `from` and `to` are its addresses, where
+    /// that was seen.
+    pub(super) fn on_verified(
+        &mut self,
+        report: &mut Report,
+        role: Role,
+        (zone, number): (u64, u64),
+        from: Option<SocketAddr>,
+    ) {
+        let source = self.source;
+        let (own, peer) = self.split(role);
+        let Some(record) = own.record(number).copied().filter(|record| record.bits != 0) else {
+            return;
+        };
+        if !own.acks.on_delivered(report, number, record.bits & ELICITING != 0) {
+            return;
+        }
+        let is_first = own.acks.largest == Some(number) && number == 0;
+        let elsewhere = from.is_some_and(|from| from != source);
+        report.hit_if(is_first && role == Role::Client && elsewhere, Mark::MovedInHandshake);
+        if let Some(from) = from
+            && !peer.addresses.contains(&from)
+        {
+            report.hit_if(!peer.addresses.is_empty(), Mark::AddressNew);
+            peer.address(from);
+        }
+        let delivered = &own.acks.delivered;
+        let twice = |(first, second): &(u64, u64)| {
+            (*first == number || *second == number)
+                && delivered.contains(*first)
+                && delivered.contains(*second)
+        };
+        report.hit_if(own.streams.twins.iter().any(twice), Mark::RetransmittedInVain);
+        peer.paths.on_verified();
+        peer.silence.on_heard();
+        peer.zones.on_verified(report, zone);
+        peer.ending.on_opened(report, record.bits & DISCONNECT != 0);
+        if record.bits & NOTES != 0
+            && let Some(note) = own.take_note(number)
+        {
+            for frame in frames(&note).flatten() {
+                on_effect(report, own, peer, &frame, record.bits);
+            }
+        }
+    }
+}
+
+/// A frame other than STREAM has reached `peer`, sent by `own`.
+fn on_effect(report: &mut Report, own: &mut Side, peer: &mut Side, frame: &Frame<'_>, bits: u16) {
+    match frame {
+        Frame::Ack(ack) => {
+            peer.acks.on_acked(report, ack, bits & BOUNDED == 0);
+            peer.zones.on_acked(ack.largest, &peer.acks.acked);
+            peer.paths.on_acked(report, &peer.acks.acked);
+        }
+        Frame::Ping { token, .. } => own.pings.on_opened(*token),
+        Frame::Pong { token } => {
+            peer.pings.on_heard(report, *token);
+            peer.paths.on_pong(report, *token);
+        }
+        Frame::Stop { stream, .. } => peer.streams.on_stop(report, *stream),
+        Frame::Renew(half) => peer.zones.on_heard(report, half),
+        Frame::Notify { .. } => peer.ending.on_notified(),
+        Frame::Credit { .. } | Frame::StreamCredit { .. } | Frame::Streams { .. } => {
+            if let Some(grant) = grant_of(frame) {
+                peer.streams.on_grant(report, grant);
+            }
+        }
+        _ => {}
+    }
+}
+
+const fn grant_of(frame: &Frame<'_>) -> Option<Grant> {
+    match frame {
+        Frame::Credit { limit } => Some(Grant::Connection(*limit)),
+        Frame::StreamCredit { stream, limit } => Some(Grant::Stream(*stream, *limit)),
+        Frame::Streams { one_way, limit } => Some(Grant::Streams(*one_way, *limit)),
+        _ => None,
+    }
+}
+
+fn bits_of(frame: &Frame<'_>) -> u16 {
+    let eliciting = if frame.is_ack_eliciting() { ELICITING } else { 0 };
+    eliciting
+        | match frame {
+            Frame::Padding { .. } => PADDING,
+            Frame::Ping { probe, fill, .. } => {
+                (if *probe { PROBE } else { 0 }) | if *fill { FILL } else { 0 }
+            }
+            Frame::Stream(_) => MORE | PAYLOAD | BOUNDED,
+            Frame::Skip(_) | Frame::CloseStream { .. } => MORE | BOUNDED,
+            Frame::Ack(_) => MORE | ACK,
+            Frame::Disconnect { .. } => MORE | DISCONNECT,
+            Frame::Blocked(_) => MORE | BLOCKED,
+            Frame::Credit { .. } | Frame::StreamCredit { .. } | Frame::Streams { .. } => {
+                MORE | GRANTS
+            }
+            _ => MORE,
+        }
+}
+
+impl Side {
+    /// I9, as far as it shows: before anything is acknowledged no more payload goes out than the
+    /// first window and the probes.
+    fn check_window(&mut self, report: &mut Report, bounds: &Bounds, len: u64, has_payload: bool) {
+        if !bounds.first_window || !has_payload || !self.acks.is_unheard() {
+            return;
+        }
+        let (since, bytes) = self.unheard.get_or_insert((report.now, 0));
+        *bytes += len;
+        let rounds = 1 + (report.now - *since).as_millis() as u64 / 10;
+        if *bytes > FIRST_WINDOW + rounds * PROBES {
+            let what = format_args!("{bytes} bytes of payload since {since:?} without an ACK");
+            report.blame("I9", self.host, what);
+            *bytes = 0;
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Hosts and the addresses that they send to: amplification (I4), and which address is proven.
+//!
+//! An address counts as proven to a host when a datagram that went there was delivered and
+//! something that its receiver sent after that came back, from wherever. That is less than
+//! PROTOCOL.md asks for (a PONG with the right token, a first DATA), so whoever breaks this rule
+//! breaks that one.
+
+use super::report::Report;
+use crate::cipher::Map;
+use crate::host::HostId;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+
+/// Addresses of one host that are remembered; the oldest goes.
+const ADDRESSES_MAX: usize = 65_536;
+/// Addresses of one host that wait for their proof and are remembered.
+const PENDING_MAX: usize = 256;
+/// Datagrams between two hosts whose time of sending is remembered.
+const SENT_MAX: usize = 65_536;
+
+/// What went to an address and what came from it.
+#[derive(Debug, Default)]
+struct Account {
+    came: u64,
+    came_packets: u64,
+    went: u64,
+    went_packets: u64,
+    /// DATA from there has verified.
+    data: bool,
+    /// Who was reached there first, and after how many events.
+    reached: Option<(HostId, u64)>,
+    proven: bool,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    /// It seals with a recorder: it is ours, and judged.
+    honest: bool,
+    accounts: BTreeMap<SocketAddr, Account>,
+    order: VecDeque<SocketAddr>,
+    /// Reached, and not proven.
+    pending: Vec<SocketAddr>,
+}
+
+impl Book {
+    fn account(&mut self, address: SocketAddr) -> &mut Account {
+        let Self { accounts, order, .. } = self;
+        if accounts.len() >= ADDRESSES_MAX
+            && !accounts.contains_key(&address)
+            && let Some(oldest) = order.pop_front()
+        {
+            accounts.remove(&oldest);
+        }
+        accounts.entry(address).or_insert_with(|| {
+            order.push_back(address);
+            Account::default()
+        })
+    }
+}
+
+/// When the datagrams from one host to another were sent.
+#[derive(Debug, Default)]
+struct Lane {
+    first: u64,
+    sent: VecDeque<u64>,
+}
+
+/// All hosts.
+#[derive(Debug, Default)]
+pub(super) struct Hosts {
+    books: Vec<Book>,
+    lanes: Map<u64, Lane>,
+    /// Events so far: what was sent or delivered.
+    events: u64,
+}
+
+const fn lane_key(from: HostId, to: HostId) -> u64 {
+    (from.index() as u64) << 32 | to.index() as u64
+}
+
+impl Hosts {
+    fn book(&mut self, host: HostId) -> &mut Book {
+        if self.books.len() <= host.index() {
+            self.books.resize_with(host.index() + 1, Book::default);
+        }
+        &mut self.books[host.index()]
+    }
+
+    /// The host is one of ours. Returns whether that is news.
+    pub(super) fn trust(&mut self, host: HostId) -> bool {
+        let book = self.book(host);
+        !std::mem::replace(&mut book.honest, true)
+    }
+
+    /// Whether the host is one of ours.
+    pub(super) fn is_honest(&self, host: HostId) -> bool {
+        self.books.get(host.index()).is_some_and(|book| book.honest)
+    }
+
+    /// Whether an address is proven to a host.
+    pub(super) fn is_proven(&self, host: HostId, address: SocketAddr) -> bool {
+        let book = self.books.get(host.index());
+        book.and_then(|book| book.accounts.get(&address)).is_some_and(|account| account.proven)
+    }
+
+    /// A datagram is sent, as number `index` to its receiver.
+    pub(super) fn on_sent(&mut self, from: HostId, to: Option<HostId>, index: u64) {
+        self.events += 1;
+        let events = self.events;
+        let Some(to) = to else { return };
+        let lane = self.lanes.entry(lane_key(from, to)).or_default();
+        let next = lane.first + lane.sent.len() as u64;
+        if index != next {
+            lane.sent.clear();
+            lane.first = index;
+        }
+        lane.sent.push_back(events);
+        if lane.sent.len() > SENT_MAX {
+            lane.sent.pop_front();
+            lane.first += 1;
+        }
+    }
+
+    /// R-HAND-1: what a host of ours sends to an address. `is_free` are OPENs, and PINGs to
+    /// addresses that a client was given for its server.
+    pub(super) fn charge(
+        &mut self,
+        report: &mut Report,
+        from: HostId,
+        to: SocketAddr,
+        len: usize,
+        is_free: bool,
+    ) {
+        let book = self.book(from);
+        if is_free {
+            return;
+        }
+        let account = book.account(to);
+        account.went += len as u64;
+        account.went_packets += 1;
+        if account.proven || !book.honest {
+            return;
+        }
+        let Account { came, went, data, came_packets, went_packets, .. } = *book.account(to);
+        let most = if data { 3 * came } else { came };
+        if went > most {
+            let what = format_args!("{went} bytes to {to}, {came} came from there (R-HAND-1)");
+            report.blame("I4", Some(from), what);
+        } else if !data && went_packets > came_packets {
+            let what = format_args!("{went_packets} answers to {to} for {came_packets} packets");
+            report.blame("I4", Some(from), what);
+        }
+    }
+
+    /// A datagram of `from` is delivered to `to`.
+    pub(super) fn on_delivered(
+        &mut self,
+        (from, index): (Option<HostId>, u64),
+        to: HostId,
+        (source, destination): (SocketAddr, SocketAddr),
+        len: usize,
+    ) {
+        self.events += 1;
+        let events = self.events;
+        let account = self.book(to).account(source);
+        account.came += len as u64;
+        account.came_packets += 1;
+        let Some(from) = from else { return };
+        self.on_reached(from, destination, to, events);
+        if self.book(to).pending.is_empty() {
+            return;
+        }
+        let lane = self.lanes.get(&lane_key(from, to));
+        let sent = lane.and_then(|lane| {
+            let at = index.checked_sub(lane.first)?;
+            lane.sent.get(usize::try_from(at).ok()?).copied()
+        });
+        if let Some(sent) = sent {
+            self.book(to).prove(from, sent);
+        }
+    }
+
+    /// Something that `from` sent arrived at an address.
+    fn on_reached(&mut self, from: HostId, address: SocketAddr, who: HostId, events: u64) {
+        let book = self.book(from);
+        let account = book.account(address);
+        if account.reached.is_some_and(|(reached, _)| reached == who) {
+            return;
+        }
+        account.reached = Some((who, events));
+        if !account.proven && book.pending.len() < PENDING_MAX && !book.pending.contains(&address) {
+            book.pending.push(address);
+        }
+    }
+
+    /// DATA from an address has verified at a host.
+    pub(super) fn on_verified(&mut self, host: HostId, source: SocketAddr) {
+        self.book(host).account(source).data = true;
+    }
+}
+
+impl Book {
+    /// Something that `who` sent after so many events has come.
+    fn prove(&mut self, who: HostId, sent: u64) {
+        let Self { pending, accounts, .. } = self;
+        pending.retain(|address| {
+            let Some(account) = accounts.get_mut(address) else { return false };
+            let is_proof = account.reached.is_some_and(|(by, at)| by == who && at < sent);
+            account.proven |= is_proof;
+            !is_proof
+        });
+    }
+}

@@ -1,0 +1,511 @@
+//! Where everything comes together: each datagram, sent or delivered, goes to the books it concerns.
+
+use super::connection::{Bounds, Connection, Role, Sent, Side};
+use super::handshake::Handshakes;
+use super::hosts::Hosts;
+use super::report::Report;
+use crate::cipher::{Map, Opened, Tape, Text};
+use crate::host::HostId;
+use crate::marks::Mark;
+use crate::rule::{PacketView, Stage};
+use crate::wire::{Answer, Data, Half, Limits, Open, Packet, answer, hello};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tripline_sansio::Duration;
+
+/// Connections that are remembered; the oldest goes.
+const CONNECTIONS_MAX: usize = 8_192;
+/// One DATA packet of so many is searched for the canary.
+const CANARY_EVERY: u64 = 16;
+
+/// Whose an ID is.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    connection: u64,
+    /// Who gave it out, so who receives under it.
+    receiver: Role,
+    zone: u64,
+}
+
+/// The datagram that was delivered last.
+#[derive(Clone, Copy, Debug)]
+struct Arrival {
+    host: HostId,
+    source: SocketAddr,
+    /// The ID that it bears, if it is DATA.
+    id: Option<u64>,
+    /// It is of a zone before the newest one of its receiver.
+    is_old: bool,
+}
+
+/// See the head of this file.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) report: Report,
+    pub(super) bounds: Bounds,
+    pub(super) canary: Vec<u8>,
+    tape: Arc<Mutex<Tape>>,
+    hosts: Hosts,
+    handshakes: Handshakes,
+    connections: Map<u64, Box<Connection>>,
+    order: VecDeque<u64>,
+    next: u64,
+    ids: Map<u64, Known>,
+    /// Reset tokens by their first half, with whose they are.
+    tokens: Map<u64, (Known, [u8; 16])>,
+    arrival: Option<Arrival>,
+    seen: u64,
+}
+
+impl State {
+    pub(super) fn new(tape: Arc<Mutex<Tape>>) -> Self {
+        Self {
+            report: Report::default(),
+            bounds: Bounds {
+                start: 0,
+                most: 0,
+                key_packets: 0,
+                slack: Duration::from_millis(100),
+                first_window: true,
+            },
+            canary: Vec::new(),
+            tape,
+            hosts: Hosts::default(),
+            handshakes: Handshakes::default(),
+            connections: Map::default(),
+            order: VecDeque::new(),
+            next: 0,
+            ids: Map::default(),
+            tokens: Map::default(),
+            arrival: None,
+            seen: 0,
+        }
+    }
+
+    fn tape(&self) -> MutexGuard<'_, Tape> {
+        self.tape.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A server's memory is gone: it may answer an OPEN anew.
+    pub(super) fn on_restart(&mut self, host: HostId) {
+        let now = self.report.now;
+        self.handshakes.on_restart(host, now);
+    }
+
+    /// A datagram is sent or delivered.
+    pub(super) fn see(&mut self, view: &PacketView<'_>) {
+        self.catch_up();
+        self.report.now = view.now;
+        if view.stage == Stage::Offered {
+            self.on_offered(view);
+        } else if view.stage == Stage::Delivered {
+            self.on_delivered(view);
+        }
+    }
+
+    /// Takes in what the cipher has heard since.
+    pub(super) fn catch_up(&mut self) {
+        loop {
+            let (opened, fault) = {
+                let mut tape = self.tape();
+                (tape.take_opened(), tape.take_fault())
+            };
+            if let Some(fault) = fault {
+                self.report.blame("I5", None, format_args!("{fault}"));
+            }
+            match opened {
+                Some(opened) => self.on_opened(opened),
+                None => break,
+            }
+        }
+        if let Some(arrival) = self.arrival.take() {
+            self.report.hit_if(arrival.is_old, Mark::OldZoneTooLate);
+        }
+    }
+
+    fn on_opened(&mut self, opened: Opened) {
+        if !opened.verified {
+            self.report.hit(Mark::PacketForged);
+            return;
+        }
+        let mut from = None;
+        if let Some(arrival) = &mut self.arrival
+            && arrival.id == Some(opened.id)
+        {
+            arrival.is_old = false;
+            from = Some(arrival.source);
+            self.hosts.on_verified(arrival.host, arrival.source);
+        }
+        let Some(known) = self.ids.get(&opened.id).copied() else { return };
+        let Some(connection) = self.connections.get_mut(&known.connection) else { return };
+        let what = (known.zone, opened.number);
+        connection.on_verified(&mut self.report, known.receiver.other(), what, from);
+    }
+
+    // ---- what is sent ----
+
+    fn on_offered(&mut self, view: &PacketView<'_>) {
+        let Some(from) = view.from else { return };
+        self.hosts.on_sent(from, view.to, view.index);
+        let is_free = match Packet::read(view.bytes) {
+            Ok(Packet::Data(data)) => self.on_data(view, from, data),
+            Ok(Packet::Open(open)) => {
+                self.on_open(view, from, &open);
+                true
+            }
+            Ok(other) => {
+                self.on_answer(view, from, &other);
+                false
+            }
+            Err(flaw) => {
+                if self.hosts.is_honest(from) {
+                    self.report.blame("I26", Some(from), format_args!("sends {flaw}"));
+                }
+                false
+            }
+        };
+        self.seen += 1;
+        let is_data = view.bytes.first().is_some_and(|first| *first >= 0x80);
+        if !is_data || self.seen.is_multiple_of(CANARY_EVERY) {
+            self.look_for_canary(view, from);
+        }
+        self.hosts.charge(&mut self.report, from, view.destination, view.bytes.len(), is_free);
+    }
+
+    /// I27, whole: the canary that the run put into its payload.
+    fn look_for_canary(&mut self, view: &PacketView<'_>, from: HostId) {
+        let canary = &self.canary[..];
+        if canary.is_empty() || !self.hosts.is_honest(from) {
+            return;
+        }
+        if view.bytes.windows(canary.len()).any(|bytes| bytes == canary) {
+            self.report.blame("I27", Some(from), format_args!("the canary is on the wire"));
+        }
+    }
+
+    /// DATA is sent. Returns whether it is free of the address's budget.
+    fn on_data(&mut self, view: &PacketView<'_>, from: HostId, data: Data<'_>) -> bool {
+        let text = self.tape().take_data(u128::from_le_bytes(*data.tag));
+        let known = self.ids.get(&data.id).copied();
+        let Some(text) = text else {
+            self.on_unsealed(from, known);
+            return false;
+        };
+        self.hosts.trust(from);
+        let is_free = match known {
+            Some(known) => self.on_text(view, from, data, &text, known),
+            None => false,
+        };
+        self.tape().give_back(text);
+        is_free
+    }
+
+    /// DATA that was not sealed since it was asked last: somebody else's, or a refusal once more.
+    fn on_unsealed(&mut self, from: HostId, known: Option<Known>) {
+        let connection = known.and_then(|known| self.connections.get(&known.connection));
+        let is_readable = connection.is_some_and(|one| one.suite.cipher() == 2);
+        let is_refusal = connection.is_some_and(|one| {
+            let server = &one.sides[Role::Server as usize];
+            server.host == Some(from) && server.ending.is_over()
+        });
+        if self.hosts.is_honest(from) && !is_readable && !is_refusal {
+            let what = format_args!("DATA that nobody sealed");
+            self.report.blame("I26", Some(from), what);
+        }
+    }
+
+    fn on_text(
+        &mut self,
+        view: &PacketView<'_>,
+        from: HostId,
+        data: Data<'_>,
+        text: &Text,
+        known: Known,
+    ) -> bool {
+        if data.number_near(text.number) != text.number || text.bytes.len() != data.sealed.len() {
+            let what = format_args!("the header does not name number {}", text.number);
+            self.report.blame("I26", Some(from), what);
+        }
+        if shows(&text.bytes, data.sealed) {
+            self.report.blame("I27", Some(from), format_args!("plaintext is on the wire"));
+        }
+        let role = known.receiver.other();
+        let Some(connection) = self.connections.get_mut(&known.connection) else { return false };
+        let sent = Sent {
+            role,
+            zone: known.zone,
+            key: text.key,
+            number: text.number,
+            text: &text.bytes,
+            data,
+            view: *view,
+        };
+        let (half, is_free) =
+            connection.on_sent(&mut self.report, &self.hosts, &self.bounds, &sent);
+        if role == Role::Client && !connection.confirmed {
+            self.confirm(known.connection);
+        }
+        if let Some(half) = half {
+            self.on_half(from, known.connection, role, &half);
+        }
+        is_free
+    }
+
+    /// The client has taken this answer: what its server sends belongs here.
+    fn confirm(&mut self, serial: u64) {
+        let Some(connection) = self.connections.get_mut(&serial) else { return };
+        connection.confirmed = true;
+        if let Some(client_id) = connection.ids.first() {
+            let known = Known { connection: serial, receiver: Role::Client, zone: 0 };
+            self.ids.insert(*client_id, known);
+        }
+    }
+
+    /// A new ID, for a zone to come (R-ID-2).
+    fn on_half(&mut self, from: HostId, serial: u64, role: Role, half: &Half<'_>) {
+        let known = Known { connection: serial, receiver: role, zone: half.zone };
+        if self.ids.insert(half.id, known).is_some() {
+            let what = format_args!("ID {:016x} was in use before (R-ID-2)", half.id);
+            self.report.blame("I28", Some(from), what);
+        }
+        self.on_token(known, half.token);
+        if let Some(connection) = self.connections.get_mut(&serial) {
+            connection.ids.push(half.id);
+        }
+    }
+
+    fn on_token(&mut self, known: Known, token: &[u8; 16]) {
+        if *token != [0; 16] {
+            self.tokens.insert(token_key(token), (known, *token));
+        }
+        if self.tokens.len() > 8 * CONNECTIONS_MAX {
+            // They serve a mark alone.
+            self.tokens.clear();
+        }
+    }
+
+    fn on_open(&mut self, view: &PacketView<'_>, from: HostId, open: &Open<'_>) {
+        let text = last_tag(open.noise).and_then(|tag| self.tape().take_handshake(tag));
+        if text.is_some() {
+            self.hosts.trust(from);
+        }
+        let is_honest = self.hosts.is_honest(from);
+        let ends = (view.source, view.destination);
+        let is_first = self.handshakes.on_open(&mut self.report, (from, is_honest), open, ends);
+        if !is_first {
+            return;
+        }
+        let overhead = open.suite.first_overhead();
+        let payload = match &text {
+            Some(text) => Some(&text.bytes[..]),
+            None if open.suite.is_nn() && !open.suite.has_psk() => open.noise.get(overhead..),
+            None => None,
+        };
+        let limits = payload.filter(|_| !open.suite.is_xx()).map(hello);
+        if is_honest {
+            if let Some(Err(flaw)) = limits {
+                self.report.blame("I26", Some(from), format_args!("OPEN: {flaw}"));
+            }
+            let is_long = view.bytes.len() > 1_200;
+            let is_padded = open.suite.is_xx() && open.noise.len() != overhead;
+            if is_long || is_padded {
+                let what = format_args!("an OPEN of {} bytes (R-OPEN-4)", view.bytes.len());
+                self.report.blame("I26", Some(from), what);
+            }
+        }
+        if let Some(Ok(hello)) = limits
+            && let Some(attempt) = self.handshakes.get(open.id)
+        {
+            attempt.limits = Some(hello.limits);
+        }
+    }
+
+    /// Everything but DATA and OPEN.
+    fn on_answer(&mut self, view: &PacketView<'_>, from: HostId, packet: &Packet<'_>) {
+        match packet {
+            Packet::Challenge { id, noise } => self.on_challenge(view, from, *id, noise),
+            Packet::Confirm { id, noise } => self.on_confirm(from, *id, noise),
+            Packet::Retry { .. } => self.report.hit(Mark::RetrySent),
+            Packet::Version { .. } => self.report.hit(Mark::VersionSent),
+            Packet::Reset { .. } => self.report.hit(Mark::ResetSent),
+            Packet::Data(_) | Packet::Open(_) | Packet::OtherOpen { .. } => {}
+        }
+    }
+
+    fn on_challenge(&mut self, view: &PacketView<'_>, from: HostId, id: u64, noise: &[u8]) {
+        let text = last_tag(noise).and_then(|tag| self.tape().take_handshake(tag));
+        let Some(text) = text else {
+            if self.hosts.is_honest(from) {
+                let what = (view.bytes, view.destination);
+                self.handshakes.on_challenge(&mut self.report, from, id, what, None);
+            }
+            return;
+        };
+        self.hosts.trust(from);
+        let answer = answer(&text.bytes);
+        let accepts = matches!(answer, Ok(Answer::Accept(..)));
+        let what = (view.bytes, view.destination);
+        self.handshakes.on_challenge(&mut self.report, from, id, what, Some(accepts));
+        match answer {
+            Ok(Answer::Accept(server_id, limits)) => self.begin(from, id, server_id, &limits),
+            Ok(Answer::Refuse(..)) => self.report.hit(Mark::ChallengeRefuses),
+            Ok(Answer::Forward(_)) => self.report.hit(Mark::ChallengeForwards),
+            Err(flaw) => self.report.blame("I26", Some(from), format_args!("CHALLENGE: {flaw}")),
+        }
+    }
+
+    /// A server has accepted: a connection that may come to be.
+    fn begin(&mut self, server: HostId, client_id: u64, server_id: u64, limits: &Limits) {
+        let Some(attempt) = self.handshakes.get(client_id) else { return };
+        let mut sides = [Side::default(), Side::default()];
+        sides[Role::Client as usize].learn(attempt.host, limits);
+        sides[Role::Server as usize].host = Some(server);
+        let serial = self.next;
+        self.next += 1;
+        let client_token = attempt.limits.and_then(|allowed| allowed.reset);
+        if let Some(allowed) = &attempt.limits {
+            sides[Role::Server as usize].learn(server, allowed);
+        }
+        let connection = Connection {
+            sides,
+            suite: attempt.suite,
+            ids: vec![client_id, server_id],
+            confirmed: false,
+            is_told: false,
+            source: attempt.source,
+        };
+        self.connections.insert(serial, Box::new(connection));
+        let known = |receiver| Known { connection: serial, receiver, zone: 0 };
+        if self.ids.insert(server_id, known(Role::Server)).is_some() {
+            let what = format_args!("ID {server_id:016x} was in use before (R-ID-2)");
+            self.report.blame("I28", Some(server), what);
+        }
+        self.ids.entry(client_id).or_insert(known(Role::Client));
+        for (role, token) in [(Role::Client, client_token), (Role::Server, limits.reset)] {
+            if let Some(token) = token {
+                self.on_token(known(role), &token);
+            }
+        }
+        self.order.push_back(serial);
+        if self.order.len() > CONNECTIONS_MAX {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        let Some(serial) = self.order.pop_front() else { return };
+        let Some(connection) = self.connections.remove(&serial) else { return };
+        for id in connection.ids {
+            if self.ids.get(&id).is_some_and(|known| known.connection == serial) {
+                self.ids.remove(&id);
+            }
+        }
+    }
+
+    fn on_confirm(&mut self, from: HostId, id: u64, noise: &[u8]) {
+        let text = last_tag(noise).and_then(|tag| self.tape().take_handshake(tag));
+        let Some(known) = self.ids.get(&id).copied() else { return };
+        let Some(text) = text else {
+            self.report.hit(Mark::ConfirmRepeated);
+            return;
+        };
+        self.hosts.trust(from);
+        self.confirm(known.connection);
+        let Some(connection) = self.connections.get_mut(&known.connection) else { return };
+        let server = &mut connection.sides[Role::Server as usize];
+        match hello(&text.bytes) {
+            Ok(hello) => {
+                if let Some(host) = server.host {
+                    server.learn(host, &hello.limits);
+                }
+                if let Some(token) = hello.limits.reset {
+                    let known = Known { receiver: Role::Client, ..known };
+                    self.on_token(known, &token);
+                }
+            }
+            Err(flaw) => self.report.blame("I26", Some(from), format_args!("CONFIRM: {flaw}")),
+        }
+    }
+
+    // ---- what is delivered ----
+
+    fn on_delivered(&mut self, view: &PacketView<'_>) {
+        let Some(to) = view.to else { return };
+        let ends = (view.source, view.destination);
+        self.hosts.on_delivered((view.from, view.index), to, ends, view.bytes.len());
+        let mut arrival = Arrival { host: to, source: view.source, id: None, is_old: false };
+        match Packet::read(view.bytes) {
+            Ok(Packet::Data(data)) => {
+                arrival.id = Some(data.id);
+                arrival.is_old = self.on_data_delivered(&data, to, view.source);
+            }
+            Ok(Packet::Open(open)) => {
+                let known = self.ids.get(&open.id);
+                let connection = known.and_then(|known| self.connections.get(&known.connection));
+                let is_late = connection.is_some_and(|one| one.sides[0].acks.largest.is_some());
+                self.report.hit_if(is_late, Mark::OpenLate);
+            }
+            Ok(Packet::Confirm { id, .. }) => {
+                let known = self.ids.get(&id);
+                if let Some(known) = known
+                    && let Some(connection) = self.connections.get_mut(&known.connection)
+                {
+                    connection.is_told = true;
+                }
+            }
+            Ok(Packet::Reset { token }) => self.on_reset(token),
+            Err(_) if view.bytes.is_empty() => self.report.hit(Mark::DatagramEmpty),
+            Err(_) => self.report.hit(Mark::DatagramUnknown),
+            Ok(_) => {}
+        }
+        self.arrival = Some(arrival);
+    }
+
+    /// DATA is delivered. Returns whether it is of an old zone.
+    fn on_data_delivered(&mut self, data: &Data<'_>, to: HostId, source: SocketAddr) -> bool {
+        let Some(known) = self.ids.get(&data.id).copied() else { return false };
+        let Some(connection) = self.connections.get(&known.connection) else { return false };
+        if connection.suite.cipher() == 2 {
+            // Nothing is heard of it but this.
+            self.hosts.on_verified(to, source);
+        }
+        let is_unconfirmed = connection.suite.is_xx() && !connection.is_told;
+        self.report
+            .hit_if(is_unconfirmed && known.receiver == Role::Server, Mark::DataBeforeConfirm);
+        let acks = &connection.sides[known.receiver.other() as usize].acks;
+        let number = data.number_near(acks.largest.map_or(0, |largest| largest + 1));
+        let is_replay = acks.largest.is_some() && acks.delivered.contains(number);
+        self.report.hit_if(is_replay, Mark::PacketReplayed);
+        known.zone < connection.sides[known.receiver as usize].zones.zone
+    }
+
+    fn on_reset(&mut self, token: &[u8; 16]) {
+        let known = self.tokens.get(&token_key(token)).filter(|(_, whole)| whole == token);
+        let is_in_use = known.is_some_and(|(known, _)| {
+            let connection = self.connections.get(&known.connection);
+            connection.is_some_and(|connection| {
+                connection.sides[known.receiver.other() as usize].zones.zone == known.zone
+            })
+        });
+        let mark = if is_in_use { Mark::ResetAccepted } else { Mark::ResetIgnored };
+        self.report.hit(mark);
+    }
+}
+
+/// The tag at the end of a handshake message.
+fn last_tag(noise: &[u8]) -> Option<u128> {
+    noise.last_chunk().map(|tag| u128::from_le_bytes(*tag))
+}
+
+fn token_key(token: &[u8; 16]) -> u64 {
+    token.first_chunk().map_or(0, |half| u64::from_le_bytes(*half))
+}
+
+/// I27: whether eight bytes of a text stand on the wire where they stood before sealing. By chance
+/// that happens once in 2^57 packets.
+fn shows(text: &[u8], sealed: &[u8]) -> bool {
+    let (text, _) = text.as_chunks::<8>();
+    let (sealed, _) = sealed.as_chunks::<8>();
+    text.iter().zip(sealed).fold(false, |shows, (one, other)| shows | (one == other))
+}
