@@ -79,6 +79,7 @@ pub mod record;
 mod rule;
 pub mod scenario;
 pub mod script;
+pub mod shrink;
 pub mod swarm;
 #[cfg(test)]
 mod toy;
