@@ -80,6 +80,7 @@ mod rule;
 pub mod scenario;
 pub mod script;
 pub mod shrink;
+mod stream;
 pub mod swarm;
 #[cfg(test)]
 mod toy;
@@ -100,8 +101,14 @@ pub use marks::{Mark, Marks};
 pub use network::BottleneckId;
 pub use queue::EventQueue;
 pub use rule::{Corruption, PacketView, RuleId, Stage, Verdict, drop_list};
+pub use stream::{
+    Arrived, Cut, PipeId, PipeMachine, PipeView, Stream, StreamConfig, StreamCounters, StreamLink,
+    StreamWorld,
+};
 pub use trace::{Totals, digest};
 pub use world::{NotIdle, World};
 
 // So that a test of a machine needs this crate alone.
-pub use tripline_sansio::{DatagramMachine, Duration, Ecn, Instant, Path, Random, Seed, Transmit};
+pub use tripline_sansio::{
+    DatagramMachine, Duration, Ecn, Instant, Path, Random, Seed, StreamMachine, Transmit,
+};

@@ -4,8 +4,8 @@
 //! before. Datagrams are told apart by who sent them to whom and their number. It remembers the
 //! newest of each way and forgets the rest, so a copy that comes very late counts as a stranger.
 
+use crate::drop_cause::DropCause;
 use crate::host::HostId;
-use crate::link::DropCause;
 use crate::rule::{PacketView, Stage};
 use crate::trace::digest;
 use std::collections::BTreeMap;
@@ -32,6 +32,7 @@ pub(super) const fn became(stage: Stage) -> Became {
     match stage {
         Stage::Offered => Became::Sent,
         Stage::Delivered => Became::Came,
+        Stage::Dropped(cause) => Became::Dropped(cause),
     }
 }
 
