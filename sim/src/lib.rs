@@ -78,6 +78,7 @@ mod queue;
 pub mod record;
 mod rule;
 pub mod scenario;
+pub mod scenarios;
 pub mod script;
 pub mod shrink;
 mod stream;
