@@ -85,7 +85,7 @@ fn run(name: &str, pairs: u16, len: usize, datagrams: u64, link: LinkConfig) {
     let sent = world.totals().offered;
     let nanos = took.as_nanos() as f64 / sent as f64;
     println!(
-        "{name:<34} {sent:>9} sent {received:>9} came  {nanos:>7.1} ns each  {:>6.2} M/s  hash {:016x}",
+        "{name:<30} {sent:>9} sent {received:>9} came {nanos:>6.0} ns each {:>5.2} M/s {:016x}",
         1e3 / nanos,
         world.trace_hash(),
     );

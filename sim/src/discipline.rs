@@ -29,6 +29,8 @@ pub struct Discipline {
     /// The most datagrams (or pieces of streams) of one instant that are handed in before the
     /// drain, at least 1. Without a limit all of an instant are one batch.
     pub batch: usize,
+    /// Whether the datagrams of one instant are handed in in a random order.
+    pub shuffle: bool,
 }
 
 impl Default for Discipline {
@@ -42,6 +44,7 @@ impl Default for Discipline {
             stale: Chance::NEVER,
             stale_by: Duration::ZERO,
             batch: usize::MAX,
+            shuffle: false,
         }
     }
 }
@@ -59,7 +62,15 @@ impl Discipline {
             stale: chance,
             stale_by: Duration::from_millis(5),
             batch: 8,
+            shuffle: false,
         }
+    }
+
+    /// With the datagrams of one instant handed in in a random order.
+    #[must_use]
+    pub const fn shuffle(mut self) -> Self {
+        self.shuffle = true;
+        self
     }
 
     /// With at most `datagrams` handed in before a drain; 1 hands them in one by one.

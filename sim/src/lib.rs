@@ -71,6 +71,7 @@ mod host;
 mod inspect;
 mod link;
 mod marks;
+mod nat;
 mod network;
 pub mod play;
 mod pool;
@@ -93,12 +94,15 @@ pub use busy::{Busy, Costs};
 pub use chance::Chance;
 pub use discipline::Discipline;
 pub use drop_cause::DropCause;
-pub use host::HostId;
+pub use host::{AsleepClock, AsleepSocket, ClockConfig, HostId, SendFaults};
 pub use inspect::{Inspector, Seal, VIOLATIONS_MAX, Violation};
 pub use link::{
-    Arrivals, Bottleneck, BottleneckCounters, Fate, Link, LinkConfig, LinkCounters, MAX_ARRIVALS,
+    Aqm, Arrivals, Blackouts, Bottleneck, BottleneckCounters, Bursts, CoDel, Damage, DamageConfig,
+    EcnConfig, Fate, GARBAGE_MAX, JitterShape, LineConfig, Link, LinkConfig, LinkCounters,
+    MAX_ARRIVALS, Policer, Red,
 };
 pub use marks::{Mark, Marks};
+pub use nat::{Dependence, NatConfig, NatCounters, NatId, PEERS_MAX, PortChoice};
 pub use network::BottleneckId;
 pub use queue::EventQueue;
 pub use rule::{Corruption, PacketView, RuleId, Stage, Verdict, drop_list};

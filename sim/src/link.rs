@@ -1,35 +1,57 @@
 //! A one-way datagram link, without I/O: lengths and times in, arrival times or a loss out.
 //!
-//! What happens to a datagram, in this order: longer than the MTU, it vanishes; the bottleneck (if
-//! there is one) queues it or drops it from the tail; it may be lost behind the bottleneck, so a
-//! lost datagram has used up its share of the rate; it takes the delay and a jitter, behind its
-//! predecessors if the link keeps order; it may be held up (reordering) or copied.
+//! What happens to a datagram, in this order: longer than the MTU, it vanishes; a policer may let
+//! it through or not; the bottleneck (if there is one) queues it or drops it; it may be lost behind
+//! the bottleneck, so a lost datagram has used up its share of the rate; it may be changed; it
+//! takes the delay and a jitter, behind its predecessors if the link keeps order; it may be held up
+//! (reordering) or copied.
 //!
 //! Each knob draws from a generator of its own, once for each datagram while it is switched on. So
 //! turning one knob changes nothing that another decides: the same datagrams are lost with jitter
-//! as without. The link never sees the bytes, and counts every fate.
+//! as without. The link never sees the bytes (what is to be done to them it says, [`Damage`]), and
+//! counts every fate.
 //!
 //! The bottleneck may be one that several links share ([`Link::offer_through`]): then rate and
 //! queue are its own, and delay, loss and all else those of each link.
-//!
-//! Another queue discipline (CoDel, RED), bursts of loss and corruption belong here, each with its
-//! own generator and counter; none is built yet.
 
+mod aqm;
 mod bottleneck;
 mod config;
 mod counters;
+mod damage;
+#[cfg(test)]
+mod fault_tests;
+mod jitter;
+mod lazy;
+mod loss;
+mod marking;
+mod policer;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod queue_tests;
+#[cfg(test)]
 mod tests;
 
-use crate::chance::up_to;
+use crate::chance::{Chance, up_to};
 use crate::drop_cause::DropCause;
-pub use bottleneck::{Bottleneck, BottleneckCounters};
+pub use aqm::{Aqm, CoDel, Red};
+pub use bottleneck::{Bottleneck, BottleneckCounters, LineConfig};
 pub use config::LinkConfig;
 pub(crate) use config::MAX_DATAGRAM;
 pub use counters::LinkCounters;
-use tripline_sansio::{Duration, Instant, Random, Seed};
+use damage::Damages;
+pub use damage::{Damage, DamageConfig, GARBAGE_MAX};
+use jitter::Jitter;
+pub use jitter::JitterShape;
+use lazy::Lazy;
+use loss::Losses;
+pub use loss::{Blackouts, Bursts};
+pub use marking::EcnConfig;
+use marking::{MarkDraws, Marking};
+pub use policer::Policer;
+use policer::PolicerState;
+use tripline_sansio::{Duration, Ecn, Instant, Seed};
 
 /// The most copies of one datagram that a link delivers, the original included.
 pub const MAX_ARRIVALS: usize = 6;
@@ -49,6 +71,8 @@ pub struct Arrivals {
     times: [Instant; MAX_ARRIVALS],
     count: usize,
     congested: bool,
+    ecn: Ecn,
+    damage: Damage,
 }
 
 impl Arrivals {
@@ -57,10 +81,21 @@ impl Arrivals {
         &self.times[..self.count]
     }
 
-    /// Whether the queue was longer than [`LinkConfig::mark_above`]: a datagram whose sender takes
-    /// marks (ECT) arrives with the mark of congestion.
+    /// Whether the queue was longer than [`LinkConfig::mark_above`], or its management marks in
+    /// place of a drop: a datagram whose sender takes marks (ECT) arrives with the mark of
+    /// congestion.
     pub const fn is_congested(&self) -> bool {
         self.congested
+    }
+
+    /// The congestion mark that it arrives with.
+    pub const fn ecn(&self) -> Ecn {
+        self.ecn
+    }
+
+    /// How it is changed.
+    pub const fn damage(&self) -> &Damage {
+        &self.damage
     }
 }
 
@@ -68,10 +103,14 @@ impl Arrivals {
 #[derive(Clone, Debug)]
 pub struct Link {
     config: LinkConfig,
-    loss: Random,
-    jitter: Random,
-    reorder: Random,
-    duplicate: Random,
+    seed: Seed,
+    losses: Losses,
+    jitter: Jitter,
+    damages: Damages,
+    marking: Marking,
+    reorder: Lazy,
+    duplicate: Lazy,
+    policer: PolicerState,
     bottleneck: Bottleneck,
     /// The latest arrival that later datagrams must not overtake.
     in_order_until: Instant,
@@ -80,8 +119,10 @@ pub struct Link {
 
 /// What the knobs decided for one datagram, before its queueing is known.
 struct Draws {
-    lost: bool,
+    lost: Option<DropCause>,
     jitter: Duration,
+    damage: Damage,
+    marks: MarkDraws,
     hold: Option<Duration>,
     /// How much later than the original each copy arrives; as many as there are copies.
     copies: [Duration; MAX_ARRIVALS - 1],
@@ -93,11 +134,15 @@ impl Link {
     pub fn new(config: LinkConfig, seed: &Seed) -> Self {
         Self {
             config,
-            loss: seed.random("loss"),
-            jitter: seed.random("jitter"),
-            reorder: seed.random("reorder"),
-            duplicate: seed.random("duplicate"),
-            bottleneck: Bottleneck::new(config.rate, config.queue),
+            seed: seed.clone(),
+            losses: Losses::new(),
+            jitter: Jitter::new(),
+            damages: Damages::new(),
+            marking: Marking::new(),
+            reorder: Lazy::new("reorder"),
+            duplicate: Lazy::new("duplicate"),
+            policer: PolicerState::default(),
+            bottleneck: Bottleneck::with(config.line(), seed),
             in_order_until: Instant::ZERO,
             counters: LinkCounters::default(),
         }
@@ -111,12 +156,12 @@ impl Link {
     /// Changes the configuration; what is on its way or queued stays, the generators go on.
     pub const fn configure(&mut self, config: LinkConfig) {
         self.config = config;
-        self.bottleneck.configure(config.rate, config.queue);
+        self.bottleneck.configure(config.line());
     }
 
     /// Makes the link new, but for its generators and counters: nothing is queued, and nothing that
     /// is on its way holds up what comes later.
-    pub(crate) const fn renew(&mut self, config: LinkConfig) {
+    pub(crate) fn renew(&mut self, config: LinkConfig) {
         self.configure(config);
         self.bottleneck.clear();
         self.in_order_until = Instant::ZERO;
@@ -135,34 +180,52 @@ impl Link {
 
     /// Decides about a datagram of `len` bytes sent at `now`. Times must not decrease.
     pub fn offer(&mut self, now: Instant, len: usize) -> Fate {
-        self.decide(None, now, len)
+        self.offer_marked(None, now, len, Ecn::NotEct)
     }
 
     /// The same through a bottleneck that other links use too, in place of this link's own.
     pub fn offer_through(&mut self, shared: &mut Bottleneck, now: Instant, len: usize) -> Fate {
-        self.decide(Some(shared), now, len)
+        self.offer_marked(Some(shared), now, len, Ecn::NotEct)
     }
 
-    /// Decides by the MTU, the bottleneck and chance, in this order, and counts.
-    fn decide(&mut self, shared: Option<&mut Bottleneck>, now: Instant, len: usize) -> Fate {
-        let bytes = len as u64;
+    /// The same, through another's bottleneck or its own, with a congestion mark.
+    ///
+    /// The MTU, the policer, the bottleneck and chance decide, in this order.
+    pub fn offer_marked(
+        &mut self,
+        shared: Option<&mut Bottleneck>,
+        now: Instant,
+        len: usize,
+        ecn: Ecn,
+    ) -> Fate {
         self.counters.offered += 1;
-        self.counters.offered_bytes += bytes;
-        let draws = self.draw();
+        self.counters.offered_bytes += len as u64;
+        let draws = self.draw(now);
         if len > self.config.mtu {
             return self.lose(DropCause::TooBig, len);
         }
-        let Some(passage) = shared.unwrap_or(&mut self.bottleneck).pass(now, len) else {
-            return self.lose(DropCause::QueueFull, len);
+        if let Some(policer) = &self.config.policer
+            && !self.policer.passes(policer, now, len)
+        {
+            return self.lose(DropCause::Policed, len);
+        }
+        let markable = ecn != Ecn::NotEct;
+        let passage = match shared.unwrap_or(&mut self.bottleneck).pass(now, len, markable) {
+            Ok(passage) => passage,
+            Err(cause) => return self.lose(cause, len),
         };
-        let congested = passage.backlog > self.config.mark_above as u64;
+        let congested = passage.marked || passage.backlog > self.config.mark_above as u64;
         self.counters.congested += u64::from(congested);
-        if draws.lost {
-            return self.lose(DropCause::Lost, len);
+        let lost = draws.lost.or((draws.marks.lose && markable).then_some(DropCause::Marked));
+        if let Some(cause) = lost {
+            return self.lose(cause, len);
         }
         self.counters.passed += 1;
-        self.counters.passed_bytes += bytes;
-        Fate::Arrives(Arrivals { congested, ..self.arrivals(passage.departure, &draws) })
+        self.counters.passed_bytes += len as u64;
+        self.counters.note_damage(&draws.damage);
+        let ecn = draws.marks.arrive(ecn, congested, &mut self.counters);
+        let arrivals = self.arrivals(passage.departure, &draws);
+        Fate::Arrives(Arrivals { congested, ecn, damage: draws.damage, ..arrivals })
     }
 
     /// Counts a datagram that does not arrive.
@@ -176,29 +239,38 @@ impl Link {
 
     /// Draws once from each generator whose knob is on, whatever becomes of the datagram, so that
     /// the n-th draw always belongs to the n-th datagram.
-    fn draw(&mut self) -> Draws {
-        let config = &self.config;
-        let hold = config
-            .reorder
-            .draw(&mut self.reorder)
-            .then(|| up_to(&mut self.reorder, config.reorder_delay));
-        let mut copies = [Duration::ZERO; MAX_ARRIVALS - 1];
-        let mut copy_count = 0;
-        if config.duplicate.draw(&mut self.duplicate) {
-            // One copy to `duplicate_copies`, and never more than there is room for.
-            let most = usize::from(config.duplicate_copies).clamp(1, copies.len());
-            copy_count = 1 + self.duplicate.below(most as u64) as usize;
-            for copy in &mut copies[..copy_count] {
-                *copy = up_to(&mut self.duplicate, config.duplicate_delay);
+    fn draw(&mut self, now: Instant) -> Draws {
+        let Self { config, seed, .. } = self;
+        let mut draws = Draws {
+            lost: self.losses.next(seed, &config.losses(), now),
+            jitter: self.jitter.next(
+                seed,
+                config.jitter,
+                config.jitter_shape,
+                config.jitter_correlation,
+            ),
+            damage: self.damages.next(seed, &config.damage),
+            marks: self.marking.next(seed, &config.ecn),
+            hold: None,
+            copies: [Duration::ZERO; MAX_ARRIVALS - 1],
+            copy_count: 0,
+        };
+        if config.reorder != Chance::NEVER {
+            let random = self.reorder.get(seed);
+            draws.hold = config.reorder.draw(random).then(|| up_to(random, config.reorder_delay));
+        }
+        if config.duplicate != Chance::NEVER {
+            let random = self.duplicate.get(seed);
+            if config.duplicate.draw(random) {
+                // One copy to `duplicate_copies`, and never more than there is room for.
+                let most = usize::from(config.duplicate_copies).clamp(1, draws.copies.len());
+                draws.copy_count = 1 + random.below(most as u64) as usize;
+                for copy in &mut draws.copies[..draws.copy_count] {
+                    *copy = up_to(random, config.duplicate_delay);
+                }
             }
         }
-        Draws {
-            lost: config.loss.draw(&mut self.loss),
-            jitter: up_to(&mut self.jitter, config.jitter),
-            hold,
-            copies,
-            copy_count,
-        }
+        draws
     }
 
     /// When the datagram that left the bottleneck at `departure` arrives, and its copies.
@@ -213,7 +285,13 @@ impl Link {
             self.counters.held_up += 1;
             at += hold;
         }
-        let mut arrivals = Arrivals { times: [at; MAX_ARRIVALS], count: 1, congested: false };
+        let mut arrivals = Arrivals {
+            times: [at; MAX_ARRIVALS],
+            count: 1,
+            congested: false,
+            ecn: Ecn::NotEct,
+            damage: Damage::default(),
+        };
         for later in &draws.copies[..draws.copy_count] {
             arrivals.times[arrivals.count] = at + *later;
             arrivals.count += 1;

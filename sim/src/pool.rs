@@ -1,6 +1,7 @@
 //! Datagrams on their way: slots that keep their buffers, so that a steady run allocates nothing.
 
 use crate::host::HostId;
+use crate::nat::NatId;
 use crate::network::RouteId;
 use crate::rule::{PacketView, Stage};
 use std::net::SocketAddr;
@@ -25,6 +26,8 @@ pub(crate) struct Header {
     pub(crate) digest: u64,
     /// The route that it takes; none if it was injected or leads nowhere.
     pub(crate) route: Option<RouteId>,
+    /// Behind which NAT it travels; none: in the open.
+    pub(crate) realm: Option<NatId>,
 }
 
 impl Header {

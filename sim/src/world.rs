@@ -11,8 +11,8 @@
 use crate::contract::Report;
 use crate::deadlines::Deadlines;
 use crate::discipline::Discipline;
-use crate::host::{Arrival, Host, HostId, Surroundings};
-use crate::link::{Bottleneck, BottleneckCounters, LinkConfig, LinkCounters};
+use crate::host::{Accepted, Arrival, Host, HostId, Surroundings};
+use crate::link::{Bottleneck, BottleneckCounters, LineConfig, LinkConfig, LinkCounters};
 use crate::network::{BottleneckId, Network};
 use crate::rule::{PacketView, RuleId, Verdict};
 use crate::stream::Pipes;
@@ -23,6 +23,12 @@ use tripline_sansio::{DatagramMachine, Duration, Ecn, Instant, Random, Seed};
 
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod host_fault_tests;
+mod host_faults;
+#[cfg(test)]
+mod nat_tests;
+mod nats;
 #[cfg(test)]
 mod partition_tests;
 #[cfg(test)]
@@ -164,8 +170,9 @@ impl<M: DatagramMachine> World<M> {
         self.hosts[host.index()].address
     }
 
-    /// Puts another address in place of the host's (first) one; its machine is not told. Links stay as they are, and what is
-    /// on its way to the old address is lost. A new port alone is what a NAT does that forgot.
+    /// Puts another address in place of the host's (first) one; its machine is not told. Links stay
+    /// as they are, and what is on its way to the old address is lost. A new port alone is what a
+    /// NAT does that forgot.
     ///
     /// # Panics
     /// If another host has the address.
@@ -206,9 +213,11 @@ impl<M: DatagramMachine> World<M> {
         &self.hosts[host.index()].machine
     }
 
-    /// Calls the host's machine (a command of its user, say); afterwards the host is drained.
+    /// Calls the host's machine (a command of its user, say) with the time that its clock shows;
+    /// afterwards the host is drained, or when it wakes up if it sleeps.
     pub fn with<R>(&mut self, host: HostId, call: impl FnOnce(&mut M, Instant) -> R) -> R {
-        let result = call(&mut self.hosts[host.index()].machine, self.now);
+        let local = self.local_time(host);
+        let result = call(&mut self.hosts[host.index()].machine, local);
         self.attend(host, Host::turn);
         result
     }
@@ -290,7 +299,13 @@ impl<M: DatagramMachine> World<M> {
     /// Adds a bottleneck of `bytes_per_s` with a tail-drop queue of `queue` bytes, for links to
     /// share.
     pub fn add_bottleneck(&mut self, bytes_per_s: u64, queue: usize) -> BottleneckId {
-        self.network.add_bottleneck(Bottleneck::new(Some(bytes_per_s), queue))
+        self.add_line(LineConfig::new(bytes_per_s, queue))
+    }
+
+    /// The same for any line.
+    pub fn add_line(&mut self, line: LineConfig) -> BottleneckId {
+        let seed = self.seed.child(&format!("bottleneck {}", self.network.bottlenecks()));
+        self.network.add_bottleneck(Bottleneck::with(line, &seed))
     }
 
     /// Leads the link from one host to another through a shared bottleneck, in place of the rate
@@ -473,7 +488,13 @@ impl<M: DatagramMachine> World<M> {
         debug_assert!(now >= self.now);
         self.now = now;
         while let Some((host, slot)) = self.network.next_arrival(now) {
-            self.put_in(host, Arrival::Datagram(slot), 1);
+            let len = self.network.len(slot);
+            match self.hosts[host.index()].accept(slot, len) {
+                Accepted::Inbox { is_first: true } => self.ready.push(host),
+                Accepted::Inbox { is_first: false } => {}
+                Accepted::Held => self.network.hold(),
+                Accepted::Refused(cause) => self.network.discard(now, slot, cause),
+            }
         }
         while let Some((host, way, count)) = self.pipes.next_arrival(now) {
             self.put_in(host, Arrival::Piece(way), count);
@@ -494,11 +515,12 @@ impl<M: DatagramMachine> World<M> {
 
     /// Lets something arrive so many times in this round.
     fn put_in(&mut self, host: HostId, arrival: Arrival, count: usize) {
-        let inbox = &mut self.hosts[host.index()].inbox;
-        if inbox.is_empty() {
+        let place = &mut self.hosts[host.index()];
+        // A host that sleeps reads its pipes when it wakes.
+        if place.inbox.is_empty() && !place.is_asleep() {
             self.ready.push(host);
         }
-        inbox.extend(std::iter::repeat_n(arrival, count));
+        place.inbox.extend(std::iter::repeat_n(arrival, count));
     }
 
     /// The host, to be looked after.
@@ -512,9 +534,12 @@ impl<M: DatagramMachine> World<M> {
         id: HostId,
         what: impl FnOnce(&mut Host<M>, &mut Surroundings<'_>),
     ) {
-        let Self { now, hosts, network, pipes, discipline, buffer, noisy, .. } = self;
+        let Self { now, seed, hosts, network, pipes, discipline, buffer, noisy, .. } = self;
         let host = &mut hosts[id.index()];
-        what(host, &mut Surroundings { now: *now, network, pipes, discipline, buffer });
+        let local = host.local_time(*now);
+        let mut around =
+            Surroundings { now: *now, local, seed, network, pipes, discipline, buffer };
+        what(host, &mut around);
         self.attention.set(id.index(), host.attention(*now));
         if host.has_told && !host.is_noisy {
             host.is_noisy = true;

@@ -35,6 +35,8 @@ mod refer;
 mod regressions;
 mod requests;
 mod reserved;
+mod row_life;
+mod row_streams;
 mod row_t60;
 mod rows;
 mod rows_calls;

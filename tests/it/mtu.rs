@@ -156,7 +156,7 @@ fn r_mtu_1_a_hint_starts_a_search() {
     }
 }
 
-/// R-MTU-1, R-PATH-2: another network is another path, of which nothing is known.
+/// T35, R-MTU-1, R-PATH-2: another network is another path, of which nothing is known.
 #[test]
 fn r_mtu_1_a_new_host_begins_anew() {
     let mut pair = Pair::new(1).link(link(1_500));

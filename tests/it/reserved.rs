@@ -8,8 +8,8 @@ use tripline_tests::{Pair, Side, identity};
 const DDNS: u8 = 0x07;
 
 /// T57, R-WIRE-4: DDNS packets are reserved on the wire: whatever their length, and whenever they
-/// come, both sides drop and count them, say nothing, and go on; other unknown first bytes count as
-/// malformed.
+/// come, both sides drop and count them, say nothing, and go on; other unknown first bytes count
+/// as malformed.
 #[test]
 fn t57_ddns_is_reserved_and_ignored() {
     let packets = [1, 2, 17, 1_200, 9_000].map(|len| {

@@ -84,8 +84,8 @@ fn assert_ready(pair: &Pair, ends: (ConnectionHandle, ConnectionHandle)) {
     assert_eq!(pair.state(Side::Server, ends.1), Some(State::Ready));
 }
 
-/// T60, flood: 20,000 OPENs a second with forged sources, each of which passes the cheap checks and
-/// costs Diffie-Hellman if it is let so far: they make no connection, cost no more than the
+/// T60, flood: 20,000 OPENs a second with forged sources, each of which passes the cheap checks
+/// and costs Diffie-Hellman if it is let so far: they make no connection, cost no more than the
 /// threshold allows, and neither those who are connected nor a newcomer notice. It does not matter
 /// whether the Noise message behind mac1 is true (each makes a half-open), or is rubbish (none
 /// does), or asks for what is refused.
@@ -138,8 +138,8 @@ fn t60_flood() {
     }
 }
 
-/// T60, reflection: whatever an attacker sends in the name of a victim, the victim gets at most one
-/// datagram for each and never more bytes, from whom demands tokens too; and answers make no
+/// T60, reflection: whatever an attacker sends in the name of a victim, the victim gets at most
+/// one datagram for each and never more bytes, from whom demands tokens too; and answers make no
 /// answers.
 #[test]
 fn t60_reflection() {
@@ -216,8 +216,8 @@ fn play(pair: &mut Pair, tape: &[Taped]) {
 }
 
 /// T60, replay: a whole session, played again while it lives, after it has ended, and to a server
-/// that was restarted: no message comes twice, no connection comes about, nobody moves, and no user
-/// hears anything.
+/// that was restarted: no message comes twice, no connection comes about, nobody moves, and no
+/// user hears anything.
 #[test]
 fn t60_replay() {
     let mut pair = Pair::new(1);
@@ -267,9 +267,9 @@ fn outcome(pair: &mut Pair) -> Option<ConnectError> {
     })
 }
 
-/// T60, man in the middle, in the server's place: who has another key cannot answer for the server,
-/// nor read who asks; in XX the user is shown whose key it is, and nothing is told to who is not
-/// trusted.
+/// T60, man in the middle, in the server's place: who has another key cannot answer for the
+/// server, nor read who asks; in XX the user is shown whose key it is, and nothing is told to who
+/// is not trusted.
 #[test]
 fn t60_man_in_the_middle_with_a_key_of_his_own() {
     let mallory = || Config::public_server(identity("mallory"));
@@ -383,9 +383,10 @@ fn t60_injection() {
     }
 }
 
-/// T60, broken cipher: a cipher is a number in the suite and the protocol has a version outside the
-/// encryption, so both can be replaced: who asks for a cipher that a server no longer takes, or for
-/// another version, is told which, and goes on with what both have; who cannot sees both numbers.
+/// T60, broken cipher: a cipher is a number in the suite and the protocol has a version outside
+/// the encryption, so both can be replaced: who asks for a cipher that a server no longer takes,
+/// or for another version, is told which, and goes on with what both have; who cannot sees both
+/// numbers.
 #[test]
 fn t60_broken_cipher() {
     let model = open(Config::client(), ConnectOptions::to(server_key()));

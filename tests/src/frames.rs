@@ -11,6 +11,7 @@ pub mod kind {
     pub const PONG: u64 = 0x02;
     pub const ACK: u64 = 0x03;
     pub const ACK_ECN: u64 = 0x04;
+    pub const STATS: u64 = 0x05;
     pub const STREAM: u64 = 0x10;
     /// STREAM at offset 0, with its length.
     pub const STREAM_FIRST: u64 = 0x11;
@@ -136,6 +137,7 @@ fn read_one(reader: &mut Reader<'_>) -> Result<Frame, ReadError> {
             let further = numbers(reader, 4)? as usize;
             numbers(reader, 2 * further + if kind == kind::ACK_ECN { 3 } else { 0 })?;
         }
+        kind::STATS => drop(numbers(reader, 3)?),
         0x10..=0x1f => {
             let (length, offset) = (kind & 1 != 0, kind & 8 != 0);
             numbers(reader, 1 + usize::from(offset))?;

@@ -4,6 +4,7 @@
 //! Plain numbers in, plain numbers out: who checks them is `endpoint::admit`, who changes them
 //! `connection::agree`.
 
+use crate::config::OnSilence;
 use crate::crypto::{PublicKey, Suite};
 use crate::wire::{Parameters, Side};
 use tripline_sansio::Duration;
@@ -164,6 +165,12 @@ pub struct Reconfigure {
     pub idle_timeout: Option<Duration>,
     /// At what interval something is sent even if there is nothing to say. Zero: never.
     pub keep_alive: Option<Duration>,
+    /// After how many probe timeouts with nothing received the user hears
+    /// [`Event::Quiet`](crate::Event::Quiet) (row T20); 0: not before the idle limit.
+    pub quiet_probes: Option<u32>,
+    /// What to do when the peer is silent for longer than the idle limit (rows T20, T23). If it is
+    /// so already, and is to be given up from now on, the connection is lost with this call.
+    pub on_silence: Option<OnSilence>,
     /// How much may wait in one of our streams before `send` says *blocked*, in bytes.
     pub send_buffer: Option<u64>,
 }

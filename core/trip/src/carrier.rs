@@ -9,6 +9,11 @@ use core::fmt;
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use tripline_sansio::Path;
 
+/// Whether two addresses are of one kind: both stand for links, or both for datagrams.
+pub(crate) fn same_kind(one: Path, other: Path) -> bool {
+    LinkId::of(one.remote).is_some() == LinkId::of(other.remote).is_some()
+}
+
 /// `100::/64`.
 const PREFIX: u64 = 0x0100 << 48;
 

@@ -1,5 +1,12 @@
 //! What a link is like: plain numbers, each of which can be off.
 
+use super::aqm::Aqm;
+use super::bottleneck::LineConfig;
+use super::damage::DamageConfig;
+use super::jitter::JitterShape;
+use super::loss::{Blackouts, Bursts, LossConfig};
+use super::marking::EcnConfig;
+use super::policer::Policer;
 use crate::chance::Chance;
 use tripline_sansio::Duration;
 
@@ -17,13 +24,27 @@ use tripline_sansio::Duration;
 pub struct LinkConfig {
     /// Time that every datagram takes.
     pub delay: Duration,
-    /// Up to so much more, uniformly.
+    /// Up to so much more.
     pub jitter: Duration,
+    /// How that is spread.
+    pub jitter_shape: JitterShape,
+    /// How much of a datagram's jitter is that of the one before.
+    pub jitter_correlation: Chance,
     /// Whether jitter (or a smaller delay from now on) leaves the order alone: who would overtake
     /// arrives together with its predecessor. Reordering and copies are exempt.
     pub keep_order: bool,
     /// How often a datagram is lost, behind the bottleneck.
     pub loss: Chance,
+    /// Losses in bursts, besides.
+    pub bursts: Option<Bursts>,
+    /// The last of every so many datagrams is lost; 0: none.
+    pub lose_every: u32,
+    /// Times at which all is lost.
+    pub blackouts: Option<Blackouts>,
+    /// How datagrams are changed.
+    pub damage: DamageConfig,
+    /// What happens to congestion marks.
+    pub ecn: EcnConfig,
     /// How often a datagram is copied.
     pub duplicate: Chance,
     /// The most extra copies of one datagram, drawn from 1 on; at most
@@ -39,6 +60,12 @@ pub struct LinkConfig {
     pub rate: Option<u64>,
     /// Bytes that the bottleneck holds, the datagram being sent included; without a rate unused.
     pub queue: usize,
+    /// Datagrams that it holds, the one being sent included.
+    pub queue_packets: usize,
+    /// Who is dropped or marked although there is room.
+    pub aqm: Aqm,
+    /// A rate that nobody may exceed, before the bottleneck and without a queue.
+    pub policer: Option<Policer>,
     /// Datagrams that find more than so many bytes in the queue arrive with the mark of congestion,
     /// if their sender takes marks; `usize::MAX`: none do.
     pub mark_above: usize,
@@ -55,8 +82,15 @@ impl LinkConfig {
         Self {
             delay: Duration::ZERO,
             jitter: Duration::ZERO,
+            jitter_shape: JitterShape::Uniform,
+            jitter_correlation: Chance::NEVER,
             keep_order: true,
             loss: Chance::NEVER,
+            bursts: None,
+            lose_every: 0,
+            blackouts: None,
+            damage: DamageConfig::NONE,
+            ecn: EcnConfig::NONE,
             duplicate: Chance::NEVER,
             duplicate_copies: 1,
             duplicate_delay: Duration::ZERO,
@@ -64,6 +98,9 @@ impl LinkConfig {
             reorder_delay: Duration::ZERO,
             rate: None,
             queue: usize::MAX,
+            queue_packets: usize::MAX,
+            aqm: Aqm::TailDrop,
+            policer: None,
             mark_above: usize::MAX,
             mtu: MAX_DATAGRAM,
         }
@@ -107,6 +144,55 @@ impl LinkConfig {
         self
     }
 
+    /// With losses in bursts besides.
+    #[must_use]
+    pub const fn bursts(mut self, bursts: Bursts) -> Self {
+        self.bursts = Some(bursts);
+        self
+    }
+
+    /// With the last of every `datagrams` lost; 0: none.
+    #[must_use]
+    pub const fn lose_every(mut self, datagrams: u32) -> Self {
+        self.lose_every = datagrams;
+        self
+    }
+
+    /// With nothing coming through for `lasting` at each multiple of `every`.
+    #[must_use]
+    pub const fn blackouts(mut self, every: Duration, lasting: Duration) -> Self {
+        self.blackouts = Some(Blackouts::new(every, lasting));
+        self
+    }
+
+    /// With jitter spread like this.
+    #[must_use]
+    pub const fn jitter_shape(mut self, shape: JitterShape) -> Self {
+        self.jitter_shape = shape;
+        self
+    }
+
+    /// With so much of a datagram's jitter being that of the one before.
+    #[must_use]
+    pub const fn jitter_correlation(mut self, part: Chance) -> Self {
+        self.jitter_correlation = part;
+        self
+    }
+
+    /// With datagrams changed like this.
+    #[must_use]
+    pub const fn damage(mut self, damage: DamageConfig) -> Self {
+        self.damage = damage;
+        self
+    }
+
+    /// With congestion marks treated like this.
+    #[must_use]
+    pub const fn ecn(mut self, ecn: EcnConfig) -> Self {
+        self.ecn = ecn;
+        self
+    }
+
     /// With one extra copy at this chance, up to `delay` later.
     #[must_use]
     pub const fn duplicate(mut self, chance: Chance, delay: Duration) -> Self {
@@ -136,6 +222,39 @@ impl LinkConfig {
         self.rate = Some(bytes_per_s);
         self.queue = queue;
         self
+    }
+
+    /// With room for so many datagrams before the bottleneck.
+    #[must_use]
+    pub const fn queue_packets(mut self, datagrams: usize) -> Self {
+        self.queue_packets = datagrams;
+        self
+    }
+
+    /// With this management of the bottleneck's queue.
+    #[must_use]
+    pub const fn aqm(mut self, aqm: Aqm) -> Self {
+        self.aqm = aqm;
+        self
+    }
+
+    /// With nothing let through beyond `bytes_per_s`, but for `burst` bytes at once.
+    #[must_use]
+    pub const fn policer(mut self, bytes_per_s: u64, burst: u32) -> Self {
+        self.policer = Some(Policer { rate: bytes_per_s, burst });
+        self
+    }
+
+    /// The bottleneck.
+    pub const fn line(&self) -> LineConfig {
+        let Self { rate, queue, queue_packets, aqm, .. } = *self;
+        LineConfig { rate, queue, queue_packets, aqm }
+    }
+
+    /// The knobs of loss.
+    pub(super) const fn losses(&self) -> LossConfig {
+        let Self { loss, bursts, lose_every, blackouts, .. } = *self;
+        LossConfig { loss, bursts, every: lose_every, blackouts }
     }
 
     /// With the mark of congestion on what finds more than `bytes` in the queue.

@@ -110,8 +110,7 @@ impl Losses {
         config: &LossConfig,
         now: Instant,
     ) -> Option<DropCause> {
-        let lost =
-            config.loss != Chance::NEVER && config.loss.draw(self.independent.get(seed));
+        let lost = config.loss != Chance::NEVER && config.loss.draw(self.independent.get(seed));
         let burst = config.bursts.is_some_and(|bursts| self.burst(seed, &bursts));
         let periodic = config.every > 0 && self.count(config.every);
         let dark = config.blackouts.is_some_and(|blackouts| blackouts.is_dark(now));

@@ -3,6 +3,8 @@
 
 use super::*;
 use crate::Chance;
+use std::collections::BTreeSet;
+use tripline_sansio::Random;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -44,6 +46,25 @@ fn config(random: &mut Random) -> (LinkConfig, u64) {
         config = config.jitter(10 * MS);
     }
     if random.chance(1, 2) {
+        let [one, other, loss] = [(); 3].map(|()| chance(random));
+        config = config.bursts(Bursts::new(one, other, loss).longest(random.bits32() % 4));
+    }
+    if random.chance(1, 2) {
+        config = config.lose_every(random.bits32() % 50).blackouts(50 * MS, 2 * MS);
+    }
+    if random.chance(1, 2) {
+        config = config.damage(DamageConfig::every(chance(random)));
+        config.ecn.lose = chance(random);
+    }
+    if random.chance(1, 2) {
+        config = config.policer(rate, 20_000).queue_packets(random.below(40) as usize);
+    }
+    config.aqm = match random.below(3) {
+        0 => Aqm::TailDrop,
+        1 => Aqm::CoDel(CoDel { interval: 10 * MS, ecn: true, ..CoDel::DEFAULT }),
+        _ => Aqm::Red(Red { weight_shift: 3, ..Red::new(5_000) }),
+    };
+    if random.chance(1, 2) {
         config = config.free_order();
     }
     (config, rate)
@@ -52,6 +73,7 @@ fn config(random: &mut Random) -> (LinkConfig, u64) {
 /// Every datagram and every byte has exactly one fate, and each is counted under its own name.
 #[test]
 fn nothing_appears_or_vanishes_uncounted() {
+    let mut seen = BTreeSet::new();
     for seed in 0..200 {
         let mut random = Seed::from_number(seed).random("conservation");
         let (config, rate) = config(&mut random);
@@ -61,33 +83,42 @@ fn nothing_appears_or_vanishes_uncounted() {
             let bytes = len as u64;
             told.offered += 1;
             told.offered_bytes += bytes;
-            let (count, size) = match link.offer(now, len) {
+            let ecn = if random.chance(1, 2) { Ecn::Ect0 } else { Ecn::NotEct };
+            let (count, size) = match link.offer_marked(None, now, len, ecn) {
                 Fate::Arrives(arrivals) => {
                     told.copies += arrivals.times().len() as u64 - 1;
                     let earliest = now + config.delay;
                     assert!(arrivals.times().iter().all(|at| *at > earliest), "seed {seed}");
                     (&mut told.passed, &mut told.passed_bytes)
                 }
-                Fate::Dropped(DropCause::Lost) => (&mut told.lost, &mut told.lost_bytes),
-                Fate::Dropped(DropCause::QueueFull) => {
-                    (&mut told.queue_full, &mut told.queue_full_bytes)
+                Fate::Dropped(cause) => {
+                    seen.insert(cause);
+                    told.of_mut(cause).unwrap_or_else(|| panic!("seed {seed}: {cause}"))
                 }
-                Fate::Dropped(DropCause::TooBig) => (&mut told.too_big, &mut told.too_big_bytes),
-                Fate::Dropped(other) => panic!("seed {seed}: a link said {other:?}"),
             };
             *count += 1;
             *size += bytes;
         }
         let counted = link.counters();
-        let told = LinkCounters { held_up: counted.held_up, congested: counted.congested, ..told };
-        assert_eq!(counted, told, "seed {seed}");
-        let sum = counted.passed + counted.lost + counted.queue_full + counted.too_big;
-        assert_eq!(counted.offered, sum, "seed {seed}");
+        for cause in DropCause::ALL {
+            assert_eq!(counted.of(cause), told.of(cause), "seed {seed}: {cause}");
+        }
+        let pairs = [(counted.passed, told.passed), (counted.copies, told.copies)];
+        assert!(pairs.iter().all(|(one, other)| one == other), "seed {seed}");
+        assert_eq!(counted.passed_bytes, told.passed_bytes, "seed {seed}");
+        assert_eq!(counted.offered, told.offered, "seed {seed}");
+        assert_eq!(counted.offered_bytes, told.offered_bytes, "seed {seed}");
+        assert_eq!(counted.offered, counted.passed + counted.dropped(), "seed {seed}");
+        let bytes = counted.passed_bytes + counted.dropped_bytes();
+        assert_eq!(counted.offered_bytes, bytes, "seed {seed}");
         let inner = link.bottleneck.counters();
-        assert_eq!(inner.offered, inner.passed + inner.full, "seed {seed}");
-        assert_eq!(inner.offered_bytes, inner.passed_bytes + inner.full_bytes, "seed {seed}");
-        assert_eq!(inner.offered, counted.offered - counted.too_big, "seed {seed}");
+        assert_eq!(inner.offered, inner.passed + inner.full + inner.early, "seed {seed}");
+        let bytes = inner.passed_bytes + inner.full_bytes + inner.early_bytes;
+        assert_eq!(inner.offered_bytes, bytes, "seed {seed}");
+        let before = counted.too_big + counted.policed;
+        assert_eq!(inner.offered, counted.offered - before, "seed {seed}");
     }
+    assert_eq!(seen.len(), 9, "every cause that a link has: {seen:?}");
 }
 
 /// Over a stretch without a pause the line has sent what its rate says, to the nanosecond of the
@@ -107,7 +138,7 @@ fn the_rate_is_exact_and_the_queue_keeps_its_bound() {
                 (begun, sent) = (now, 0);
                 stretches += 1;
             }
-            let Some(passage) = line.pass(now, len) else {
+            let Ok(passage) = line.pass(now, len, false) else {
                 full += 1;
                 continue;
             };

@@ -5,6 +5,7 @@
 //! NATs too. In go addresses, out comes who is meant; nothing here knows of links or datagrams.
 
 use crate::host::HostId;
+use crate::nat::NatId;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::net::{IpAddr, SocketAddr};
@@ -24,6 +25,8 @@ impl InterfaceId {
 pub(super) struct Interface {
     pub(super) host: HostId,
     pub(super) address: SocketAddr,
+    /// The NAT that it is behind, if it is.
+    pub(super) behind: Option<NatId>,
 }
 
 /// A hasher that gives the same on every machine and in every run. Maps that use it are never
@@ -83,7 +86,7 @@ impl Interfaces {
         // No run has 2^32 interfaces.
         let id = InterfaceId(self.list.len() as u32);
         self.claim(address, id);
-        self.list.push(Interface { host, address });
+        self.list.push(Interface { host, address, behind: None });
         if self.of_host.len() <= host.index() {
             self.of_host.resize_with(host.index() + 1, Vec::new);
         }
@@ -134,6 +137,11 @@ impl Interfaces {
     /// The host's interfaces, the first one first.
     pub(super) fn of(&self, host: HostId) -> &[InterfaceId] {
         &self.of_host[host.index()]
+    }
+
+    /// Puts an interface behind a NAT, or in the open.
+    pub(super) fn put_behind(&mut self, id: InterfaceId, nat: Option<NatId>) {
+        self.list[id.index()].behind = nat;
     }
 
     /// The interface from which `host` sends to `destination`: the one that has the IP address

@@ -6,21 +6,24 @@
 //! bottleneck that others share.
 
 mod interfaces;
+mod nats;
 mod routes;
 
 use crate::contract::Report;
 use crate::drop_cause::DropCause;
-use crate::host::HostId;
-use crate::link::{Bottleneck, BottleneckCounters, Fate, LinkConfig, LinkCounters};
+use crate::host::{HostId, SendFaults, SendState};
+use crate::link::{Arrivals, Bottleneck, BottleneckCounters, Fate, LinkConfig, LinkCounters};
+use crate::nat::NatId;
 use crate::pool::{Datagram, Header, Pool, Slot};
 use crate::queue::EventQueue;
 use crate::rule::{PacketView, Rules, Stage, Verdict};
 use crate::trace::{Trace, digest};
-use interfaces::Interfaces;
+use interfaces::{FixedMap, Interface, InterfaceId, Interfaces};
+use nats::{Climbed, Nats};
 pub(crate) use routes::RouteId;
 use routes::Routes;
 use std::net::SocketAddr;
-use tripline_sansio::{Duration, Ecn, Instant, Seed, Transmit};
+use tripline_sansio::{Duration, Ecn, Instant, Random, Seed, Transmit};
 
 /// A function that sees every packet.
 pub(crate) type Tap = Box<dyn FnMut(&PacketView<'_>)>;
@@ -36,10 +39,14 @@ pub struct BottleneckId(u32);
 pub(crate) struct Network {
     /// Who has which address.
     interfaces: Interfaces,
+    /// Who is behind whom.
+    pub(crate) nats: Nats,
     /// The links.
     routes: Routes,
     /// Those that links share.
     bottlenecks: Vec<Bottleneck>,
+    /// What the hosts' systems do not send.
+    send_faults: FixedMap<HostId, SendState>,
     /// Asked about every datagram that a host sends.
     pub(crate) rules: Rules,
     /// Shown every datagram, sent, delivered and dropped.
@@ -52,8 +59,10 @@ pub(crate) struct Network {
     pool: Pool,
     /// Who to blame and how to run it again, for panics.
     pub(crate) report: Report,
-    /// Reused for datagrams that are changed on their way.
+    /// Reused for datagrams that a rule changes.
     changed: Vec<u8>,
+    /// Reused for those that a link damages.
+    damaged: Vec<u8>,
 }
 
 impl Network {
@@ -61,8 +70,10 @@ impl Network {
     pub(crate) fn new(seed: Seed, default_link: LinkConfig, report: Report) -> Self {
         Self {
             interfaces: Interfaces::default(),
+            nats: Nats::default(),
             routes: Routes::new(seed, default_link),
             bottlenecks: Vec::new(),
+            send_faults: FixedMap::default(),
             rules: Rules::default(),
             taps: Vec::new(),
             trace: Trace::default(),
@@ -71,6 +82,7 @@ impl Network {
             pool: Pool::default(),
             report,
             changed: Vec::new(),
+            damaged: Vec::new(),
         }
     }
 
@@ -101,6 +113,17 @@ impl Network {
     /// The host's addresses, the first one first.
     pub(crate) fn addresses(&self, host: HostId) -> impl Iterator<Item = SocketAddr> {
         self.interfaces.of(host).iter().map(|id| self.interfaces.get(*id).address)
+    }
+
+    /// Puts the host's addresses of the NAT's family behind the NAT; whether there are any.
+    pub(crate) fn put_behind(&mut self, host: HostId, nat: NatId) -> bool {
+        let is_ipv4 = self.nats.get(nat).outside.is_ipv4();
+        let same = |id: &_| self.interfaces.get(*id).address.is_ipv4() == is_ipv4;
+        let found: Vec<_> = self.interfaces.of(host).iter().copied().filter(same).collect();
+        for id in &found {
+            self.interfaces.put_behind(*id, Some(nat));
+        }
+        !found.is_empty()
     }
 
     // ---- links ----
@@ -144,6 +167,11 @@ impl Network {
         self.routes.heal_all(config);
     }
 
+    /// How many bottlenecks links can share.
+    pub(crate) const fn bottlenecks(&self) -> usize {
+        self.bottlenecks.len()
+    }
+
     /// Adds a bottleneck for links to share.
     pub(crate) fn add_bottleneck(&mut self, bottleneck: Bottleneck) -> BottleneckId {
         // No run has 2^32 bottlenecks.
@@ -172,10 +200,21 @@ impl Network {
 
     // ---- sending ----
 
+    /// Sets what the host's system does not send; `random` makes its generator at first.
+    pub(crate) fn set_send_faults(
+        &mut self,
+        host: HostId,
+        faults: SendFaults,
+        random: impl FnOnce() -> Random,
+    ) {
+        let state = self.send_faults.entry(host).or_insert_with(|| SendState::new(random()));
+        state.faults = faults;
+    }
+
     /// Takes a transmit of the host `from`, its bytes being `bytes`; a train is split into its
     /// datagrams.
     pub(crate) fn send(&mut self, now: Instant, from: HostId, transmit: &Transmit, bytes: &[u8]) {
-        let way = self.find_way(from, transmit);
+        let way = self.find_way(now, from, transmit);
         let mut header = way.header;
         for datagram in bytes.chunks(transmit.segment_size) {
             if let Some(route) = header.route {
@@ -187,15 +226,18 @@ impl Network {
             let packet = header.view(Stage::Offered, now, datagram);
             self.trace.offered(&packet, header.digest);
             self.show(&packet);
-            match way.refused {
+            let refused =
+                self.send_faults.get_mut(&from).and_then(|state| state.refuse(datagram.len()));
+            match refused.or(way.refused) {
                 Some(cause) => self.lose(now, &header, datagram, cause),
-                None => self.judge(now, header, datagram),
+                None => self.judge(now, header, way.outside, datagram),
             }
         }
     }
 
-    /// Where a transmit comes from and leads to, or why it leads nowhere.
-    fn find_way(&mut self, from: HostId, transmit: &Transmit) -> Way {
+    /// Where a transmit comes from and leads to, or why it leads nowhere. Leads it out of the NATs
+    /// that its sender is behind.
+    fn find_way(&mut self, now: Instant, from: HostId, transmit: &Transmit) -> Way {
         let destination = transmit.path.remote;
         let mut way = Way {
             header: Header {
@@ -207,30 +249,51 @@ impl Network {
                 index: 0,
                 digest: 0,
                 route: None,
+                realm: None,
             },
+            outside: destination,
             refused: None,
         };
-        let to = self.interfaces.owner(destination);
-        way.header.to = to.map(|to| self.interfaces.get(to).host);
-        match (self.interfaces.source(from, transmit.path.local, destination), to) {
-            (Err(source), _) => {
+        match self.interfaces.source(from, transmit.path.local, destination) {
+            Err(source) => {
                 way.header.source = source;
+                way.header.to = self.host_at(destination);
                 way.refused = Some(DropCause::NoSource);
             }
-            (Ok(source), None) => {
+            Ok(source) => {
                 way.header.source = self.interfaces.get(source).address;
-                way.refused = Some(DropCause::NoRoute);
-            }
-            (Ok(source), Some(to)) => {
-                way.header.source = self.interfaces.get(source).address;
-                let route = self.routes.between(&self.interfaces, source, to);
-                way.header.route = Some(route);
-                if self.routes.get_mut(route).is_cut {
-                    way.refused = Some(DropCause::Cut);
-                }
+                way.outside = way.header.source;
+                way.refused = self.lead(now, source, &mut way).err();
             }
         }
         way
+    }
+
+    /// Finds the receiver and the route of what is sent from an interface.
+    fn lead(&mut self, now: Instant, from: InterfaceId, way: &mut Way) -> Result<(), DropCause> {
+        let Self { interfaces, nats, routes, .. } = self;
+        let destination = way.header.destination;
+        let to = if nats.is_empty() {
+            interfaces.owner(destination).ok_or(DropCause::NoRoute)
+        } else {
+            let Interface { address, behind, .. } = *interfaces.get(from);
+            let start = Climbed { source: address, realm: behind };
+            let found = nats.find(interfaces, now, behind, destination);
+            // Before any answer: a NAT makes a binding for what leads nowhere, too.
+            let out = nats.climb(interfaces, now, start, destination)?;
+            way.outside = out.source;
+            way.header.realm = out.realm;
+            found
+        }?;
+        way.header.to = Some(interfaces.get(to).host);
+        let route = routes.between(interfaces, from, to);
+        way.header.route = Some(route);
+        if routes.get_mut(route).is_cut { Err(DropCause::Cut) } else { Ok(()) }
+    }
+
+    /// Whose address this is.
+    fn host_at(&self, address: SocketAddr) -> Option<HostId> {
+        self.interfaces.owner(address).map(|id| self.interfaces.get(id).host)
     }
 
     /// Lets the taps see a packet.
@@ -248,8 +311,10 @@ impl Network {
     }
 
     /// Asks the rules about a datagram and hands it to its link accordingly.
-    fn judge(&mut self, now: Instant, header: Header, bytes: &[u8]) {
-        match self.rules.decide(&header.view(Stage::Offered, now, bytes)) {
+    fn judge(&mut self, now: Instant, header: Header, outside: SocketAddr, bytes: &[u8]) {
+        let verdict = self.rules.decide(&header.view(Stage::Offered, now, bytes));
+        let header = Header { source: outside, ..header };
+        match verdict {
             Verdict::Pass => self.carry(now, header, bytes, Duration::ZERO, 1),
             Verdict::Drop => self.lose(now, &header, bytes, DropCause::Scripted),
             Verdict::Delay(more) => self.carry(now, header, bytes, more, 1),
@@ -283,23 +348,42 @@ impl Network {
         let Some(route) = header.route else { return };
         let route = self.routes.get_mut(route);
         let shared = route.shared.and_then(|shared| self.bottlenecks.get_mut(shared.0 as usize));
-        let fate = match shared {
-            Some(shared) => route.link.offer_through(shared, now, bytes.len()),
-            None => route.link.offer(now, bytes.len()),
-        };
+        let fate = route.link.offer_marked(shared, now, bytes.len(), header.ecn);
         match fate {
             Fate::Dropped(cause) => self.lose(now, &header, bytes, cause),
             Fate::Arrives(arrivals) => {
-                self.trace.copied((arrivals.times().len() * times) as u64 - 1);
-                header.ecn = match header.ecn {
-                    Ecn::Ect0 | Ecn::Ect1 if arrivals.is_congested() => Ecn::Ce,
-                    unmarked => unmarked,
-                };
-                for at in arrivals.times() {
-                    for _ in 0..times {
-                        self.enqueue(*at + more, header, bytes);
-                    }
+                header.ecn = arrivals.ecn();
+                if arrivals.damage().is_none() {
+                    route.remember(bytes);
+                    self.enqueue_all(&arrivals, more, times, header, bytes);
+                    return;
                 }
+                let mut damaged = std::mem::take(&mut self.damaged);
+                damaged.clear();
+                damaged.extend_from_slice(bytes);
+                arrivals.damage().apply(&mut damaged, &route.previous);
+                route.remember(bytes);
+                self.trace.corrupted();
+                header.digest = digest(&damaged);
+                self.enqueue_all(&arrivals, more, times, header, &damaged);
+                self.damaged = damaged;
+            }
+        }
+    }
+
+    /// Lets a datagram and its copies arrive, each `times` times and `more` later.
+    fn enqueue_all(
+        &mut self,
+        arrivals: &Arrivals,
+        more: Duration,
+        times: usize,
+        header: Header,
+        bytes: &[u8],
+    ) {
+        self.trace.copied((arrivals.times().len() * times) as u64 - 1);
+        for at in arrivals.times() {
+            for _ in 0..times {
+                self.enqueue(*at + more, header, bytes);
             }
         }
     }
@@ -314,7 +398,8 @@ impl Network {
         bytes: &[u8],
     ) {
         self.trace.injected();
-        let destination = self.interfaces.get(self.interfaces.of(to)[0]).address;
+        let Interface { address: destination, behind, .. } =
+            *self.interfaces.get(self.interfaces.of(to)[0]);
         let header = Header {
             from: None,
             to: Some(to),
@@ -324,6 +409,7 @@ impl Network {
             index: 0,
             digest: digest(bytes),
             route: None,
+            realm: behind,
         };
         self.enqueue(at, header, bytes);
     }
@@ -354,17 +440,50 @@ impl Network {
     }
 
     /// The next datagram that is due at `now`, and whose it is. One whose receiver has moved away
-    /// meanwhile is dropped.
+    /// meanwhile is dropped, and one that a NAT does not let in.
     pub(crate) fn next_arrival(&mut self, now: Instant) -> Option<(HostId, Slot)> {
         loop {
             let slot = self.in_flight.pop_due(now)?;
-            let Header { to, destination, .. } = self.pool.get(slot).header;
-            let owner = self.interfaces.owner(destination).map(|id| self.interfaces.get(id).host);
-            match owner {
-                Some(owner) if to == Some(owner) => return Some((owner, slot)),
-                _ => self.discard(now, slot, DropCause::NoRoute),
+            let Header { to, source, destination, realm, .. } = self.pool.get(slot).header;
+            if self.nats.is_empty() {
+                match self.host_at(destination) {
+                    Some(owner) if to == Some(owner) => return Some((owner, slot)),
+                    _ => self.discard(now, slot, DropCause::NoRoute),
+                }
+                continue;
+            }
+            match self.nats.descend(&self.interfaces, now, realm, source, destination) {
+                Ok((id, inside)) => {
+                    let host = self.interfaces.get(id).host;
+                    let header = &mut self.pool.get_mut(slot).header;
+                    header.destination = inside;
+                    // Behind a NAT a port may meanwhile lead to another; in the open an address
+                    // that somebody else has taken over is not the one that was meant.
+                    if inside == destination && to != Some(host) {
+                        self.discard(now, slot, DropCause::NoRoute);
+                        continue;
+                    }
+                    header.to = Some(host);
+                    return Some((host, slot));
+                }
+                Err(cause) => self.discard(now, slot, cause),
             }
         }
+    }
+
+    /// How long the datagram in `slot` is.
+    pub(crate) fn len(&self, slot: Slot) -> usize {
+        self.pool.get(slot).bytes.len()
+    }
+
+    /// A datagram that has arrived waits in its receiver's socket.
+    pub(crate) const fn hold(&mut self) {
+        self.held += 1;
+    }
+
+    /// So many wait no longer.
+    pub(crate) const fn release(&mut self, count: usize) {
+        self.held -= count;
     }
 
     /// Drops a datagram that has arrived, or waited.
@@ -405,6 +524,8 @@ impl Network {
 struct Way {
     /// What its datagrams have in common.
     header: Header,
+    /// The source address that they bear outside of the NATs that their sender is behind.
+    outside: SocketAddr,
     /// Why it leads nowhere, if it does.
     refused: Option<DropCause>,
 }

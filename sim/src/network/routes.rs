@@ -6,6 +6,7 @@
 
 use super::interfaces::{FixedMap, InterfaceId};
 use super::{BottleneckId, Interfaces};
+use crate::chance::Chance;
 use crate::host::HostId;
 use crate::link::{Link, LinkConfig, LinkCounters};
 use tripline_sansio::Seed;
@@ -25,6 +26,18 @@ pub(super) struct Route {
     pub(super) is_cut: bool,
     /// Datagrams sent so far, those included that a rule dropped.
     pub(super) sent: u64,
+    /// The bytes of the datagram before, while the link splices; otherwise empty.
+    pub(super) previous: Vec<u8>,
+}
+
+impl Route {
+    /// Keeps a datagram for its successor, if the link splices.
+    pub(super) fn remember(&mut self, bytes: &[u8]) {
+        if self.link.config().damage.splice != Chance::NEVER {
+            self.previous.clear();
+            self.previous.extend_from_slice(bytes);
+        }
+    }
 }
 
 /// All routes of a world.
@@ -80,6 +93,7 @@ impl Routes {
                 is_own: false,
                 is_cut: false,
                 sent: 0,
+                previous: Vec::new(),
             });
             id
         })

@@ -67,10 +67,14 @@ impl Player<'_> {
         let end = &self.pacts[pact].ends[side];
         let Some(handle) = end.handle.filter(|_| end.is_live()) else { return Ok(()) };
         let host = self.actors[end.host].id;
+        let peer = self.actors[self.pacts[pact].ends[1 - side].host].spec;
+        let is_stream = self.pacts[pact].streams[stream].id.order() == Order::Bytes;
+        let longest = if is_stream { u64::MAX } else { super::stage::message_max(peer) };
         let (model, deeds) = (&mut self.pacts[pact], &mut self.deeds);
         let outbox = &mut self.outboxes[pact][stream][side];
         let onlooker = self.onlooker.as_ref();
         let mut taken: Vec<u64> = Vec::new();
+        let leaving = model.excuses.closing;
         let result = self.world.with(host, |endpoint, now| -> Verdict {
             let id = model.streams[stream].id;
             for job in &mut outbox.jobs {
@@ -85,7 +89,9 @@ impl Player<'_> {
                         Ok(token) => {
                             model.on_token(side, stream, token)?;
                             let half = model.streams[stream].sending(side);
-                            half.map_or(Ok(()), |half| half.on_sent(job.bytes, job.options))?;
+                            half.map_or(Ok(()), |half| {
+                                half.on_sent(job.bytes, job.options, job.bytes as u64 <= longest)
+                            })?;
                             deeds.sent += 1;
                             deeds.sent_bytes += job.bytes as u64;
                             job.due -= 1;
@@ -99,7 +105,9 @@ impl Player<'_> {
                             return Ok(());
                         }
                         Err(SendError::Finished) => {
-                            ensure(half.has_ended(), "T44", || "refused before the end".into())?;
+                            // Perhaps the peer's wish is known, and not told yet.
+                            let ended = half.has_ended() || half.stop.is_some() || leaving;
+                            ensure(ended, "T44", || "refused before the end".into())?;
                             (job.due, job.left) = (0, 0);
                         }
                         Err(SendError::UnknownStream) => {
@@ -215,6 +223,7 @@ impl Player<'_> {
         let host = end.host;
         let actor = &mut self.actors[host];
         let bounded = matches!(actor.reading, Reading::Rate(_));
+        let leaving = self.pacts[pact].excuses.closing;
         let (model, deeds) = (&mut self.pacts[pact].streams[stream], &mut self.deeds);
         let id = model.id;
         let mut got: Vec<usize> = Vec::new();
@@ -239,7 +248,7 @@ impl Player<'_> {
                         return Ok(false);
                     }
                     Ok(end) => {
-                        half.on_end(end)?;
+                        half.on_end(end, leaving)?;
                         return Ok(true);
                     }
                     Err(ReceiveError::UnknownStream) => {

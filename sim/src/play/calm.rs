@@ -15,7 +15,7 @@ use super::stage;
 use crate::scenario::Reading;
 use std::collections::BTreeSet;
 use tripline::{Order, SendOptions, State, StreamOptions};
-use tripline_sansio::Duration;
+use tripline_sansio::{DatagramMachine, Duration};
 
 /// How long what is owed may take, beyond its transfer: L2 of the reliability page.
 const SETTLE: Duration = Duration::from_secs(30);
@@ -27,10 +27,14 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const CLOSE: Duration = Duration::from_secs(60);
 /// In what time everything falls idle after the last connection is gone: half-opens live 30 s.
 const IDLE: Duration = Duration::from_secs(120);
+/// A way there and back once all is healed, and some more.
+const STEP: Duration = Duration::from_millis(100);
 /// How often it is looked whether something has come true.
 const LOOK: Duration = Duration::from_millis(100);
 /// Longer idle limits than this are not waited for: such a connection is killed instead.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// The first words on a new connection, in bytes.
+const HELLO: usize = 5;
 /// The most rounds of ending streams: each lets those begin that waited for room.
 const ROUNDS: usize = 200;
 
@@ -91,7 +95,24 @@ impl Player<'_> {
         let queued = self.outboxes.iter().flatten().flatten().flat_map(|outbox| &outbox.jobs);
         let queued: u64 = queued.map(|job| job.left.saturating_mul(job.bytes as u64)).sum();
         let out = self.deeds.sent_bytes.saturating_sub(self.deeds.received_bytes);
-        Duration::from_secs((queued + out) / TRANSFER)
+        // Where the engine keeps no more than one message, each waits for the one before.
+        let one_by_one = self.pacts_are_small().then(|| {
+            let left: u64 = self
+                .outboxes
+                .iter()
+                .flatten()
+                .flatten()
+                .flat_map(|outbox| &outbox.jobs)
+                .map(|job| job.left)
+                .sum();
+            let slowest = self.actors.iter().map(|actor| stage::ack_delay(actor.spec)).max();
+            (slowest.unwrap_or_default() + STEP) * u32::try_from(left).unwrap_or(u32::MAX)
+        });
+        Duration::from_secs((queued + out) / TRANSFER) + one_by_one.unwrap_or_default()
+    }
+
+    fn pacts_are_small(&self) -> bool {
+        self.actors.iter().any(|actor| stage::is_narrow(actor.spec))
     }
 
     /// Runs until `missing` finds nothing, at most for `limit`.
@@ -157,7 +178,13 @@ impl Player<'_> {
                 let tries = pact.ends[0].phase == Phase::Opening;
                 let dead = pact.ends.iter().any(|end| !end.is_live());
                 let alive = pact.ends.iter().any(|end| end.phase == Phase::Connected);
-                let waits = tries || dead && alive && pact.idle.is_some_and(|idle| idle < PATIENCE);
+                // Who probes for ever never gives up.
+                let gives_up = pact
+                    .ends
+                    .iter()
+                    .all(|end| !end.is_live() || !stage::probes(player.actors[end.host].spec));
+                let bounded = gives_up && pact.idle.is_some_and(|idle| idle < PATIENCE);
+                let waits = tries || dead && alive && bounded;
                 waits.then(|| format!("{} is half dead: {:?}", pact.name, pact.ends))
             })
         };
@@ -205,10 +232,12 @@ impl Player<'_> {
             if self.pacts[pact].excuses.refusing[1] {
                 continue;
             }
-            let options = StreamOptions::one_way(Order::Ordered);
+            // A few bytes on a stream of bytes: no agreed limit is too small for them.
+            let Some(direction) = stage::open_direction(self.actors[server].spec) else { continue };
+            let options = StreamOptions { direction, ..StreamOptions::one_way(Order::Bytes) };
             if let Some(stream) = self.open_on((pact, 0), options)? {
                 let job = Job {
-                    bytes: 100,
+                    bytes: HELLO,
                     left: 1,
                     due: 1,
                     every: None,
@@ -222,7 +251,7 @@ impl Player<'_> {
             begun.iter().find_map(|pact| {
                 let model = &player.pacts[*pact];
                 let half = model.streams.first().and_then(|stream| stream.halves[0].as_ref());
-                let there = half.is_some_and(|half| half.got_bytes() == 100);
+                let there = half.is_some_and(|half| half.got_bytes() == HELLO as u64);
                 (!there).then(|| format!("a first message ({})", player.explain((*pact, 0))))
             })
         })
@@ -284,8 +313,24 @@ impl Player<'_> {
     /// Nobody sends, nobody has a deadline, nobody holds a connection.
     fn fall_silent(&mut self) -> Verdict {
         self.until("L8", IDLE, |player| {
-            player.world.next_time().map(|at| format!("silence; something is due at {at:?}"))
+            let waits = |actor: &super::player::Actor<'_>| {
+                let at = player.world.machine(actor.id).poll_timeout()?;
+                Some(format!("silence; {} waits for {at:?}", actor.spec.name))
+            };
+            let moving = player.world.in_flight() > 0;
+            let moving = moving.then(|| "silence; something is on its way".to_owned());
+            moving.or_else(|| player.actors.iter().find_map(waits))
         })?;
+        // What ended with something unread is kept until somebody lets go of it.
+        for pact in 0..self.pacts.len() {
+            for end in &self.pacts[pact].ends {
+                let id = self.actors[end.host].id;
+                if let Some(handle) = end.handle.filter(|_| end.phase == Phase::Gone) {
+                    self.world.with(id, |endpoint, now| drop(endpoint.kill(now, handle)));
+                }
+            }
+        }
+        self.pump()?;
         for actor in &self.actors {
             let left = self.world.machine(actor.id).connections();
             if left > 0 {

@@ -100,10 +100,11 @@ impl Half {
         }
     }
 
-    /// The message was taken.
-    pub(super) fn on_sent(&mut self, len: usize, options: SendOptions) -> Verdict {
+    /// The message was taken; `fits` is false if the peer takes none of this length, which an
+    /// engine learns with the handshake.
+    pub(super) fn on_sent(&mut self, len: usize, options: SendOptions, fits: bool) -> Verdict {
         ensure(!self.has_ended(), "I11", || "a message was taken after the end".into())?;
-        let due = options == SendOptions::default();
+        let due = options == SendOptions::default() && fits;
         let unreliable = options.reliability == Reliability::Unreliable;
         self.promises.push(Promise { len: len as u32, due, unreliable, fate: None, got: false });
         self.unsettled += 1;
@@ -202,7 +203,7 @@ impl Half {
     }
 
     /// The receiver learnt of the end.
-    pub(super) fn on_end(&mut self, end: ReceiveResult) -> Verdict {
+    pub(super) fn on_end(&mut self, end: ReceiveResult, leaving: bool) -> Verdict {
         ensure(self.readable, "T44", || "an end came without Readable".into())?;
         ensure(!self.is_over(), "I11", || "a second end".into())?;
         self.readable = false;
@@ -212,7 +213,9 @@ impl Half {
                 self.judge_delivery()?;
             }
             ReceiveResult::Closed(code) => {
-                ensure(self.closed == Some(*code), "I11", || {
+                // Whose peer leaves may see streams end by the peer's endpoint, not its user.
+                let left = leaving && *code == Code::SHUTTING_DOWN;
+                ensure(self.closed == Some(*code) || left, "I11", || {
                     format!("an early end that nobody made: {code:?}, not {:?}", self.closed)
                 })?;
             }

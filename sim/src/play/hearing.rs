@@ -1,8 +1,9 @@
 //! For how long a host has heard nothing from another.
 //!
-//! A tap notes when a datagram of one host was last delivered to another. So it can be said from
-//! outside whether a connection had reason to think that its peer was gone. Where datagrams are
-//! changed on the way nothing can be said, because what arrived may have been of no use.
+//! A tap notes when a DATA packet of one host was last delivered to another, copies apart: what has
+//! come before, or proves nothing, ends no silence. So it can be said from outside whether a
+//! connection had reason to think that its peer was gone. Where datagrams are changed on the way
+//! nothing can be said, because what arrived may have been of no use.
 
 use crate::host::HostId;
 use crate::rule::Stage;
@@ -12,11 +13,35 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use tripline_sansio::{DatagramMachine, Duration, Instant};
 
+/// The first bit of DATA packets (protocol page, §2).
+const DATA: u8 = 0x80;
+
+/// What one host has heard of another.
+#[derive(Clone, Default)]
+struct Heard {
+    at: Instant,
+    /// A bit for each datagram that has come.
+    came: Vec<u64>,
+}
+
+impl Heard {
+    /// Whether the datagram of this number comes for the first time.
+    fn is_new(&mut self, index: u64) -> bool {
+        let (word, bit) = ((index / 64) as usize, 1 << (index % 64));
+        if self.came.len() <= word {
+            self.came.resize(word + 1, 0);
+        }
+        let is_new = self.came[word] & bit == 0;
+        self.came[word] |= bit;
+        is_new
+    }
+}
+
 /// When each host last heard each other.
 pub(super) struct Hearing {
     hosts: usize,
     /// By receiver times hosts, plus sender.
-    last: Rc<RefCell<Vec<Instant>>>,
+    last: Rc<RefCell<Vec<Heard>>>,
     /// Whether anything can be said at all.
     is_certain: bool,
 }
@@ -30,23 +55,32 @@ impl Hearing {
             matches!(action, Action::Host(_, Deed::Pause(_) | Deed::Jump(_) | Deed::Block(_)))
         };
         let is_certain = !scenario.steps.iter().any(|step| odd(&step.action));
-        Self { hosts, last: Rc::new(RefCell::new(vec![Instant::ZERO; hosts * hosts])), is_certain }
+        Self {
+            hosts,
+            last: Rc::new(RefCell::new(vec![Heard::default(); hosts * hosts])),
+            is_certain,
+        }
     }
 
     /// Listens in the world.
     pub(super) fn attach<M: DatagramMachine>(&self, world: &mut World<M>) {
         let (hosts, last) = (self.hosts, self.last.clone());
         world.add_tap(move |packet| {
-            if let (Stage::Delivered, Some(from), Some(to)) = (packet.stage, packet.from, packet.to)
-            {
-                last.borrow_mut()[to.index() * hosts + from.index()] = packet.now;
+            let (Stage::Delivered, Some(from), Some(to)) = (packet.stage, packet.from, packet.to)
+            else {
+                return;
+            };
+            let heard = &mut last.borrow_mut()[to.index() * hosts + from.index()];
+            let is_data = packet.bytes.first().is_some_and(|first| first & DATA != 0);
+            if is_data && heard.is_new(packet.index) {
+                heard.at = packet.now;
             }
         });
     }
 
     /// For how long `at` has heard nothing from `from`.
     pub(super) fn silence(&self, at: HostId, from: HostId, now: Instant) -> Option<Duration> {
-        let last = self.last.borrow()[at.index() * self.hosts + from.index()];
+        let last = self.last.borrow()[at.index() * self.hosts + from.index()].at;
         self.is_certain.then(|| now - last)
     }
 }

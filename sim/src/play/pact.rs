@@ -301,7 +301,12 @@ impl Pact {
     fn judge_failure(&self, error: &ConnectError, around: Surroundings) -> Verdict {
         let over = around.now >= self.began + self.deadline;
         let fits = match error {
-            ConnectError::Timeout { .. } => over,
+            // A challenge that verified begins the idle limit, like everything that verifies.
+            ConnectError::Timeout { phase } => {
+                let idle = self.may_be_idle(around.silence[0], around.now);
+                over || *phase == tripline::Phase::Pinging && idle
+            }
+            ConnectError::Refused { .. } if self.excuses.closing => true,
             ConnectError::Cancelled => self.excuses.killed[0] || self.excuses.closing,
             ConnectError::Refused { .. } => self.excuses.refusing[1],
             // A true RESET after messages were sent ends the attempt: the server forgot it.
@@ -376,6 +381,10 @@ impl Pact {
         let Some(half) = self.streams[at].sending(side) else {
             return Err(Fault::new("M03", format!("{id} has nothing to stop")));
         };
+        // Who leaves takes no new streams: his endpoint says so by itself.
+        if self.excuses.closing && code == Code::SHUTTING_DOWN {
+            half.stop.get_or_insert(code);
+        }
         let right = half.stop == Some(code) && !half.stopped;
         half.stopped = true;
         half.blocked = false;

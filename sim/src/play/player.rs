@@ -275,7 +275,12 @@ impl<'a> Player<'a> {
     /// What the network's side knows of a connection.
     fn surroundings(&self, pact: usize, now: Instant) -> Surroundings {
         let hosts = [0, 1].map(|side| self.actors[self.pacts[pact].ends[side].host].id);
-        let silence = [0, 1].map(|side| self.hearing.silence(hosts[side], hosts[1 - side], now));
+        let pair =
+            |other: &&Pact| [0, 1].map(|side| self.actors[other.ends[side].host].id) == hosts;
+        // Of two connections between the same hosts nobody can say which one was heard.
+        let alone = self.pacts.iter().filter(pair).nth(1).is_none();
+        let silence = [0, 1]
+            .map(|side| self.hearing.silence(hosts[side], hosts[1 - side], now).filter(|_| alone));
         Surroundings { now, silence }
     }
 

@@ -7,7 +7,9 @@
 use crate::chance::Chance;
 use crate::discipline::Discipline;
 use crate::scenario::{Controller, HostKind, HostSpec, Scenario, Setting};
-use tripline::{Config, Congestion, Endpoint, OnSilence, PublicKey, SecretKey, TransportConfig};
+use tripline::{
+    Config, Congestion, Direction, Endpoint, OnSilence, PublicKey, SecretKey, TransportConfig,
+};
 use tripline_sansio::{Duration, Instant, Seed};
 
 /// The seed of everything in a run that is not the world's.
@@ -125,6 +127,36 @@ pub(super) fn idle(one: &HostSpec, other: &HostSpec) -> Option<Duration> {
 /// Whether the host's application sends back what it is sent.
 pub(super) fn echoes(host: &HostSpec) -> bool {
     host.settings.contains(&Setting::Echo(true))
+}
+
+/// How long the host may hold back an acknowledgement.
+pub(super) fn ack_delay(host: &HostSpec) -> Duration {
+    transport(host).ack_delay
+}
+
+/// Whether the host's engine keeps little of what it is handed in.
+pub(super) fn is_narrow(host: &HostSpec) -> bool {
+    transport(host).send_buffer < 2_000
+}
+
+/// Whether the host asks on and on where others give up.
+pub(super) fn probes(host: &HostSpec) -> bool {
+    transport(host).on_silence == OnSilence::Probe
+}
+
+/// A direction in which the host's peers may open streams, if there is one.
+pub(super) fn open_direction(host: &HostSpec) -> Option<Direction> {
+    let transport = transport(host);
+    match (transport.one_way_streams, transport.two_way_streams) {
+        (0, 0) => None,
+        (0, _) => Some(Direction::TwoWay),
+        _ => Some(Direction::OneWay),
+    }
+}
+
+/// The longest message that the host takes.
+pub(super) fn message_max(host: &HostSpec) -> u64 {
+    transport(host).message_max
 }
 
 /// Whether the host's user bounds its connections.

@@ -105,7 +105,7 @@ impl<M: DatagramMachine> Host<M> {
             let write = piped.calls.write;
             around.buffer.clear();
             around.buffer.extend_from_slice(MARK);
-            let some = write(&mut self.machine, around.now, way.number(), around.buffer);
+            let some = write(&mut self.machine, around.local, way.number(), around.buffer);
             let written = around.buffer.strip_prefix(MARK);
             let Some(bytes) = written.filter(|bytes| some != bytes.is_empty()) else {
                 let (number, len) = (way.number(), around.buffer.len());
@@ -142,7 +142,7 @@ impl<M: DatagramMachine> Host<M> {
     fn note_ready(&mut self, around: &mut Surroundings<'_>) {
         let Some(ready) = self.piped.as_ref().map(|piped| piped.calls.ready) else { return };
         for _ in 0..MAX_NAMES {
-            let Some(number) = ready(&mut self.machine, around.now) else { return };
+            let Some(number) = ready(&mut self.machine, around.local) else { return };
             let Some(way) = around.pipes.way(number, self.id()) else {
                 let what = format_args!("it named pipe {number}, which it does not have");
                 self.violated(around, Rule::Write, what);

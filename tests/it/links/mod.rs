@@ -1,5 +1,6 @@
 //! Reliable links (PROTOCOL.md §8): the packets of §2 over streams of bytes.
 
+mod both;
 mod resume;
 mod rig;
 mod stream_machine;

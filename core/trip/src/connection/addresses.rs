@@ -9,6 +9,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::ping::OwedPong;
+use crate::carrier::same_kind;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 use tripline_sansio::{Duration, Instant, Path};
@@ -172,7 +173,7 @@ pub(crate) enum Probe {
 pub(crate) struct Addresses {
     active: Address,
     others: Vec<Address>,
-    /// Whether our own address is part of an address.
+    /// Whether our own address is part of an address: of a server.
     pins: bool,
 }
 
@@ -330,11 +331,19 @@ impl Addresses {
         true
     }
 
+    /// Whether the peer is followed from datagrams to a link, or back. A client (who does not pin)
+    /// has chosen which, and keeps to it while that address holds (R-PATH-4a).
+    fn follows(&self) -> bool {
+        self.pins || !self.active.proven
+    }
+
     /// The active address is the proven one from which the highest number came (R-PATH-2). If that
     /// is another one now, the peer has moved.
     pub(crate) fn elect(&mut self, now: Instant) -> Option<Move> {
         self.age(now);
+        let (follows, active) = (self.follows(), self.active.path);
         let rival = self.others.iter_mut().filter(|one| one.proven && one.highest.is_some());
+        let rival = rival.filter(|one| follows || same_kind(one.path, active));
         let rival = rival.max_by_key(|one| one.highest)?;
         if self.active.proven && rival.highest <= self.active.highest {
             return None;
@@ -378,7 +387,8 @@ impl Addresses {
     /// Whether it matters where this address is: we want to know, or the peer seems to be there.
     fn is_wanted(&self, address: &Address) -> bool {
         let newer = !self.active.proven || address.highest > self.active.highest;
-        address.invited || (!address.proven && address.highest.is_some() && newer)
+        let there = self.follows() || same_kind(address.path, self.active.path);
+        address.invited || (!address.proven && address.highest.is_some() && newer && there)
     }
 
     /// When its next PING is due, if one is wanted and `least` bytes may go there.

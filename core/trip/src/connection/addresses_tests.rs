@@ -154,3 +154,24 @@ fn our_own_address_counts() {
     assert!(client.on_newest(by(2), 3));
     assert_eq!(client.path(), path(1));
 }
+
+/// R-PATH-4a: a client keeps to its link whatever comes by datagrams, and asks nothing there, until
+/// the link breaks; then it goes where the peer is. Between addresses of one kind it follows.
+#[test]
+fn r_path_4_a_client_keeps_to_the_kind_that_it_chose() {
+    let link = crate::carrier::LinkId::new(1).path();
+    let mut all = Addresses::new(path(1), true, false, at(0));
+    hear(&mut all, path(1), 0, 1_000, at(0));
+    all.settle_at(link, at(1));
+    hear(&mut all, link, 1, 1_000, at(2));
+    hear(&mut all, path(1), 2, 1_000, at(3));
+    assert_eq!((all.errand(at(3), PTO, LEAST), all.elect(at(3))), (None, None));
+    // Proven, as by a PING that was out: that changes nothing.
+    all.on_errand(path(1), Some(7), 1_200, at(3));
+    assert!(all.on_pong(7, at(4)));
+    assert_eq!((all.elect(at(4)), all.path()), (None, link));
+    all.give_up(link, at(5));
+    assert_eq!(all.elect(at(5)).map(|to| to.to), Some(path(1)));
+    hear(&mut all, path(2), 3, 1_000, at(6));
+    assert_eq!(all.errand(at(6), PTO, LEAST).map(|errand| errand.path), Some(path(2)));
+}

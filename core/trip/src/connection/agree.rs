@@ -8,6 +8,7 @@ use super::streams::StreamKey;
 use super::timer::Timer;
 use super::{Connection, Cx, Stage};
 use crate::agreed::{Agreed, Granted, Limits, Reconfigure};
+use crate::config::OnSilence;
 use crate::wire::{Direction, PROTOCOL_VERSION};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -53,6 +54,8 @@ impl Connection {
         config.one_way_streams = change.one_way_streams.unwrap_or(config.one_way_streams);
         config.idle_timeout = change.idle_timeout.unwrap_or(config.idle_timeout);
         config.keep_alive = change.keep_alive.unwrap_or(config.keep_alive);
+        config.quiet_probes = change.quiet_probes.unwrap_or(config.quiet_probes);
+        config.on_silence = change.on_silence.unwrap_or(config.on_silence);
         config.send_buffer = change.send_buffer.unwrap_or(config.send_buffer);
         // The same places in range as at the beginning (R-PARAM-4).
         let wanted = config.parameters();
@@ -73,6 +76,9 @@ impl Connection {
         }
         if change.keep_alive.is_some() && live {
             self.arm_keep_alive();
+        }
+        if change.on_silence == Some(OnSilence::Drop) && self.liveness.is_silent() {
+            self.on_idle(cx);
         }
         true
     }

@@ -13,7 +13,9 @@ use super::recovery::pto::Pto;
 use super::settle::lost_packet;
 use super::timer::Timer;
 use super::{Connection, Cx, Stage};
+use crate::carrier::same_kind;
 use crate::event::Event;
+use crate::wire::Side;
 use tripline_sansio::{Duration, Instant, Path};
 
 impl Connection {
@@ -30,6 +32,14 @@ impl Connection {
         if self.path.on_received(path, bytes, now, pto) == Origin::Refused {
             self.stats.addresses_refused = self.stats.addresses_refused.saturating_add(1);
         }
+    }
+
+    /// Whether a packet with a new highest number that came by `path` may be a move. From datagrams
+    /// to a link, or back, a server follows what its client says there, not ACKs and PONGs that
+    /// only answer (R-PATH-4b).
+    pub(super) fn may_move(&self, path: Path, speaks: bool) -> bool {
+        let chosen = speaks || self.side == Side::Client || !self.path.is_proven();
+        chosen || same_kind(path, self.path.path())
     }
 
     /// A PING came: its PONG is owed to where it came from.

@@ -42,6 +42,8 @@ struct Survey {
     disconnects: bool,
     /// A PING says that the packet is not a move.
     probe: bool,
+    /// There is more than ACKs and PONGs, which go where they are asked for.
+    speaks: bool,
 }
 
 impl Connection {
@@ -103,7 +105,8 @@ impl Connection {
         if self.stage == Stage::Pinging && !survey.disconnects {
             self.on_ready(cx);
         }
-        let anew = newest && !survey.probe && self.path.on_newest(packet.path, packet.number);
+        let moves = newest && !survey.probe && self.may_move(packet.path, survey.speaks);
+        let anew = moves && self.path.on_newest(packet.path, packet.number);
         if survey.payload {
             self.on_payload(cx);
         }
@@ -148,6 +151,7 @@ impl Connection {
             survey.payload |= matches!(frame, Frame::Stream(_));
             survey.urgent |= matches!(frame, Frame::Ping { .. });
             survey.probe |= matches!(frame, Frame::Ping { probe: true, .. });
+            survey.speaks |= frame.is_ack_eliciting() && !matches!(frame, Frame::Pong { .. });
             survey.disconnects |= matches!(frame, Frame::Disconnect { .. });
             match frame {
                 Frame::Stream(stream) => self.check_bounds(stream.id, stream.offset, &mut gaps)?,

@@ -121,10 +121,8 @@ impl Endpoint {
     ) -> Option<Start> {
         let suite = self.suite_for(options, cipher);
         let (cipher, pattern) = (suite.cipher, suite.pattern);
+        let parameters = self.announce_single(suite, options.server_key, parameters);
         let mut parameters = self.announce_plain(suite, parameters);
-        if !self.may_be_single(suite, options.server_key) {
-            parameters.features &= !Parameters::SINGLE;
-        }
         // In NN anyone on the way could read the token.
         let reset_token = self.reset_token(client_id);
         parameters.reset_token = (pattern != Pattern::Nn).then_some(reset_token);

@@ -80,6 +80,19 @@ impl Endpoint {
         suite.pattern == Pattern::Ik && server.is_some() && server != own
     }
 
+    /// The parameters of an attempt: a wish for a single connection only where there may be one.
+    pub(super) fn announce_single(
+        &self,
+        suite: Suite,
+        server: Option<PublicKey>,
+        mut parameters: Parameters,
+    ) -> Parameters {
+        if !self.may_be_single(suite, server) {
+            parameters.features &= !Parameters::SINGLE;
+        }
+        parameters
+    }
+
     /// What a connection in this slot is known by, now that it is there, or its server another one.
     pub(super) fn note_single(&mut self, slot: u32) {
         match self.in_slot(slot).and_then(Connection::single_peer) {

@@ -5,17 +5,26 @@
 //! ends with the checks of [`Rule`]; the host never decides what the network does with a transmit.
 //! What is about pipes is in `stream::drive`.
 
+mod clock;
+mod faults;
+
 use crate::chance::up_to;
 use crate::contract::Rule;
 use crate::discipline::Discipline;
+use crate::drop_cause::DropCause;
 use crate::link::MAX_DATAGRAM;
 use crate::network::Network;
 use crate::pool::{Header, Slot};
 use crate::stream::{Piped, Pipes, Way};
+use clock::Clock;
+pub use clock::ClockConfig;
+pub(crate) use faults::SendState;
+use faults::Sleep;
+pub use faults::{AsleepClock, AsleepSocket, SendFaults};
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
-use tripline_sansio::{DatagramMachine, Duration, Instant, Path, Random, Transmit};
+use tripline_sansio::{DatagramMachine, Duration, Instant, Path, Random, Seed, Transmit};
 
 /// Names a host of a world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,7 +77,14 @@ pub(crate) struct Host<M: DatagramMachine> {
     id: HostId,
     /// Draws of the host's [`Discipline`].
     random: Random,
-    /// What the machine said at the end of its last turn.
+    /// Draws of its order within an instant; made when first needed.
+    shuffle: Option<Box<Random>>,
+    /// The host's clock; none: it shows the world's time.
+    clock: Option<Box<Clock>>,
+    /// Whether it sleeps, and how.
+    sleep: Option<Box<Sleep>>,
+    /// What the machine said at the end of its last turn, by the host's clock. All else here is by
+    /// the world's.
     deadline: Option<Instant>,
     /// Until when nothing can be sent: a drain was cut short.
     blocked_until: Option<Instant>,
@@ -96,11 +112,29 @@ pub(crate) enum Arrival {
 /// What surrounds a turn.
 pub(crate) struct Surroundings<'a> {
     pub(crate) now: Instant,
+    /// The same by the host's clock: what its machine is told.
+    pub(crate) local: Instant,
+    /// The world's, for generators that are made late.
+    pub(crate) seed: &'a Seed,
     pub(crate) network: &'a mut Network,
     pub(crate) pipes: &'a mut Pipes,
     pub(crate) discipline: &'a Discipline,
     /// The transmit buffer, empty between turns; shared by all hosts.
     pub(crate) buffer: &'a mut Vec<u8>,
+}
+
+/// What a host does with a datagram that has arrived.
+#[derive(Clone, Copy)]
+pub(crate) enum Accepted {
+    /// It is handed in this instant.
+    Inbox {
+        /// Whether the inbox was empty before.
+        is_first: bool,
+    },
+    /// It waits until the host wakes up.
+    Held,
+    /// It is lost.
+    Refused(DropCause),
 }
 
 /// What a drain brought.
@@ -125,6 +159,9 @@ impl<M: DatagramMachine> Host<M> {
             piped: None,
             id,
             random,
+            shuffle: None,
+            clock: None,
+            sleep: None,
             deadline: None,
             blocked_until: None,
             early_at: None,
@@ -143,10 +180,14 @@ impl<M: DatagramMachine> Host<M> {
 
     /// When the host wants to be called, arrivals apart.
     pub(crate) fn attention(&self, now: Instant) -> Option<Instant> {
+        if self.sleep.is_some() {
+            return None;
+        }
         // A deadline that has passed while nothing can be sent waits for the socket; it has been
         // told.
         let waits = self.blocked_until.is_some() || self.is_held_back;
-        let deadline = self.deadline.filter(|at| !waits || *at > now);
+        let deadline =
+            self.deadline.map(|at| self.world_time(at).max(now)).filter(|at| !waits || *at > now);
         [deadline, self.blocked_until, self.early_at].into_iter().flatten().min()
     }
 
@@ -155,10 +196,138 @@ impl<M: DatagramMachine> Host<M> {
         self.blocked_until.is_some()
     }
 
+    // ---- the clock ----
+
+    /// What the host's clock shows.
+    pub(crate) fn local_time(&mut self, now: Instant) -> Instant {
+        let now = self.clock_stands_at(now);
+        let Some(clock) = &mut self.clock else { return now };
+        clock.advance(now);
+        clock.local(now)
+    }
+
+    /// Until when the host's clock has gone on: now, or when the host fell asleep if it stops then.
+    fn clock_stands_at(&self, now: Instant) -> Instant {
+        match &self.sleep {
+            Some(sleep) if sleep.clock == AsleepClock::Stops => sleep.since,
+            _ => now,
+        }
+    }
+
+    /// When a deadline by the host's clock comes, or is to be looked at again.
+    fn world_time(&self, local: Instant) -> Instant {
+        self.clock.as_ref().map_or(local, |clock| clock.world(local))
+    }
+
+    /// The host's clock, which is right if there was none; up to date unless the host sleeps.
+    fn clock(&mut self, now: Instant, seed: &Seed) -> &mut Clock {
+        let _moved_on = self.local_time(now);
+        let address = self.address;
+        self.clock.get_or_insert_with(|| {
+            Box::new(Clock::new(now, seed.child("clock").random(&address.to_string())))
+        })
+    }
+
+    /// Gives the clock another pace.
+    pub(crate) fn set_clock(&mut self, now: Instant, seed: &Seed, config: ClockConfig) {
+        let now = self.clock_stands_at(now);
+        self.clock(now, seed).configure(now, config);
+    }
+
+    /// Lets the clock jump forward.
+    pub(crate) fn jump_clock(&mut self, now: Instant, seed: &Seed, by: Duration) {
+        let now = self.clock_stands_at(now);
+        self.clock(now, seed).jump(now, by);
+    }
+
+    // ---- sleep and restart ----
+
+    /// Whether the host sleeps.
+    pub(crate) const fn is_asleep(&self) -> bool {
+        self.sleep.is_some()
+    }
+
+    /// Puts the host to sleep; if it sleeps already, only what comes from now on is treated anew.
+    pub(crate) fn fall_asleep(
+        &mut self,
+        now: Instant,
+        seed: &Seed,
+        socket: AsleepSocket,
+        clock: AsleepClock,
+    ) {
+        if let Some(sleep) = &mut self.sleep {
+            sleep.socket = socket;
+            return;
+        }
+        if clock == AsleepClock::Stops {
+            let _made = self.clock(now, seed);
+        }
+        self.sleep = Some(Box::new(Sleep::new(now, socket, clock)));
+    }
+
+    /// Wakes the host: what waited in its socket is in the inbox then. How much that is, if it was
+    /// asleep.
+    pub(crate) fn wake_up(&mut self, now: Instant) -> Option<usize> {
+        let sleep = self.sleep.take()?;
+        if sleep.clock == AsleepClock::Stops
+            && let Some(clock) = &mut self.clock
+        {
+            clock.stood_still(sleep.since, now);
+        }
+        let waited = sleep.waiting.len();
+        self.inbox.extend(sleep.waiting.into_iter().map(Arrival::Datagram));
+        Some(waited)
+    }
+
+    /// Takes a datagram of `len` bytes that has arrived: into the inbox, or the socket of a host
+    /// that sleeps.
+    pub(crate) fn accept(&mut self, slot: Slot, len: usize) -> Accepted {
+        let Some(sleep) = &mut self.sleep else {
+            self.inbox.push(Arrival::Datagram(slot));
+            return Accepted::Inbox { is_first: self.inbox.len() == 1 };
+        };
+        match sleep.take(slot, len) {
+            Ok(()) => Accepted::Held,
+            Err(cause) => Accepted::Refused(cause),
+        }
+    }
+
+    /// Starts another machine in the place of this one, which is returned with whatever it still
+    /// had to say; what waited in the socket is returned too.
+    pub(crate) fn replace(&mut self, machine: M) -> (M, Vec<Slot>) {
+        self.deadline = None;
+        self.blocked_until = None;
+        self.early_at = None;
+        self.silent = 0;
+        let waiting = self.sleep.as_mut().map(|sleep| sleep.empty()).unwrap_or_default();
+        (std::mem::replace(&mut self.machine, machine), waiting)
+    }
+
+    /// Nothing can be sent until then.
+    pub(crate) fn block_until(&mut self, until: Instant) {
+        self.blocked_until = Some(self.blocked_until.map_or(until, |at| at.max(until)));
+    }
+
+    // ---- turns ----
+
+    /// Brings what came at one instant into another order.
+    fn shuffle(&mut self, seed: &Seed, inbox: &mut [Arrival]) {
+        let address = self.address;
+        let random = self
+            .shuffle
+            .get_or_insert_with(|| Box::new(seed.child("shuffle").random(&address.to_string())));
+        for last in (1..inbox.len()).rev() {
+            inbox.swap(last, random.below(last as u64 + 1) as usize);
+        }
+    }
+
     /// Hands in what is in the inbox, a batch at a time, with a turn after each.
     pub(crate) fn receive(&mut self, around: &mut Surroundings<'_>) {
         let batch = around.discipline.batch.max(1);
         let mut inbox = std::mem::take(&mut self.inbox);
+        if around.discipline.shuffle {
+            self.shuffle(around.seed, &mut inbox);
+        }
         for arrivals in inbox.chunks(batch) {
             for arrival in arrivals {
                 let now = self.perhaps_stale(around);
@@ -200,12 +369,15 @@ impl<M: DatagramMachine> Host<M> {
     /// The rest of a turn, after its calls: a due timeout, the drain, the checks, the next
     /// deadline.
     pub(crate) fn turn(&mut self, around: &mut Surroundings<'_>) {
+        if self.sleep.is_some() {
+            return;
+        }
         self.count_turn(around);
-        let due = self.deadline.filter(|at| *at <= around.now);
+        let due = self.deadline.filter(|at| *at <= around.local);
         if due.is_some() {
-            self.machine.handle_timeout(around.now);
+            self.machine.handle_timeout(around.local);
             if around.discipline.repeat.draw(&mut self.random) {
-                self.machine.handle_timeout(around.now);
+                self.machine.handle_timeout(around.local);
             }
         }
         let drained = self.drain(around);
@@ -226,6 +398,7 @@ impl<M: DatagramMachine> Host<M> {
         }
         self.deadline = deadline;
         if self.early_at.is_none() && around.discipline.early.draw(&mut self.random) {
+            let deadline = deadline.map(|at| self.world_time(at));
             self.early_at = deadline.filter(|at| *at > around.now).map(|at| {
                 // Later than now, or it would be this instant's turn again.
                 let room = (at - around.now).saturating_sub(Duration::from_nanos(1));
@@ -252,7 +425,7 @@ impl<M: DatagramMachine> Host<M> {
             self.violated(around, Rule::Progress, what);
         }
         if let Some(at) = deadline
-            && at <= around.now
+            && at <= around.local
         {
             self.violated(around, Rule::Deadline, format_args!("the deadline is {at:?}"));
         }
@@ -338,7 +511,7 @@ impl<M: DatagramMachine> Host<M> {
     /// Takes one transmit and checks that it is as it says.
     fn poll_transmit(&mut self, around: &mut Surroundings<'_>) -> Option<Transmit> {
         let before = around.buffer.len();
-        let transmit = self.machine.poll_transmit(around.now, around.buffer);
+        let transmit = self.machine.poll_transmit(around.local, around.buffer);
         let after = around.buffer.len();
         let Some(transmit) = transmit else {
             if after != before {
@@ -380,9 +553,9 @@ impl<M: DatagramMachine> Host<M> {
     /// The time to tell the machine: now, or at times one that is past (rule 2).
     fn perhaps_stale(&mut self, around: &Surroundings<'_>) -> Instant {
         if around.discipline.stale.draw(&mut self.random) {
-            around.now - up_to(&mut self.random, around.discipline.stale_by)
+            around.local - up_to(&mut self.random, around.discipline.stale_by)
         } else {
-            around.now
+            around.local
         }
     }
 
