@@ -80,7 +80,9 @@ mod queue;
 pub mod record;
 mod rule;
 pub mod scenario;
+pub mod scenarios;
 pub mod script;
+pub mod shrink;
 mod stream;
 pub mod swarm;
 #[cfg(test)]

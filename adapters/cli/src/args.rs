@@ -2,7 +2,7 @@
 
 use crate::address::{HostPort, Remote};
 use crate::fail::Fail;
-use crate::{demo, perf, units};
+use crate::{demo, perf, sim, units};
 use clap::error::ErrorKind;
 use clap::{ArgAction, Parser, Subcommand};
 use std::path::PathBuf;
@@ -54,6 +54,8 @@ pub(crate) enum Command {
     Ping(Ping),
     /// Measure throughput.
     Perf(perf::Args),
+    /// Play scenarios in virtual time: thousands of drawn ones, or one of a file.
+    Sim(sim::Args),
     /// Print the completions for a shell.
     Completions {
         /// Which shell.

@@ -17,6 +17,7 @@ mod perf;
 mod ping;
 mod pipe;
 mod signals;
+mod sim;
 mod stdio;
 mod transfer;
 mod units;
@@ -57,6 +58,7 @@ fn run(args: &Args) -> Result {
         Command::Send(send) => transfer::send(send, args.json),
         Command::Receive(receive) => transfer::receive(receive, args.json),
         Command::Ping(ping) => ping::ping(ping, args.json),
+        Command::Sim(sim) => sim::run(sim, args.json),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(*shell, &mut Args::command(), "tripline", &mut text);

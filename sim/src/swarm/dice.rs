@@ -83,11 +83,23 @@ pub(super) fn two_digits(number: u64) -> u64 {
     number / unit * unit
 }
 
-/// The time cut to a thousandth of its length or so, and never finer than a microsecond.
+/// The time cut to three digits, and never finer than a microsecond.
 pub(super) fn rounded(time: Duration) -> Duration {
-    let nanos = nanos(time);
-    let unit = 10_u64.pow(nanos.checked_ilog10().unwrap_or(0).saturating_sub(2)).max(1_000);
-    Duration::from_nanos(nanos / unit * unit)
+    cut(time, time)
+}
+
+/// The time that is `by` later than `at`, as fine as `by` in three digits.
+pub(super) fn later(at: Duration, by: Duration) -> Duration {
+    let sum = at.saturating_add(by);
+    // A short while later is never at the same time.
+    if by.is_zero() { at } else { cut(sum, by).max(at) }
+}
+
+/// `time` cut to what three digits of `scale` resolve.
+fn cut(time: Duration, scale: Duration) -> Duration {
+    let digits = nanos(scale).checked_ilog10().unwrap_or(0);
+    let unit = 10_u64.pow(digits.saturating_sub(2)).max(1_000);
+    Duration::from_nanos(nanos(time) / unit * unit)
 }
 
 #[cfg(test)]
@@ -129,5 +141,9 @@ mod tests {
         assert_eq!([0, 9, 99, 123, 98_765].map(two_digits), [0, 9, 99, 120, 98_000]);
         let cut = |nanos| rounded(Duration::from_nanos(nanos)).as_nanos();
         assert_eq!([999, 1_999, 123_456_789].map(cut), [0, 1_000, 123_000_000]);
+        let at = Duration::from_secs(5);
+        assert_eq!(later(at, Duration::from_micros(123_456)), Duration::from_millis(5_123));
+        assert_eq!(later(at, Duration::from_micros(70)), Duration::from_micros(5_000_070));
+        assert_eq!(later(at, Duration::ZERO), at);
     }
 }

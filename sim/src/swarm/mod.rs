@@ -19,5 +19,5 @@ mod summary;
 pub use draw::{Family, Feature, draw, family, features};
 pub use ordered::in_order;
 pub use reached::{Reach, Reached};
-pub use run::{Plan, TWICE_EVERY, run, run_twice};
+pub use run::{Plan, TWICE_EVERY, run, run_twice, same_again};
 pub use summary::{FAILURES_MAX, Found, Summary};

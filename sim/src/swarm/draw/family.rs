@@ -135,6 +135,7 @@ impl Family {
                 lasts: (Duration::from_secs(5), Duration::from_secs(30)),
                 messages: 1_500,
                 streams: 4,
+                bytes: (50_000, 2_000_000),
                 ..base
             },
             Self::Crowd => Scale { clients: (4, 7), connections: 16, streams: 30, ..base },

@@ -18,7 +18,7 @@ mod work;
 pub use family::Family;
 pub use feature::Feature;
 
-use super::dice::{Dice, rounded};
+use super::dice::{Dice, later};
 use crate::scenario::{Scenario, Seal, Step};
 use family::Scale;
 use std::collections::BTreeSet;
@@ -112,7 +112,7 @@ impl Plan {
 
     /// The time that is so much later, if the first phase still lasts then.
     fn later(&self, at: Duration, by: Duration) -> Option<Duration> {
-        let at = rounded(at.saturating_add(by));
+        let at = later(at, by);
         (at <= self.lasts).then_some(at)
     }
 
