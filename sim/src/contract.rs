@@ -24,6 +24,8 @@ pub(crate) enum Rule {
     Bounded,
     /// What `Transmit` says is what was appended.
     Transmit,
+    /// `poll_write` appends, says whether it did, and for a pipe that there is.
+    Write,
 }
 
 impl fmt::Display for Rule {
@@ -37,6 +39,7 @@ impl fmt::Display for Rule {
             Self::Repeatable => "rule 7 (the same question has the same answer)",
             Self::Bounded => "rule 8 (work is bounded)",
             Self::Transmit => "the rule that a Transmit describes the bytes appended",
+            Self::Write => "the rule that poll_write appends to its pipe's bytes and says so",
         })
     }
 }

@@ -26,8 +26,8 @@ pub struct Discipline {
     pub stale: Chance,
     /// By up to how much it is past.
     pub stale_by: Duration,
-    /// The most datagrams of one instant that are handed in before the drain, at least 1. Without a
-    /// limit all of an instant are one batch.
+    /// The most datagrams (or pieces of streams) of one instant that are handed in before the
+    /// drain, at least 1. Without a limit all of an instant are one batch.
     pub batch: usize,
 }
 

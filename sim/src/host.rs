@@ -3,6 +3,7 @@
 //! A *turn* is what the page of `tripline_sansio` prescribes: some calls (datagrams, a due timeout,
 //! a command), then a drain of transmits, then of events, then a look at the deadline. Every turn
 //! ends with the checks of [`Rule`]; the host never decides what the network does with a transmit.
+//! What is about pipes is in `stream::drive`.
 
 use crate::chance::up_to;
 use crate::contract::Rule;
@@ -10,6 +11,7 @@ use crate::discipline::Discipline;
 use crate::link::MAX_DATAGRAM;
 use crate::network::Network;
 use crate::pool::{Header, Slot};
+use crate::stream::{Piped, Pipes, Way};
 use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
@@ -59,8 +61,10 @@ pub(crate) struct Host<M: DatagramMachine> {
     pub(crate) has_told: bool,
     /// Whether the world has noted that there are events.
     pub(crate) is_noisy: bool,
-    /// Datagrams of this instant, not yet handed in.
-    pub(crate) inbox: Vec<Slot>,
+    /// What arrived at this instant and is not yet handed in.
+    pub(crate) inbox: Vec<Arrival>,
+    /// What there is besides if the host has pipes.
+    pub(crate) piped: Option<Box<Piped<M>>>,
     id: HostId,
     /// Draws of the host's [`Discipline`].
     random: Random,
@@ -70,6 +74,8 @@ pub(crate) struct Host<M: DatagramMachine> {
     blocked_until: Option<Instant>,
     /// When to wake without being asked to.
     early_at: Option<Instant>,
+    /// A pipe takes nothing more, and the machine may wait for it with all it has to do.
+    is_held_back: bool,
     /// How many turns there were at `turns_at`.
     turns: u32,
     turns_at: Instant,
@@ -78,10 +84,20 @@ pub(crate) struct Host<M: DatagramMachine> {
     silent_since: Instant,
 }
 
+/// Something that arrives.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Arrival {
+    /// A datagram.
+    Datagram(Slot),
+    /// The next of a pipe's direction.
+    Piece(Way),
+}
+
 /// What surrounds a turn.
 pub(crate) struct Surroundings<'a> {
     pub(crate) now: Instant,
     pub(crate) network: &'a mut Network,
+    pub(crate) pipes: &'a mut Pipes,
     pub(crate) discipline: &'a Discipline,
     /// The transmit buffer, empty between turns; shared by all hosts.
     pub(crate) buffer: &'a mut Vec<u8>,
@@ -106,11 +122,13 @@ impl<M: DatagramMachine> Host<M> {
             has_told: false,
             is_noisy: false,
             inbox: Vec::new(),
+            piped: None,
             id,
             random,
             deadline: None,
             blocked_until: None,
             early_at: None,
+            is_held_back: false,
             turns: 0,
             turns_at: Instant::ZERO,
             silent: 0,
@@ -118,11 +136,17 @@ impl<M: DatagramMachine> Host<M> {
         }
     }
 
-    /// When the host wants to be called, datagrams apart.
+    /// The host's own name.
+    pub(crate) const fn id(&self) -> HostId {
+        self.id
+    }
+
+    /// When the host wants to be called, arrivals apart.
     pub(crate) fn attention(&self, now: Instant) -> Option<Instant> {
         // A deadline that has passed while nothing can be sent waits for the socket; it has been
         // told.
-        let deadline = self.deadline.filter(|at| self.blocked_until.is_none() || *at > now);
+        let waits = self.blocked_until.is_some() || self.is_held_back;
+        let deadline = self.deadline.filter(|at| !waits || *at > now);
         [deadline, self.blocked_until, self.early_at].into_iter().flatten().min()
     }
 
@@ -135,9 +159,16 @@ impl<M: DatagramMachine> Host<M> {
     pub(crate) fn receive(&mut self, around: &mut Surroundings<'_>) {
         let batch = around.discipline.batch.max(1);
         let mut inbox = std::mem::take(&mut self.inbox);
-        for slots in inbox.chunks(batch) {
-            for slot in slots {
+        for arrivals in inbox.chunks(batch) {
+            for arrival in arrivals {
                 let now = self.perhaps_stale(around);
+                let slot = match arrival {
+                    Arrival::Datagram(slot) => slot,
+                    Arrival::Piece(way) => {
+                        self.read_one(around, now, *way);
+                        continue;
+                    }
+                };
                 let machine = &mut self.machine;
                 around.network.deliver(around.now, *slot, |datagram| {
                     let Header { source, destination, ecn, .. } = datagram.header;
@@ -183,7 +214,10 @@ impl<M: DatagramMachine> Host<M> {
         if again != deadline {
             self.violated(around, Rule::Repeatable, format_args!("{deadline:?}, then {again:?}"));
         }
-        if drained.is_full {
+        self.is_held_back = self.timers_wait(around);
+        if drained.is_full && self.is_held_back {
+            self.silent = 0;
+        } else if drained.is_full {
             self.check_deadline(around, due, deadline, drained);
         } else {
             let wait = up_to(&mut self.random, around.discipline.resume_after);
@@ -266,8 +300,13 @@ impl<M: DatagramMachine> Host<M> {
         let mut is_full = false;
         while allowance != Some(transmits) {
             let Some(transmit) = self.poll_transmit(around) else {
-                is_full = true;
-                break;
+                if !self.write_one(around) {
+                    is_full = true;
+                    break;
+                }
+                transmits += 1;
+                self.count_transmits(around, transmits);
+                continue;
             };
             let start = around.buffer.len() - transmit.len;
             around.network.send(around.now, self.id, &transmit, &around.buffer[start..]);
@@ -275,18 +314,25 @@ impl<M: DatagramMachine> Host<M> {
                 around.buffer.clear();
             }
             transmits += 1;
-            if transmits > MAX_TRANSMITS {
-                let what = format_args!("more than {MAX_TRANSMITS} transmits in one drain");
-                self.violated(around, Rule::Bounded, what);
-            }
+            self.count_transmits(around, transmits);
         }
         let events = self.drain_events(around);
+        self.close_wanted(around);
         // Events must not hold back output: a loop that has drained transmits goes to sleep.
-        if is_full && events > 0 && self.poll_transmit(around).is_some() {
+        if is_full && events > 0 && (self.poll_transmit(around).is_some() || self.write_one(around))
+        {
             self.violated(around, Rule::Drained, format_args!("poll_event made something to send"));
         }
         around.buffer.clear();
         Drained { transmits, events, is_full }
+    }
+
+    /// Sees to it that a drain ends.
+    fn count_transmits(&self, around: &Surroundings<'_>, transmits: u32) {
+        if transmits > MAX_TRANSMITS {
+            let what = format_args!("more than {MAX_TRANSMITS} transmits in one drain");
+            self.violated(around, Rule::Bounded, what);
+        }
     }
 
     /// Takes one transmit and checks that it is as it says.
@@ -342,7 +388,12 @@ impl<M: DatagramMachine> Host<M> {
 
     /// Panics: this host's machine has broken `rule`.
     #[cold]
-    fn violated(&self, around: &Surroundings<'_>, rule: Rule, what: fmt::Arguments<'_>) -> ! {
+    pub(crate) fn violated(
+        &self,
+        around: &Surroundings<'_>,
+        rule: Rule,
+        what: fmt::Arguments<'_>,
+    ) -> ! {
         let host = (self.id, self.address);
         around.network.report.violated(rule, host, around.now, what)
     }

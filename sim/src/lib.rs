@@ -61,13 +61,16 @@
 
 mod busy;
 mod chance;
+pub mod cipher;
 mod contract;
 mod deadlines;
 mod discipline;
 mod drop_cause;
 pub mod engine;
 mod host;
+mod inspect;
 mod link;
+mod marks;
 mod network;
 pub mod play;
 mod pool;
@@ -76,9 +79,12 @@ pub mod record;
 mod rule;
 pub mod scenario;
 pub mod script;
+mod stream;
+pub mod swarm;
 #[cfg(test)]
 mod toy;
 mod trace;
+pub mod wire;
 mod world;
 
 pub use busy::{Busy, Costs};
@@ -86,14 +92,22 @@ pub use chance::Chance;
 pub use discipline::Discipline;
 pub use drop_cause::DropCause;
 pub use host::HostId;
+pub use inspect::{Inspector, Seal, VIOLATIONS_MAX, Violation};
 pub use link::{
     Arrivals, Bottleneck, BottleneckCounters, Fate, Link, LinkConfig, LinkCounters, MAX_ARRIVALS,
 };
+pub use marks::{Mark, Marks};
 pub use network::BottleneckId;
 pub use queue::EventQueue;
 pub use rule::{Corruption, PacketView, RuleId, Stage, Verdict, drop_list};
+pub use stream::{
+    Arrived, Cut, PipeId, PipeMachine, PipeView, Stream, StreamConfig, StreamCounters, StreamLink,
+    StreamWorld,
+};
 pub use trace::{Totals, digest};
 pub use world::{NotIdle, World};
 
 // So that a test of a machine needs this crate alone.
-pub use tripline_sansio::{DatagramMachine, Duration, Ecn, Instant, Path, Random, Seed, Transmit};
+pub use tripline_sansio::{
+    DatagramMachine, Duration, Ecn, Instant, Path, Random, Seed, StreamMachine, Transmit,
+};

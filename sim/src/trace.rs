@@ -9,6 +9,7 @@
 
 use crate::drop_cause::DropCause;
 use crate::rule::{PacketView, Stage};
+use crate::stream::PipeView;
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
@@ -214,6 +215,35 @@ impl Trace {
         ));
     }
 
+    /// Bytes were written to a pipe, or came, or its end did; `digest` is that of the bytes.
+    pub(crate) fn piped(
+        &mut self,
+        piece: &PipeView<'_>,
+        source: SocketAddr,
+        destination: SocketAddr,
+        digest: Option<u64>,
+    ) {
+        // Apart from the stages of datagrams, which count 1 and 2; bytes in a pipe are never dropped.
+        let is_written = piece.stage == Stage::Offered;
+        let mut hash = mix(self.hash, if is_written { 3 } else { 4 });
+        hash = mix(hash, piece.now.as_nanos());
+        hash = mix_address(hash, source);
+        hash = mix_address(hash, destination);
+        hash = mix(hash, piece.pipe.number());
+        self.hash = mix(hash, digest.unwrap_or_default());
+        let (now, number) = (piece.now, piece.pipe.number());
+        let what = if is_written { "wrote" } else { "came" };
+        match (piece.bytes, digest) {
+            (Some(bytes), Some(digest)) => self.line(format_args!(
+                "{now:?} {what} {source} > {destination} pipe {number} {} B {digest:016x}",
+                bytes.len()
+            )),
+            _ => self.line(format_args!(
+                "{now:?} {what} {source} > {destination} pipe {number} the end"
+            )),
+        }
+    }
+
     /// Adds a line, if lines are wanted; formats nothing otherwise.
     fn line(&mut self, text: fmt::Arguments<'_>) {
         if self.keep_lines == 0 {
@@ -241,7 +271,7 @@ const fn fold(a: u64, b: u64) -> u64 {
 }
 
 /// The state after one more word.
-const fn mix(state: u64, word: u64) -> u64 {
+pub(crate) const fn mix(state: u64, word: u64) -> u64 {
     fold(word ^ KEYS[0], state ^ KEYS[1])
 }
 

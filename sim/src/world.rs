@@ -3,17 +3,19 @@
 //! Time stands still while anything is done and then jumps to whatever comes next: the next
 //! arrival, or the first host that wants attention. At one instant all arrivals come first, in the
 //! order in which they were sent, grouped by host; then the hosts whose time has come, by number.
-//! What is sent with no delay arrives in the next round of the same instant.
+//! What is sent with no delay arrives in the next round of the same instant. Pipes come behind
+//! datagrams, in the order in which they were opened.
 //!
 //! A world holds machines of one type; several kinds (an engine and its attacker) make an enum.
 
 use crate::contract::Report;
 use crate::deadlines::Deadlines;
 use crate::discipline::Discipline;
-use crate::host::{Host, HostId, Surroundings};
+use crate::host::{Arrival, Host, HostId, Surroundings};
 use crate::link::{Bottleneck, BottleneckCounters, LinkConfig, LinkCounters};
 use crate::network::{BottleneckId, Network};
 use crate::rule::{PacketView, RuleId, Verdict};
+use crate::stream::Pipes;
 use crate::trace::Totals;
 use std::fmt;
 use std::net::SocketAddr;
@@ -37,6 +39,8 @@ pub struct World<M: DatagramMachine> {
     /// When each host wants to be called, by its number.
     attention: Deadlines,
     network: Network,
+    /// Streams of bytes between hosts; see the part of the world in `stream::world`.
+    pub(crate) pipes: Pipes,
     discipline: Discipline,
     /// The transmit buffer, shared by all hosts and empty between turns.
     buffer: Vec<u8>,
@@ -53,6 +57,8 @@ pub struct NotIdle {
     pub now: Instant,
     /// Datagrams still on their way.
     pub in_flight: usize,
+    /// Bytes still in pipes, or waiting for room in one.
+    pub in_pipes: usize,
     /// Hosts whose drain was cut short and has not gone on.
     pub blocked: usize,
     /// The host that wants attention first, and when.
@@ -61,8 +67,11 @@ pub struct NotIdle {
 
 impl fmt::Display for NotIdle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { now, in_flight, blocked, next } = self;
+        let Self { now, in_flight, in_pipes, blocked, next } = self;
         write!(f, "not idle at {now:?}: {in_flight} datagrams in flight, {blocked} hosts blocked")?;
+        if *in_pipes > 0 {
+            write!(f, ", {in_pipes} bytes in pipes")?;
+        }
         match next {
             Some((host, at)) => write!(f, ", {host} waits for {at:?}"),
             None => Ok(()),
@@ -85,6 +94,7 @@ impl<M: DatagramMachine> World<M> {
         let default_link = LinkConfig::perfect().delay(Duration::from_millis(10));
         Self {
             network: Network::new(seed.child("network"), default_link, report),
+            pipes: Pipes::new(seed.child("pipes")),
             seed,
             now,
             hosts: Vec::new(),
@@ -128,13 +138,19 @@ impl<M: DatagramMachine> World<M> {
     /// # Panics
     /// If another host has the address.
     pub fn add_host(&mut self, address: SocketAddr, machine: M) -> HostId {
+        let id = self.place(address, machine);
+        self.attend(id, Host::turn);
+        id
+    }
+
+    /// Adds a host without a turn.
+    pub(crate) fn place(&mut self, address: SocketAddr, machine: M) -> HostId {
         // No run has 2^32 hosts.
         let id = HostId(self.hosts.len() as u32);
         self.network.add_address(id, address);
         let random = self.seed.child("discipline").random(&address.to_string());
         self.hosts.push(Host::new(id, address, machine, random));
         self.attention.grow(self.hosts.len());
-        self.attend(id, Host::turn);
         id
     }
 
@@ -359,7 +375,7 @@ impl<M: DatagramMachine> World<M> {
     /// When something happens next, if ever.
     pub fn next_time(&self) -> Option<Instant> {
         let attention = self.attention.first().map(|(at, _)| at);
-        [attention, self.network.next_time()].into_iter().flatten().min()
+        [attention, self.network.next_time(), self.pipes.next_time()].into_iter().flatten().min()
     }
 
     /// Goes on to whatever is next and does all of one round; the time then.
@@ -433,6 +449,7 @@ impl<M: DatagramMachine> World<M> {
     /// Whether nothing is in flight or held back and no host wants attention up to `horizon`.
     fn is_idle_until(&self, horizon: Instant) -> bool {
         self.in_flight() == 0
+            && !self.pipes.is_busy()
             && self.attention.first().is_none_or(|(at, _)| at > horizon)
             && !self.hosts.iter().any(Host::is_blocked)
     }
@@ -442,6 +459,7 @@ impl<M: DatagramMachine> World<M> {
         NotIdle {
             now: self.now,
             in_flight: self.in_flight(),
+            in_pipes: self.pipes.busy_bytes(),
             blocked: self.hosts.iter().filter(|host| host.is_blocked()).count(),
             next: self.attention.first().map(|(at, host)| (HostId(host as u32), at)),
         }
@@ -455,17 +473,17 @@ impl<M: DatagramMachine> World<M> {
         debug_assert!(now >= self.now);
         self.now = now;
         while let Some((host, slot)) = self.network.next_arrival(now) {
-            let inbox = &mut self.hosts[host.index()].inbox;
-            if inbox.is_empty() {
-                self.ready.push(host);
-            }
-            inbox.push(slot);
+            self.put_in(host, Arrival::Datagram(slot), 1);
+        }
+        while let Some((host, way, count)) = self.pipes.next_arrival(now) {
+            self.put_in(host, Arrival::Piece(way), count);
         }
         let mut ready = std::mem::take(&mut self.ready);
         for host in ready.drain(..) {
             self.attend(host, Host::receive);
         }
         self.ready = ready;
+        self.attend_writable();
         while let Some((at, host)) = self.attention.first()
             && at <= now
         {
@@ -474,11 +492,29 @@ impl<M: DatagramMachine> World<M> {
         Some(now)
     }
 
+    /// Lets something arrive so many times in this round.
+    fn put_in(&mut self, host: HostId, arrival: Arrival, count: usize) {
+        let inbox = &mut self.hosts[host.index()].inbox;
+        if inbox.is_empty() {
+            self.ready.push(host);
+        }
+        inbox.extend(std::iter::repeat_n(arrival, count));
+    }
+
+    /// The host, to be looked after.
+    pub(crate) fn host(&mut self, host: HostId) -> &mut Host<M> {
+        &mut self.hosts[host.index()]
+    }
+
     /// Does something with a host and notes when it wants attention next.
-    fn attend(&mut self, id: HostId, what: impl FnOnce(&mut Host<M>, &mut Surroundings<'_>)) {
-        let Self { now, hosts, network, discipline, buffer, noisy, .. } = self;
+    pub(crate) fn attend(
+        &mut self,
+        id: HostId,
+        what: impl FnOnce(&mut Host<M>, &mut Surroundings<'_>),
+    ) {
+        let Self { now, hosts, network, pipes, discipline, buffer, noisy, .. } = self;
         let host = &mut hosts[id.index()];
-        what(host, &mut Surroundings { now: *now, network, discipline, buffer });
+        what(host, &mut Surroundings { now: *now, network, pipes, discipline, buffer });
         self.attention.set(id.index(), host.attention(*now));
         if host.has_told && !host.is_noisy {
             host.is_noisy = true;

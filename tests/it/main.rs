@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod acks;
+mod again;
 mod agree;
 mod api;
 mod attack;
@@ -33,12 +34,15 @@ mod properties;
 mod refer;
 mod regressions;
 mod requests;
+mod reserved;
+mod row_t60;
 mod rows;
 mod rows_calls;
 mod rules_handshake;
 mod rules_streams;
 mod screening;
 mod shutdown;
+mod single;
 mod supply;
 mod tidy;
 mod transfer;

@@ -6,7 +6,7 @@ use tripline::{
 };
 use tripline_sansio::Duration;
 use tripline_sim::{Chance, LinkConfig};
-use tripline_tests::{Pair, Side, identity};
+use tripline_tests::{Pair, Side, Wiretap, identity};
 
 /// The switches by their names, and what tells that one is in use.
 const SWITCHES: [(&str, Plain, Unsafe); 4] = [
@@ -480,10 +480,46 @@ fn r_plain_2_the_suite_cannot_be_changed_on_the_way() {
 }
 
 /// R-OPEN-1a, by the hash itself.
-fn mac1(server: [u8; 32], bytes: &[u8]) -> [u8; 16] {
+pub(crate) fn mac1(server: [u8; 32], bytes: &[u8]) -> [u8; 16] {
     use blake2::digest::{Digest, KeyInit, Mac, consts::U16};
     let key = blake2::Blake2s256::new().chain_update(b"TRiP/1 mac1").chain_update(server);
     let mut mac = <blake2::Blake2sMac<U16> as KeyInit>::new(&key.finalize());
     Mac::update(&mut mac, bytes);
     mac.finalize().into_bytes().into()
+}
+
+/// R-PLAIN-5a: a half of a zone that everyone on the way can read holds no reset token; one that
+/// nobody can holds one.
+#[test]
+fn r_plain_5a_no_token_is_shown_in_renewals() {
+    let (mut pair, [ours, theirs]) = all_plain(4);
+    let tape = pair.tape();
+    for zone in 1..=2u8 {
+        let (side, own) = [(Side::Client, ours), (Side::Server, theirs)][usize::from(zone) - 1];
+        pair.call(side, |e, now| e.renew(now, own)).expect("it lives");
+        pair.run(Duration::from_secs(5));
+        let mut halves = [0; 2];
+        for packet in tape.all().iter().filter(|one| one.is_data()) {
+            for kind in [0x40, 0x41] {
+                let starts = packet.bytes.windows(3).enumerate();
+                for (at, _) in starts.filter(|(_, three)| *three == [0x40, kind, zone]) {
+                    // Type (2), zone (1), ID (8), token (16).
+                    assert_eq!(packet.bytes[at + 11..at + 27], [0; 16], "{:?}", packet.from);
+                    halves[packet.from as usize] += 1;
+                }
+            }
+        }
+        assert!(halves.iter().all(|seen| *seen > 0), "{halves:?}");
+    }
+
+    let tap = Wiretap::default();
+    let server = Config::public_server(identity("server"));
+    let mut pair = Pair::with(4, tap.on(Config::client()), server);
+    let (ours, _) = pair.connected();
+    pair.call(Side::Client, |e, now| e.renew(now, ours)).expect("it lives");
+    pair.run(Duration::from_secs(5));
+    let sealed = tap.take();
+    let half =
+        sealed.iter().find_map(|one| one.text.windows(27).find(|w| w[..3] == [0x40, 0x40, 1]));
+    assert_ne!(half.expect("it asked")[11..27], [0; 16]);
 }

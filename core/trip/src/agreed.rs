@@ -75,6 +75,9 @@ pub struct Agreed {
     pub side: Side,
     /// The identity that the peer proved, if it has one.
     pub peer: Option<PublicKey>,
+    /// Whether this is the only connection of the two identities (R-HAND-4): both sides wanted
+    /// that, by [`TransportConfig::single`](crate::TransportConfig::single).
+    pub single: bool,
     /// What we announced in the handshake: it binds the peer.
     pub ours: Limits,
     /// What the peer announced in the handshake: it binds us.

@@ -199,6 +199,12 @@ pub struct TransportConfig {
     pub ecn: bool,
     /// When the keys are renewed, and when old ones may not be used any longer.
     pub key_limits: KeyLimits,
+    /// Whether there is to be one connection at most with each peer (R-HAND-4): of two that open at
+    /// once one comes about, and a later one takes the place of the older. Counts if both sides
+    /// want it and prove an identity (IK); a side that takes connections in says so in
+    /// [`Config::transport`]. Streams of such a connection are opened once it is connected, not
+    /// before: [`OpenError::NotConnected`](crate::OpenError::NotConnected).
+    pub single: bool,
 }
 
 impl Default for TransportConfig {
@@ -222,6 +228,7 @@ impl Default for TransportConfig {
             congestion: Congestion::Cubic,
             ecn: true,
             key_limits: KeyLimits::LARGEST,
+            single: false,
         }
     }
 }
@@ -241,6 +248,7 @@ impl TransportConfig {
             two_way_streams: self.two_way_streams.min((1 << 58) - 1),
             one_way_streams: self.one_way_streams.min((1 << 58) - 1),
             ack_delay_ms: millis(self.ack_delay).clamp(1, (1 << 14) - 1),
+            features: if self.single { Parameters::SINGLE } else { 0 },
             ..Parameters::default()
         }
     }

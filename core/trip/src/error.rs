@@ -4,6 +4,7 @@ mod any;
 
 pub use any::Error;
 
+use crate::handle::ConnectionHandle;
 use crate::wire::Code;
 use alloc::string::String;
 use core::fmt;
@@ -123,6 +124,11 @@ pub enum StartError {
     BadKey,
     /// The endpoint is shutting down.
     ShuttingDown,
+    /// A single connection with this server is being opened already, by this attempt (R-HAND-4).
+    Single {
+        /// The attempt that is under way.
+        attempt: ConnectionHandle,
+    },
 }
 
 /// Why a stream could not be opened.
@@ -130,6 +136,8 @@ pub enum StartError {
 pub enum OpenError {
     /// The connection is gone.
     UnknownConnection,
+    /// A single connection takes streams once it is connected: an event tells (R-HAND-4).
+    NotConnected,
     /// The connection is closing: nothing new may begin.
     Closing,
     /// The peer allows no more streams of this direction now; an event tells when (row T32).
@@ -301,6 +309,7 @@ impl fmt::Display for StartError {
             Self::NoAddress => f.write_str("no address to connect to"),
             Self::BadKey => f.write_str("the server's key is not a valid X25519 key"),
             Self::ShuttingDown => f.write_str("the endpoint is shutting down"),
+            Self::Single { .. } => f.write_str("a single connection is being opened already"),
         }
     }
 }
@@ -309,6 +318,7 @@ impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownConnection => UnknownConnection.fmt(f),
+            Self::NotConnected => f.write_str("a single connection is not connected yet"),
             Self::Closing => f.write_str("the connection is closing"),
             Self::Limit { limit } => write!(f, "the peer allows {limit} such streams"),
         }

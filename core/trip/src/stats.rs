@@ -15,9 +15,10 @@ pub struct Drops {
     pub replayed: u64,
     /// An OPEN with a wrong mac1, a non-zero pad byte, or a Noise message that does not verify.
     pub bad_open: u64,
-    /// A CHALLENGE, CONFIRM, RETRY or VERSION that does not verify or comes at the wrong time.
+    /// A CHALLENGE, CONFIRM, RETRY or VERSION that does not verify or comes at the wrong time; what
+    /// asks for a single connection that crosses one of ours (R-HAND-4).
     pub bad_handshake: u64,
-    /// A version or suite that we do not take.
+    /// A version or suite that we do not take, or a packet of a kind that is only reserved.
     pub unsupported: u64,
     /// A client that is not on the list of a private server.
     pub not_allowed: u64,

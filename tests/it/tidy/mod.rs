@@ -8,6 +8,7 @@
 mod bounds;
 mod layers;
 mod manifests;
+mod rows;
 mod rules;
 mod source;
 mod spec;
@@ -101,6 +102,17 @@ fn spec_bounds() {
     let page = &page.expect("the protocol's page").text;
     assert!(bounds::bounds(page).len() > 40, "the page has bounds");
     none(bounds::missing(page, &rust_sources()));
+}
+
+/// Each row of the contract that tests/ROWS.md claims has the tests that it names, and no test's
+/// name claims another one.
+#[test]
+fn rows_are_proved() {
+    let tree = Tree::read();
+    let page = tree.files.iter().find(|file| file.path == "tests/ROWS.md");
+    let page = &page.expect("the page of rows").text;
+    assert!(rows::rows(page).len() > 60, "the page has rows");
+    none(rows::unproved(page, &rust_sources()));
 }
 
 #[test]

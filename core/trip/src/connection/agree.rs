@@ -23,6 +23,7 @@ impl Connection {
             suite,
             side: self.side,
             peer: self.peer,
+            single: self.is_single(),
             ours: Limits::of(&self.announced.parameters()),
             theirs: self.peer_limits,
             granted: Granted { connection_credit: self.recv_credit.granted(), ..granted },

@@ -35,6 +35,10 @@ impl Connection {
         if !self.is_live() || self.closing.is_leaving() {
             return Err(OpenError::Closing);
         }
+        // R-HAND-4a: a stream's ID says who opened the connection, and that may yet be the peer.
+        if self.is_single() && self.stage != Stage::Ready {
+            return Err(OpenError::NotConnected);
+        }
         let opened = self.streams.open(options.order, options.direction, options.priority.min(7));
         opened.map(|(id, _)| id).map_err(|limit| OpenError::Limit { limit })
     }

@@ -5,20 +5,22 @@
 //! concern:
 //!
 //! - `agree`: what was agreed on, and changes of it;
-//! - `opening`, `retry`: the client's handshake; `close`, `shutdown`: leaving, closing, draining;
-//!   `reset`: the peer forgot us;
+//! - `opening`, `again`, `retry`: the client's handshake; `close`, `shutdown`: leaving, closing,
+//!   draining; `reset`: the peer forgot us;
 //! - `receive`: a verified packet, frame by frame; `transmit`: building packets and trains;
 //! - `settle`: what became of the frames that were sent; `clock`: what the timers do; `pace`: what
 //!   the pacer holds back; `ecn`: marks and counts;
 //! - `moves`: what a new address of the peer means; `aside`: what goes to others than the active
 //!   one; `reach`: where to look for a peer that does not answer; `mtu_probe`: the path's MTU;
 //!   `liveness`: whether it is there; `link`: what is otherwise on a reliable stream of bytes;
+//! - `single`: whether it is the only one with this peer;
 //! - `zone`, `renew`: the keys, their renewal, and what it means for the rest;
 //! - `explain`: why it waits;
 //! - `gaps`: the bounds on them; `streams`, `schedule`, `ping`, `addresses`, `mtu`, `timer`,
 //!   `recovery`: leaf components.
 
 mod addresses;
+pub(crate) mod again;
 mod agree;
 mod aside;
 mod clock;
@@ -49,6 +51,7 @@ mod retry;
 mod schedule;
 mod settle;
 mod shutdown;
+pub(crate) mod single;
 mod streams;
 mod timer;
 mod transmit;
@@ -84,6 +87,7 @@ use recovery::sent::SentPackets;
 use referral::Referrals;
 use schedule::Schedule;
 pub(crate) use settle::SentFrame;
+use single::Single;
 use streams::{RecvCredit, StreamDefaults, StreamKey, Streams};
 use timer::{Timer, Timers};
 use tripline_sansio::{Duration, Instant, Path, Random};
@@ -172,6 +176,8 @@ pub(crate) struct Accepted {
     pub(crate) opened_at: Instant,
     /// What it does without (R-PLAIN-1).
     pub(crate) in_use: InUse,
+    /// Both sides want it to be the only one (R-HAND-4).
+    pub(crate) single: bool,
 }
 
 /// One connection.
@@ -256,6 +262,8 @@ pub(crate) struct Connection {
     drained_told: bool,
     /// What the connection does without, to be told with `Connected` (R-PLAIN-1).
     in_use: InUse,
+    /// Whether it is the only one of its pair of identities (R-HAND-4).
+    single: Single,
 }
 
 impl Connection {
@@ -271,6 +279,7 @@ impl Connection {
         connection.user_id = opening.user_id();
         connection.own_id = opening.client_id();
         connection.in_use = opening.in_use();
+        connection.single = opening.single();
         connection.route = opening.route().into();
         connection.timers.set(Timer::Deadline, Some(opening.deadline()));
         connection.opening = Some(Box::new(opening));
@@ -294,6 +303,7 @@ impl Connection {
         connection.zone = Some(accepted.zone);
         connection.suite = Some(accepted.suite);
         connection.in_use = accepted.in_use;
+        connection.single = if accepted.single { Single::Wanted } else { Single::No };
         connection.on_parameters(accepted.parameters, cx);
         if !connection.path.is_proven() {
             connection.pings.want(true);
@@ -366,6 +376,7 @@ impl Connection {
             unread: 0,
             drained_told: false,
             in_use: InUse::NONE,
+            single: Single::No,
         }
     }
 
@@ -454,6 +465,7 @@ impl Connection {
             parameters.stream_credit,
         );
         self.peer_limits = Limits::of(&parameters);
+        self.on_single(parameters.is_single());
         self.on_carrier();
         self.begin_mtu();
         if let Some(zone) = self.zone.as_mut() {
@@ -478,6 +490,7 @@ impl Connection {
         self.confirm = None;
         self.confirm_due = false;
         self.reset.again = None;
+        self.on_single_ready();
         let leaving = self.closing.until();
         self.timers.set(Timer::Deadline, leaving);
         self.stats.handshake_ns = nanos(Some(cx.now - self.started));

@@ -6,9 +6,10 @@
 
 mod progress;
 
-use super::referral::{Anew, Journey};
-use super::reset::Again;
+use super::again::Reason;
+use super::referral::Journey;
 use super::retry::Retries;
+use super::single::Single;
 use super::timer::Timer;
 use super::version::{SPOKEN, StepDown, speak_higher};
 use super::{Connection, Cx, InUse, Stage, State, Zone};
@@ -21,7 +22,6 @@ use crate::wire::{
     ChallengePayload, Confirm, OpenPayload, PROTOCOL_VERSION, Parameters, PayloadError,
     VersionReason,
 };
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -110,7 +110,7 @@ pub(crate) struct Opening {
     /// XX: what the CHALLENGE that verified said instead, until the user trusts the server.
     pub(super) referred: Option<Referral>,
     /// The attempt goes on with another OPEN; the endpoint has yet to write it.
-    pub(super) anew: Option<Anew>,
+    pub(super) again: Option<Reason>,
     pub(super) journey: Journey,
     step_down: StepDown,
     versions: Option<Vec<u32>>,
@@ -146,7 +146,7 @@ impl Opening {
             first_sent: None,
             challenged: None,
             referred: None,
-            anew: None,
+            again: None,
             journey: Journey::default(),
             step_down: StepDown::default(),
             versions: None,
@@ -179,7 +179,7 @@ impl Opening {
 
     /// Whether an answer is waited for.
     fn is_waiting(&self) -> bool {
-        self.challenged.is_none() && self.referred.is_none() && self.anew.is_none()
+        self.challenged.is_none() && self.referred.is_none() && self.again.is_none()
     }
 
     pub(super) fn client_id(&self) -> u64 {
@@ -188,6 +188,21 @@ impl Opening {
 
     pub(super) fn in_use(&self) -> InUse {
         self.start.in_use
+    }
+
+    /// Whether the connection is to be the only one with its server (R-HAND-4).
+    pub(super) fn single(&self) -> Single {
+        if self.start.parameters.is_single() { Single::Wanted } else { Single::No }
+    }
+
+    /// The key that the server has to prove.
+    pub(super) fn server_key(&self) -> Option<PublicKey> {
+        self.start.options.server_key
+    }
+
+    /// How many OPENs went out, once there is somewhere to send them.
+    pub(super) fn asked(&self) -> Option<u32> {
+        (!self.start.addresses.is_empty()).then_some(self.repeats.sent)
     }
 
     pub(super) fn user_id(&self) -> [u8; 8] {
@@ -309,7 +324,7 @@ impl Connection {
         }
         if opening.start.cipher == Cipher::AesGcm && opening.step_down.is_due(opening.repeats.sent)
         {
-            opening.anew = Some(Anew::StepDown);
+            opening.again = Some(Reason::StepDown);
             return None;
         }
         let path = opening.path();
@@ -435,12 +450,6 @@ impl Connection {
         self.suite = Some(handshake.suite());
         let Ok(split) = handshake.split() else { return self.fail(ConnectError::Identity, cx) };
         let start = &opening.start;
-        self.reset.again = Some(Box::new(Again {
-            options: start.options.clone(),
-            addresses: start.addresses.clone(),
-            deadline: start.deadline,
-            trusted: self.peer,
-        }));
         let ids = (start.client_id, server_id);
         self.zone = Some(Zone::first(&start.aead, start.cipher, self.side, &split, ids));
         // A copier can send the CHALLENGE from anywhere: only an address that we chose counts. The
@@ -458,6 +467,7 @@ impl Connection {
         }
         let began = opening.journey.began.or(opening.first_sent);
         self.started = began.unwrap_or(self.started);
+        self.reset.again = Some(opening);
         // The first DATA asks for a full-sized answer, and is full-sized itself (R-HAND-5a).
         self.pings.want(true);
         self.on_parameters(parameters, cx);

@@ -1,20 +1,19 @@
 //! Referrals: a client that is sent elsewhere while it opens follows by itself; later it is told
 //! (row T57, R-CHAL-3).
 //!
-//! In come referrals under the tag, out come events, and the wish for another attempt of the same
-//! connection, which the endpoint fulfils, as it issues IDs and keys. What a user has done before
-//! the connection is ready (streams opened, messages handed in) is of no server and goes along.
+//! In come referrals under the tag, out come events, and the wish to begin the attempt again (see
+//! `again`). What a user has done before the connection is ready (streams opened, messages handed
+//! in) is of no server and goes along.
 #![deny(clippy::arithmetic_side_effects)]
 
-use super::opening::{Opening, Start};
+use super::again::Reason;
 use super::timer::Timer;
 use super::{Connection, Cx, Side, Stage};
-use crate::config::ConnectOptions;
-use crate::crypto::{Cipher, Handshake, PublicKey};
+use crate::crypto::{Handshake, PublicKey};
 use crate::error::{ConnectError, ReferError};
 use crate::event::Event;
 use crate::referral::Referral;
-use crate::wire::{Code, Parameters, ReferralBody, Violation};
+use crate::wire::{Code, ReferralBody, Violation};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
@@ -22,15 +21,6 @@ use tripline_sansio::Instant;
 
 /// Referrals that a client follows for one open, and that a connected one is told of (R-CHAL-3).
 pub(crate) const REFERRALS_MAX: u8 = 4;
-
-/// How an attempt goes on with a new OPEN.
-#[derive(Clone, Debug)]
-pub(crate) enum Anew {
-    /// At another endpoint.
-    Referred(Referral),
-    /// With the cipher that every server takes (R-VERS-2).
-    StepDown,
-}
 
 /// What an attempt has behind it.
 #[derive(Clone, Debug, Default)]
@@ -65,19 +55,6 @@ impl Journey {
         self.referrals = self.referrals.saturating_add(1);
         Ok(addresses)
     }
-}
-
-/// What it takes to write another OPEN for the same attempt.
-pub(crate) struct Again {
-    pub(crate) addresses: Vec<SocketAddr>,
-    pub(crate) options: ConnectOptions,
-    pub(crate) parameters: Parameters,
-    pub(crate) cipher: Cipher,
-    pub(crate) deadline: Instant,
-    /// The ID that the attempt had so far.
-    pub(crate) client_id: u64,
-    /// Whether the addresses are still those of the name that the user gave.
-    pub(crate) same_server: bool,
 }
 
 /// Referrals of a connection that stands: ours to be told, and theirs that were.
@@ -153,54 +130,10 @@ impl Connection {
         cx.events.push_back(Event::Forward { connection, referral: told, followed });
         match admitted {
             Ok(addresses) => {
-                opening.anew = Some(Anew::Referred(Referral { addresses, ..referral }))
+                opening.again = Some(Reason::Referred(Referral { addresses, ..referral }))
             }
             Err(reason) => self.fail(ConnectError::Referred { reason }, cx),
         }
-    }
-
-    /// What the endpoint needs to begin the attempt anew, if it is to; asked once.
-    pub(crate) fn take_anew(&mut self) -> Option<Again> {
-        let opening = self.opening.as_deref_mut()?;
-        let anew = opening.anew.take()?;
-        let start = &opening.start;
-        let mut again = Again {
-            addresses: start.addresses.clone(),
-            options: start.options.clone(),
-            parameters: start.parameters,
-            cipher: start.cipher,
-            deadline: start.deadline,
-            client_id: start.client_id,
-            same_server: true,
-        };
-        match anew {
-            Anew::Referred(referral) => {
-                again.options = referral.options(again.options);
-                again.addresses = referral.addresses;
-                again.same_server = false;
-            }
-            Anew::StepDown => {
-                again.cipher = Cipher::ChaChaPoly;
-                opening.journey.stepped_down = true;
-            }
-        }
-        Some(again)
-    }
-
-    /// Goes on with a new OPEN; nothing of the old one will be listened to.
-    pub(crate) fn begin_anew(&mut self, start: Start, same_server: bool, cx: &mut Cx<'_>) {
-        let Some(old) = self.opening.take() else { return };
-        let opening = Opening::after(start, *old, same_server);
-        self.own_id = opening.client_id();
-        self.route = opening.route().into();
-        self.peer = None;
-        self.path = super::addresses::Addresses::new(opening.path(), true, false, cx.now);
-        self.opening = Some(Box::new(opening));
-    }
-
-    /// The endpoint has nothing to begin anew with.
-    pub(crate) fn fail_anew(&mut self, reason: &'static str, cx: &mut Cx<'_>) {
-        self.fail(ConnectError::Referred { reason }, cx);
     }
 
     /// Asks the client of a connection that stands to open elsewhere (row T57).

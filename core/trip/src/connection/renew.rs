@@ -7,6 +7,7 @@
 use super::timer::Timer;
 use super::zone::renewal::{OwnHalf, Seen};
 use super::{Connection, Cx, Stage};
+use crate::crypto::Suite;
 use crate::wire::{Frame, RenewFrame, Violation};
 
 /// For how many probe timeouts the old zone is read (R-ZONE-2).
@@ -29,6 +30,11 @@ impl Connection {
         let worn = self.renewal.limits().is_worn(zone.seal.sealed(), self.renewal.failures());
         let heard = self.sent.largest_acked().is_some_and(|at| at >= self.renewal.sent_from());
         self.renewal.wants_half(worn, heard)
+    }
+
+    /// Whether what we send can be read on the way: then a half holds no reset token (R-PLAIN-5a).
+    pub(crate) fn is_readable(&self) -> bool {
+        self.suite.is_some_and(Suite::is_readable)
     }
 
     /// Our half of the next zone, its ID registered by the endpoint.

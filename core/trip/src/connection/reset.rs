@@ -6,46 +6,27 @@
 use super::opening::Opening;
 use super::settle::SentFrame;
 use super::{Connection, Cx, Side, Stage};
-use crate::config::ConnectOptions;
-use crate::crypto::{Cipher, PublicKey, same};
+use crate::crypto::same;
 use crate::error::{ConnectError, LostCause};
 use crate::event::Event;
-use crate::handle::ConnectionHandle;
-use crate::wire::Parameters;
 use alloc::boxed::Box;
-use alloc::vec::Vec;
-use core::net::SocketAddr;
-use tripline_sansio::{Instant, Path};
+use tripline_sansio::Path;
 
 /// What a RESET did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// It does not count.
     Ignored,
-    /// The connection is over; its user was told.
-    Ended,
-    /// Nothing of the user's was sent yet: the attempt may begin again, within its deadline.
-    BeginAgain,
-}
-
-/// What a client's attempt needs to begin again.
-#[derive(Clone, Debug)]
-pub(crate) struct Again {
-    /// How the user wanted to connect.
-    pub(crate) options: ConnectOptions,
-    /// Where to.
-    pub(crate) addresses: Vec<SocketAddr>,
-    /// Until when.
-    pub(crate) deadline: Instant,
-    /// XX: the key that the user trusts, so that nobody is asked twice.
-    pub(crate) trusted: Option<PublicKey>,
+    /// The connection is over, and its user was told; or, as nothing of the user's was sent yet,
+    /// the attempt begins again within its deadline.
+    Counted,
 }
 
 /// What a RESET of the peer would mean.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Resets {
-    /// Client: what it takes to begin the attempt again, until READY.
-    pub(super) again: Option<Box<Again>>,
+    /// Client: the attempt, to begin it again, until READY.
+    pub(super) again: Option<Box<Opening>>,
 }
 
 impl Connection {
@@ -64,7 +45,12 @@ impl Connection {
         }
         match self.stage {
             Stage::Opening | Stage::Over => return Outcome::Ignored,
-            Stage::Pinging if self.may_begin_again() => return Outcome::BeginAgain,
+            Stage::Pinging if self.may_begin_again() => {
+                if let Some(opening) = self.reset.again.take() {
+                    self.forgotten(opening);
+                }
+                return Outcome::Counted;
+            }
             Stage::Pinging | Stage::Ready => {
                 self.drop_messages(cx);
                 let end = Event::Lost { connection: self.handle, cause: LostCause::Reset };
@@ -75,7 +61,7 @@ impl Connection {
         }
         self.stage = Stage::Over;
         self.timers.clear();
-        Outcome::Ended
+        Outcome::Counted
     }
 
     /// Whether nothing of the user's was sent: only PINGs went out, so nothing can happen twice.
@@ -86,29 +72,5 @@ impl Connection {
             && self.sent.unacked().all(|(_, mut frames)| {
                 frames.all(|frame| matches!(frame, SentFrame::Ping { .. } | SentFrame::Ack { .. }))
             })
-    }
-
-    /// What the attempt began with, the parameters that it announces, and the cipher that the
-    /// server took.
-    pub(crate) fn again(&self) -> Option<(ConnectionHandle, Again, Parameters, Cipher)> {
-        let cipher = self.suite?.cipher;
-        Some((self.handle, self.reset.again.as_deref()?.clone(), self.config.parameters(), cipher))
-    }
-
-    /// Begins the attempt again with a new OPEN. What the user has done so far (streams opened,
-    /// messages handed in) stays; all that was agreed with the peer is forgotten.
-    pub(crate) fn begin_again(&mut self, opening: Opening, cx: &mut Cx<'_>) {
-        let fresh = Self::client(self.handle, self.config.clone(), opening, cx);
-        let old = core::mem::replace(self, fresh);
-        self.streams = old.streams;
-        self.streams.forget_parameters();
-        self.schedule = old.schedule;
-        self.control = old.control;
-        self.next_token = old.next_token;
-        self.expiring = old.expiring;
-        self.unread = old.unread;
-        self.stats = old.stats;
-        self.started = old.started;
-        self.arm_expire();
     }
 }

@@ -5,8 +5,9 @@
 
 use super::Endpoint;
 use super::guard::{Answer, Passage};
-use super::half_open::{HalfOpen, Refusal, Stage};
+use super::half_open::{HalfOpen, Stage};
 use super::ids::Owner;
+use super::single::Weight;
 use crate::config::{Access, Screening, ServerConfig};
 use crate::connection::{Accepted, Connection, Cx, Opened, Zone, naming_versions};
 use crate::crypto::{
@@ -14,10 +15,10 @@ use crate::crypto::{
 };
 use crate::error::UnknownIncoming;
 use crate::event::{Event, Incoming};
-use crate::handle::IncomingHandle;
+use crate::handle::{ConnectionHandle, IncomingHandle};
 use crate::wire::{
-    Challenge, ChallengePayload, Code, Confirm, DataHeader, Frame, Open, OpenPayload, OpenPrefix,
-    PROTOCOL_VERSION, Parameters, Side, TruncatedNumber, VersionReason, prologue, write_version,
+    Challenge, ChallengePayload, Code, Confirm, DataHeader, Open, OpenPayload, OpenPrefix,
+    PROTOCOL_VERSION, Parameters, Side, VersionReason, prologue, write_version,
 };
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -93,7 +94,11 @@ impl Endpoint {
             Some(slot) => self.on_open_again(slot, path, &open),
             None => {
                 if let Passage::Pass { proven } = self.guard_open(path, &open, knows_us) {
+                    let before = self.half_opens.waiting();
                     self.on_new_open(path, &open, suite, hash, (server, proven));
+                    if self.half_opens.waiting() <= before {
+                        self.count_vain();
+                    }
                 }
             }
         }
@@ -171,9 +176,13 @@ impl Endpoint {
             return self.count(|drops| &mut drops.not_allowed);
         }
         let taken = take_payload(&mut entry, &payload, server);
-        let taken = taken.and_then(|asked| self.allows_plain(suite, &asked));
-        if let Err((code, reason)) = taken {
-            return self.refuse_open(&entry, handshake, code, reason);
+        let taken = taken.and_then(|asked| self.allows_plain(suite, &asked).map(|()| asked));
+        let asked = match taken {
+            Ok(asked) => asked,
+            Err((code, reason)) => return self.refuse_open(&entry, handshake, code, reason),
+        };
+        if self.drops_crossing(&entry, &asked) {
+            return self.count(|drops| &mut drops.bad_handshake);
         }
         if let Some(reason) = self.leaving_reason() {
             return self.refuse_open(&entry, handshake, Code::SHUTTING_DOWN, &reason);
@@ -229,6 +238,7 @@ impl Endpoint {
     pub(super) fn abandon(&mut self, place: Option<IncomingHandle>, id: Option<u64>) {
         if let Some(place) = place {
             self.half_opens.remove(place);
+            self.count_vain();
         }
         if let Some(id) = id {
             self.ids.release(id);
@@ -465,42 +475,10 @@ impl Endpoint {
             Some(zone) => {
                 let path = entry.path;
                 let proven = entry.proves(path.remote);
-                self.promote(place, entry, zone, path, proven);
+                self.promote((place, None), entry, zone, path, proven);
             }
             None => self.abandon(Some(place), entry.own_id),
         }
-    }
-
-    /// XX: the refusal is a DISCONNECT in zone 0, given again for each repeat of CONFIRM.
-    pub(super) fn refuse_confirmed(
-        &mut self,
-        place: IncomingHandle,
-        mut entry: Box<HalfOpen>,
-        handshake: Handshake,
-        code: Code,
-        reason: &str,
-    ) {
-        let Some((id, split)) = entry.own_id.zip(handshake.split().ok()) else {
-            return self.abandon(Some(place), entry.own_id);
-        };
-        let mut zone = self.server_zone(&split, entry.suite, id, entry.client_id);
-        let header = DataHeader { id: entry.client_id, number: TruncatedNumber::new(0, None) };
-        let mut packet = Vec::new();
-        header.write(&mut packet);
-        let body = packet.len();
-        // Never more than came (R-HAND-1): a long text is left out.
-        const FIXED: usize = 48;
-        let fits = reason.len().saturating_add(FIXED) <= usize::from(entry.confirm_len);
-        let reason = if fits { reason } else { "" };
-        Frame::Disconnect { code, frame_type: 0, reason }.write(&mut packet);
-        if zone.seal.seal_packet(0, &mut packet, 0, body).is_err() {
-            return self.abandon(Some(place), Some(id));
-        }
-        let path = entry.path;
-        let refusal = Refusal { confirm: entry.confirm, answer: packet.clone() };
-        entry.stage = Stage::Refused(Box::new(refusal));
-        self.keep_half_open(Some(place), entry);
-        self.answer(path, packet);
     }
 
     /// DATA for a half-open: the first that verifies makes the connection (row T08).
@@ -534,28 +512,34 @@ impl Endpoint {
         let Some((number, plaintext)) = opened else {
             return self.count(|drops| &mut drops.unauthentic);
         };
+        let attempt = match self.weigh_single(slot) {
+            Weight::New => None,
+            Weight::TakesOver(attempt) => Some(attempt),
+            Weight::Dropped => return self.count(|drops| &mut drops.bad_handshake),
+        };
         // R-HAND-9: full since then; the packet comes again.
-        if self.live >= self.config.connections_max {
+        if attempt.is_none() && self.live >= self.config.connections_max {
             return self.count(|drops| &mut drops.at_bound);
         }
         let Some((place, entry)) = self.lift_half_open(slot) else { return };
         let proven = entry.proves(path.remote);
-        if let Some(slot) = self.promote(place, entry, zone, path, proven) {
+        if let Some(slot) = self.promote((place, attempt), entry, zone, path, proven) {
             let packet = Opened { number, plaintext, bytes, path, ecn, id: header.id };
             self.with(slot, |connection, cx| connection.on_packet(&packet, cx));
         }
     }
 
-    /// Makes a connection of a half-open, whose hash stays known for a while.
+    /// Makes a connection of a half-open, whose hash stays known for a while; in the place of an
+    /// attempt of ours, if it takes that over.
     fn promote(
         &mut self,
-        half_open: IncomingHandle,
+        (half_open, attempt): (IncomingHandle, Option<ConnectionHandle>),
         mut entry: Box<HalfOpen>,
         zone: Zone,
         path: Path,
         proven: bool,
     ) -> Option<u32> {
-        let Some(handle) = self.next_handle() else {
+        let Some(handle) = attempt.or_else(|| self.next_handle()) else {
             self.abandon(Some(half_open), entry.own_id);
             return None;
         };
@@ -572,6 +556,7 @@ impl Endpoint {
             route,
             opened_at: entry.opened_at,
             in_use: self.server_in_use(entry.suite),
+            single: self.is_single(&entry),
         };
         let transport = self.transport.clone();
         let mut cx = Cx {
@@ -581,7 +566,10 @@ impl Endpoint {
             settled: &mut self.settled,
         };
         let connection = Connection::server(handle, transport, accepted, &mut cx);
-        self.place(handle, connection);
+        match attempt {
+            Some(_) => self.take_over(handle, connection),
+            None => self.place(handle, connection),
+        }
         entry.stage = Stage::Promoted;
         (entry.challenge, entry.request) = Default::default();
         self.keep_half_open(Some(half_open), entry);

@@ -13,7 +13,8 @@ use crate::event::Event;
 use crate::handle::{ConnectionHandle, MessageToken};
 use crate::stats::{ConnectionStats, EndpointStats};
 use crate::wire::{
-    Code, OpenPayload, PROTOCOL_VERSION, ROUTE_MAX, StreamId, prologue, through_suite, write_open,
+    Code, OpenPayload, PROTOCOL_VERSION, Parameters, ROUTE_MAX, StreamId, prologue, through_suite,
+    write_open,
 };
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -58,14 +59,19 @@ impl Endpoint {
             Target::Addresses(addresses) => (addresses, None),
             Target::Name { host, port } => (Vec::new(), Some((host, port))),
         };
+        let transport = options.transport.clone();
+        let transport = transport.map_or_else(|| self.transport.clone(), Arc::new);
+        let cipher = self.preferred_cipher();
+        let single = transport.single
+            && self.may_be_single(self.suite_for(&options, cipher), options.server_key);
+        if let Some(attempt) = self.attempt_at(options.server_key.filter(|_| single), None) {
+            return Err(StartError::Single { attempt });
+        }
         let owner = Owner::Connection(handle.slot);
         let client_id = self
             .ids
             .issue(owner)
             .ok_or(StartError::TooMany { limit: self.config.connections_max })?;
-        let transport = options.transport.clone();
-        let transport = transport.map_or_else(|| self.transport.clone(), Arc::new);
-        let cipher = self.preferred_cipher();
         let parameters = transport.parameters();
         let Some(mut start) = self.start(now, client_id, addresses, &options, parameters, cipher)
         else {
@@ -110,12 +116,15 @@ impl Endpoint {
         client_id: u64,
         addresses: Vec<SocketAddr>,
         options: &ConnectOptions,
-        parameters: crate::Parameters,
+        parameters: Parameters,
         cipher: Cipher,
     ) -> Option<Start> {
         let suite = self.suite_for(options, cipher);
         let (cipher, pattern) = (suite.cipher, suite.pattern);
         let mut parameters = self.announce_plain(suite, parameters);
+        if !self.may_be_single(suite, options.server_key) {
+            parameters.features &= !Parameters::SINGLE;
+        }
         // In NN anyone on the way could read the token.
         let reset_token = self.reset_token(client_id);
         parameters.reset_token = (pattern != Pattern::Nn).then_some(reset_token);

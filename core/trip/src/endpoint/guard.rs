@@ -1,13 +1,15 @@
 //! What stands before the dear work: tokens, buckets, rates (R-HAND-3, R-RETRY).
 //!
 //! An OPEN that passed the cheap checks comes here before any Diffie-Hellman. While few half-opens
-//! wait, it goes on; above a threshold it must bring a valid token, and then finds the bucket of
-//! its prefix. Who brings none gets a RETRY, for which nothing is kept. Each kind of answer has a
-//! rate of its own, so that a flood of one uses up no other. What is refused here is counted.
+//! wait, and few OPENs came to nothing, it goes on; above a threshold it must bring a valid token,
+//! and then finds the bucket of its prefix. Who brings none gets a RETRY, for which nothing is
+//! kept. Each kind of answer has a rate of its own, so that a flood of one uses up no other. What
+//! is refused here is counted.
 
 use super::Endpoint;
 use super::prefixes::Prefixes;
 use super::tokens::Tokens;
+use super::vain::Vain;
 use crate::bucket::{Bucket, Rate};
 use crate::carrier::LinkId;
 use crate::config::GuardConfig;
@@ -43,6 +45,7 @@ const ANSWERS: usize = 6;
 #[derive(Debug)]
 pub(super) struct Guard {
     retry_above: usize,
+    vain: Vain,
     rates: [Rate; ANSWERS],
     buckets: [Bucket; ANSWERS],
     prefixes: Prefixes,
@@ -63,6 +66,7 @@ impl Guard {
         let per_prefix = Rate::new(config.opens_per_prefix, PREFIX_BURST);
         Self {
             retry_above: usize::try_from(config.retry_above).unwrap_or(usize::MAX),
+            vain: Vain::new(config.retry_above, now),
             rates: [
                 rate(config.challenges_per_second),
                 rate(config.repeats_per_second),
@@ -138,7 +142,8 @@ impl Endpoint {
         // Who is at the other end of a link has shown it by being there (R-LINK-3).
         let linked = LinkId::of(path.remote).is_some();
         let proven = linked || self.has_token(path, open);
-        if !linked && self.half_opens.waiting() >= self.guard.retry_above {
+        let waiting = self.half_opens.waiting().saturating_add(self.guard.vain.count(self.now));
+        if !linked && waiting >= self.guard.retry_above {
             if !proven {
                 self.send_retry(path, open, knows_us);
                 return Passage::Stop;
@@ -150,6 +155,11 @@ impl Endpoint {
             }
         }
         if self.may_answer(Answer::Challenge) { Passage::Pass { proven } } else { Passage::Stop }
+    }
+
+    /// An OPEN that cost Diffie-Hellman came to nothing (R-HAND-3a).
+    pub(super) fn count_vain(&mut self) {
+        self.guard.vain.add(self.now);
     }
 
     /// "Prove your address first": a token, and nothing kept (R-RETRY-3).

@@ -183,6 +183,11 @@ impl HalfOpens {
         self.slot(slot)?.entry.as_deref_mut()
     }
 
+    /// The same, to look at only.
+    pub(super) fn peek(&self, slot: u32) -> Option<&HalfOpen> {
+        self.slots.get(usize::try_from(slot).ok()?)?.entry.as_deref()
+    }
+
     /// The ticket of the entry in a slot.
     pub(super) fn handle(&mut self, slot: u32) -> Option<IncomingHandle> {
         let generation = self.slot(slot)?.generation;

@@ -5,9 +5,11 @@
 //! to send, whose deadline is when. `admit` takes clients in; `commands` is the user's side.
 
 mod admit;
+mod again;
 mod agree;
 pub(crate) mod bounds;
 mod commands;
+mod confirmed;
 mod deadlines;
 mod explain;
 mod guard;
@@ -22,7 +24,9 @@ mod renew;
 mod resets;
 mod screen;
 mod shutdown;
+mod single;
 mod tokens;
+mod vain;
 
 use crate::carrier::LinkId;
 use crate::config::{Config, TransportConfig};
@@ -43,6 +47,7 @@ use half_open::HalfOpens;
 use ids::{Ids, Owner};
 use resets::{Resets, Token};
 use shutdown::Leave;
+use single::Singles;
 use tripline_sansio::{DatagramMachine, Ecn, Instant, Path, Random, Seed, Transmit};
 
 #[derive(Debug, Default)]
@@ -76,6 +81,7 @@ pub struct Endpoint {
     half_opens: HalfOpens,
     guard: Guard,
     resets: Resets,
+    singles: Singles,
     /// Keys the hashes by which OPENs are known again.
     hash_key: [u8; 16],
     answers: VecDeque<(Path, Vec<u8>)>,
@@ -104,6 +110,7 @@ impl Endpoint {
             ids: Ids::new(secret, seed),
             guard: Guard::new(&config.guard, public, seed, now),
             resets: Resets::new(secret, seed),
+            singles: Singles::new(seed),
             transport: Arc::new(config.transport.clone()),
             config,
             identity,
@@ -165,6 +172,7 @@ impl Endpoint {
             self.resets.replace(slot, core::mem::replace(&mut place.reset_token, token), token);
         }
         let gone = connection.is_gone();
+        let replaces = connection.take_single_ready();
         if !gone {
             self.links.track(slot, &mut place.link, connection.link());
             self.deadlines.set(slot, connection.next_timeout());
@@ -176,6 +184,9 @@ impl Endpoint {
         if drained {
             self.on_one_drained();
         }
+        if replaces {
+            self.replace_older(slot);
+        }
         if gone {
             self.forget(slot);
         }
@@ -184,6 +195,7 @@ impl Endpoint {
     /// Frees the slot of a connection that is gone.
     fn forget(&mut self, slot: u32) {
         self.deadlines.set(slot, None);
+        self.singles.remove(slot);
         let Some(place) = usize::try_from(slot).ok().and_then(|index| self.slots.get_mut(index))
         else {
             return;
@@ -224,6 +236,7 @@ impl Endpoint {
         {
             place.connection = Some(Box::new(connection));
         }
+        self.note_single(handle.slot);
         self.settle(handle.slot);
     }
 
@@ -324,6 +337,8 @@ impl Endpoint {
             Some(PacketKind::Version) => self.on_version(datagram),
             Some(PacketKind::Retry) => self.on_retry(path, datagram),
             Some(PacketKind::Reset) => self.on_reset(path, datagram),
+            // Reserved, so no fault of its sender (R-WIRE-4).
+            Some(PacketKind::Ddns) => self.count(|drops| &mut drops.unsupported),
             None => self.count(|drops| &mut drops.malformed),
         }
     }

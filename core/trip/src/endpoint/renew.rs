@@ -13,6 +13,9 @@ use crate::handle::ConnectionHandle;
 use alloc::boxed::Box;
 use tripline_sansio::Instant;
 
+/// What stands for no reset token (PROTOCOL.md §3).
+const NO_TOKEN: [u8; 16] = [0; 16];
+
 impl Endpoint {
     /// Renews the keys of a connection, as happens by itself after some time and many packets
     /// (row T24). Traffic goes on meanwhile; the number of the zone in the connection's counters
@@ -48,11 +51,13 @@ impl Endpoint {
         if !connection.wants_half() {
             return false;
         }
+        let readable = connection.is_readable();
         let Some(id) = self.ids.issue(Owner::Connection(slot)) else {
             self.count(|drops| &mut drops.at_bound);
             return false;
         };
-        let token = self.reset_token(id);
+        // Where DATA stays readable anyone on the way could take the token and end us with it.
+        let token = if readable { NO_TOKEN } else { self.reset_token(id) };
         let secret = Box::new(SecretKey::generate(&mut self.ephemerals));
         let half = OwnHalf::new(id, token, secret);
         self.with(slot, |connection, cx| connection.on_own_half(half, cx)).is_some()

@@ -7,9 +7,7 @@
 
 use super::Endpoint;
 use super::guard::Answer;
-use super::ids::Owner;
-use crate::connection::opening::Opening;
-use crate::connection::reset::{Again, Outcome};
+use crate::connection::reset::Outcome;
 use crate::crypto::{SecretKey, derived_key, keyed_hash64, keyed_mac};
 use crate::wire::{RESET_LEN, parse_reset, write_reset};
 use alloc::collections::BTreeSet;
@@ -93,33 +91,11 @@ impl Endpoint {
         for slot in self.resets.candidates(&token) {
             match self.with(slot, |connection, cx| connection.on_reset(path, &token, cx)) {
                 None | Some(Outcome::Ignored) => {}
-                Some(Outcome::Ended) => counted = true,
-                Some(Outcome::BeginAgain) => {
-                    counted = true;
-                    self.begin_again(slot);
-                }
+                Some(Outcome::Counted) => counted = true,
             }
         }
         if !counted {
             self.count(|drops| &mut drops.stray_reset);
         }
-    }
-
-    /// PINGING, and the server forgot us before anything of the user's was sent: a new attempt,
-    /// with a new ID and a new ephemeral key, within the same deadline (R-RESET-2).
-    fn begin_again(&mut self, slot: u32) {
-        let place = usize::try_from(slot).ok().and_then(|index| self.slots.get(index));
-        let Some(connection) = place.and_then(|place| place.connection.as_deref()) else { return };
-        let old_ids: Vec<u64> = connection.own_ids().collect();
-        let Some((handle, mut again, parameters, cipher)) = connection.again() else { return };
-        again.options.deadline = again.deadline.saturating_duration_since(self.now);
-        let Some(client_id) = self.ids.issue(Owner::Connection(handle.slot)) else { return };
-        let Again { addresses, options, .. } = &again;
-        let start = self.start(self.now, client_id, addresses.clone(), options, parameters, cipher);
-        let Some(mut start) = start else { return self.ids.release(client_id) };
-        start.deadline = again.deadline;
-        start.trusted = again.trusted;
-        old_ids.into_iter().for_each(|id| self.ids.release(id));
-        self.with(slot, |connection, cx| connection.begin_again(Opening::new(start), cx));
     }
 }

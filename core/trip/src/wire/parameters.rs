@@ -112,8 +112,7 @@ fn default_connection_credit(stream_credit: u64) -> u64 {
 }
 
 impl Parameters {
-    /// The feature bit *single*: one connection per pair of identities (PROTOCOL.md
-    /// §15).
+    /// The feature bit *single*: one connection per pair of identities (R-HAND-4).
     pub const SINGLE: u64 = 1;
     /// [`Self::datagram_max`] is at least this.
     pub const DATAGRAM_LEAST: u16 = 1200;
@@ -123,6 +122,11 @@ impl Parameters {
     pub const TIME_LIMIT_MS: u64 = 1 << 32;
     /// [`Self::ack_delay_ms`] lies below this.
     pub const ACK_DELAY_LIMIT_MS: u64 = 1 << 14;
+
+    /// Whether its sender wants a single connection (R-HAND-4).
+    pub(crate) const fn is_single(&self) -> bool {
+        self.features & Self::SINGLE != 0
+    }
 
     /// Whether all values are in range, each by itself and among each other (R-PARAM). What a peer
     /// sent has passed this; call it on settings of one's own.

@@ -38,6 +38,9 @@ pub(crate) const FIRST_CONFIRM: u8 = 0x04;
 pub(crate) const FIRST_VERSION: u8 = 0x05;
 /// See [`FIRST_OPEN`].
 pub(crate) const FIRST_RESET: u8 = 0x06;
+/// Reserved for packets by which names are told to follow an address (row T57). They have no layout
+/// yet, and none is sent.
+pub(crate) const FIRST_DDNS: u8 = 0x07;
 /// The first byte of DATA with a packet number of two bytes.
 pub(crate) const FIRST_DATA_SHORT: u8 = 0x80;
 /// The first byte of DATA with a packet number of four bytes.
@@ -60,6 +63,8 @@ pub(crate) enum PacketKind {
     Version,
     /// "I no longer know this connection": [`parse_reset`].
     Reset,
+    /// Reserved, see [`FIRST_DDNS`].
+    Ddns,
 }
 
 /// The kind of packet that begins with `first`; `None` if there is none, or if a reserved bit of
@@ -73,6 +78,7 @@ pub(crate) const fn classify(first: u8) -> Option<PacketKind> {
         FIRST_CONFIRM => PacketKind::Confirm,
         FIRST_VERSION => PacketKind::Version,
         FIRST_RESET => PacketKind::Reset,
+        FIRST_DDNS => PacketKind::Ddns,
         _ => return None,
     })
 }

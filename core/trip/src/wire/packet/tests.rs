@@ -38,6 +38,7 @@ fn r_wire_first_bytes() {
             (0x04, PacketKind::Confirm),
             (0x05, PacketKind::Version),
             (0x06, PacketKind::Reset),
+            (0x07, PacketKind::Ddns),
             (0x80, PacketKind::Data),
             (0xc0, PacketKind::Data),
         ]

@@ -1,0 +1,257 @@
+//! A cipher that is cheap: texts are XORed with a stream that depends on key and number, tags are
+//! a keyed hash over everything.
+//!
+//! What it keeps of a real AEAD: sizes, in-place work, equal outputs for equal inputs, a text that
+//! never shows on the wire, and that a packet with one changed bit, of another key or with another
+//! number, fails. What it gives up: any resistance against somebody who wants to forge.
+
+use tripline::{Aead, AeadKey, AeadOpenError, Cipher, TAG_LEN};
+
+/// Odd constants without pattern (digits of pi), one for each lane and purpose.
+const ODD: [u64; 6] = [
+    0x243f_6a88_85a3_08d3,
+    0x1319_8a2e_0370_7345,
+    0xa409_3822_299f_31d1,
+    0x082e_fa98_ec4e_6c89,
+    0x4528_21e6_38d0_1377,
+    0xbe54_66cf_34e9_0c6d,
+];
+
+/// The bytes that are worked on at a time: four lanes of a word.
+const BLOCK: usize = 32;
+
+/// See the head of this file.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FastAead;
+
+impl Aead for FastAead {
+    fn key(&self, cipher: Cipher, key: &[u8; 32]) -> Box<dyn AeadKey> {
+        let mut words = [0; 4];
+        for (word, chunk) in words.iter_mut().zip(key.chunks_exact(8)) {
+            *word = word_of(chunk);
+        }
+        // Keys of different ciphers have nothing in common.
+        let salt = match cipher {
+            Cipher::ChaChaPoly => ODD[4],
+            Cipher::AesGcm => ODD[5],
+        };
+        words[0] ^= salt;
+        let [a, b, c, d] = words;
+        let whole = mix(mix(mix(mix(ODD[0], a), b), c), d);
+        Box::new(FastKey { words: words.map(|word| mix(whole, word)) })
+    }
+}
+
+/// A key, spread over four words.
+#[derive(Clone, Debug)]
+struct FastKey {
+    words: [u64; 4],
+}
+
+/// One multiplication that lets every bit of both reach the middle of the result.
+const fn mix(one: u64, other: u64) -> u64 {
+    let product = (one ^ ODD[1]) as u128 * (other ^ ODD[2]) as u128;
+    // Both halves of it: the truncation is meant.
+    (product as u64) ^ ((product >> 64) as u64) ^ one.rotate_left(23)
+}
+
+/// Up to eight bytes as a word, short ones filled with zeros.
+fn word_of(bytes: &[u8]) -> u64 {
+    let mut whole = [0; 8];
+    whole[..bytes.len()].copy_from_slice(bytes);
+    u64::from_le_bytes(whole)
+}
+
+/// The state of one packet: four lanes of hash and four of stream.
+struct Pass {
+    hash: [u64; 4],
+    stream: [u64; 4],
+}
+
+impl Pass {
+    fn new(key: &FastKey, number: u64, header: &[u8], len: usize) -> Self {
+        let [a, b, c, d] = key.words;
+        let start = mix(mix(a, number), b ^ len as u64);
+        let mut own = start;
+        for chunk in header.chunks(8) {
+            own = mix(own, c ^ word_of(chunk)).wrapping_add(d);
+        }
+        own = mix(own, header.len() as u64 ^ d);
+        let hash =
+            [own ^ a, own.wrapping_add(b), own.rotate_left(17) ^ c, own.wrapping_mul(ODD[3])];
+        let stream = [start | 1, start.rotate_left(16) ^ b, start.rotate_left(32) ^ c, !start ^ d];
+        Self { hash, stream }
+    }
+
+    /// Takes four words of the sealed text.
+    #[inline]
+    fn absorb(&mut self, sealed: [u64; 4]) {
+        for ((lane, word), odd) in self.hash.iter_mut().zip(sealed).zip(ODD) {
+            // An odd factor loses nothing of a changed word; the turn brings it to all places.
+            *lane = (*lane ^ word).wrapping_mul(odd).rotate_left(29);
+        }
+    }
+
+    /// The next four words of the stream.
+    #[inline]
+    fn next(&mut self) -> [u64; 4] {
+        for (lane, odd) in self.stream.iter_mut().zip(ODD) {
+            *lane = lane.wrapping_add(odd);
+        }
+        let [a, b, c, d] = self.stream;
+        [a ^ (b >> 29), b ^ (c << 17), c ^ (d >> 31), d ^ (a << 23)]
+    }
+
+    /// XORs the text and takes in its sealed form, which is the text before (`opening`) or after.
+    fn run(&mut self, text: &mut [u8], opening: bool) {
+        let (blocks, tail) = text.as_chunks_mut::<BLOCK>();
+        for block in blocks {
+            self.block(block, opening);
+        }
+        if !tail.is_empty() {
+            let mut block = [0; BLOCK];
+            block[..tail.len()].copy_from_slice(tail);
+            let stream = self.next();
+            let mut sealed = block;
+            xor(&mut sealed, stream);
+            let out = sealed;
+            // Behind the end there are zeros in the sealed form, whichever way it goes.
+            let mut absorbed = if opening { block } else { sealed };
+            absorbed[tail.len()..].fill(0);
+            self.absorb(words(&absorbed));
+            tail.copy_from_slice(&out[..tail.len()]);
+        }
+    }
+
+    #[inline]
+    fn block(&mut self, block: &mut [u8; BLOCK], opening: bool) {
+        let stream = self.next();
+        if opening {
+            self.absorb(words(block));
+            xor(block, stream);
+        } else {
+            xor(block, stream);
+            self.absorb(words(block));
+        }
+    }
+
+    fn tag(&self) -> [u8; TAG_LEN] {
+        let [a, b, c, d] = self.hash;
+        let low = mix(mix(a, b), mix(c, d));
+        let high = mix(mix(d, a ^ low), mix(b, c));
+        (u128::from(low) | u128::from(high) << 64).to_le_bytes()
+    }
+}
+
+#[inline]
+fn words(block: &[u8; BLOCK]) -> [u64; 4] {
+    let (eights, _) = block.as_chunks::<8>();
+    std::array::from_fn(|at| u64::from_le_bytes(eights[at]))
+}
+
+#[inline]
+fn xor(block: &mut [u8; BLOCK], stream: [u64; 4]) {
+    let mixed = words(block);
+    let (eights, _) = block.as_chunks_mut::<8>();
+    for ((eight, word), key) in eights.iter_mut().zip(mixed).zip(stream) {
+        *eight = (word ^ key).to_le_bytes();
+    }
+}
+
+impl AeadKey for FastKey {
+    fn seal(&self, number: u64, header: &[u8], text: &mut [u8]) -> [u8; TAG_LEN] {
+        let mut pass = Pass::new(self, number, header, text.len());
+        pass.run(text, false);
+        pass.tag()
+    }
+
+    fn open(
+        &self,
+        number: u64,
+        header: &[u8],
+        text: &mut [u8],
+        tag: &[u8; TAG_LEN],
+    ) -> Result<(), AeadOpenError> {
+        let mut pass = Pass::new(self, number, header, text.len());
+        pass.run(text, true);
+        if pass.tag() == *tag { Ok(()) } else { Err(AeadOpenError) }
+    }
+
+    fn clone_key(&self) -> Box<dyn AeadKey> {
+        Box::new(self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: [u8; 11] = [0x80, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+
+    fn key(byte: u8) -> Box<dyn AeadKey> {
+        FastAead.key(Cipher::ChaChaPoly, &[byte; 32])
+    }
+
+    fn sealed(len: usize) -> (Vec<u8>, Vec<u8>, [u8; TAG_LEN]) {
+        let text: Vec<u8> = (0..len).map(|at| at as u8).collect();
+        let mut sealed = text.clone();
+        let tag = key(7).seal(5, &HEADER, &mut sealed);
+        (text, sealed, tag)
+    }
+
+    #[test]
+    fn what_is_sealed_opens_at_every_length() {
+        for len in (0..100).chain([1_150, 1_173, 9_000]) {
+            let (text, mut sealed, tag) = sealed(len);
+            key(7).open(5, &HEADER, &mut sealed, &tag).unwrap();
+            assert_eq!(sealed, text, "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn any_changed_bit_fails() {
+        for len in [1, 31, 32, 33, 200] {
+            let (_, text, tag) = sealed(len);
+            for bit in 0..len * 8 {
+                let mut forged = text.clone();
+                forged[bit / 8] ^= 1 << (bit % 8);
+                assert!(key(7).open(5, &HEADER, &mut forged, &tag).is_err(), "bit {bit}");
+            }
+            for bit in 0..128 {
+                let mut forged = tag;
+                forged[bit / 8] ^= 1 << (bit % 8);
+                assert!(key(7).open(5, &HEADER, &mut text.clone(), &forged).is_err());
+            }
+            for bit in 0..HEADER.len() * 8 {
+                let mut forged = HEADER;
+                forged[bit / 8] ^= 1 << (bit % 8);
+                assert!(key(7).open(5, &forged, &mut text.clone(), &tag).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn another_key_number_length_or_cipher_fails() {
+        let (_, text, tag) = sealed(64);
+        assert!(key(8).open(5, &HEADER, &mut text.clone(), &tag).is_err());
+        assert!(key(7).open(6, &HEADER, &mut text.clone(), &tag).is_err());
+        assert!(key(7).open(5, &HEADER[..10], &mut text.clone(), &tag).is_err());
+        assert!(key(7).open(5, &HEADER, &mut text[..63].to_vec(), &tag).is_err());
+        let other = FastAead.key(Cipher::AesGcm, &[7; 32]);
+        assert!(other.open(5, &HEADER, &mut text.clone(), &tag).is_err());
+    }
+
+    #[test]
+    fn no_word_of_a_text_shows() {
+        for number in 0..200 {
+            for fill in [0_u8, 0x5a, 0xff] {
+                let mut text = vec![fill; 1_152];
+                key(7).seal(number, &HEADER, &mut text);
+                let shows = text.chunks(8).any(|word| word == [fill; 8]);
+                assert!(!shows, "number {number}, fill {fill}");
+                // Not even as a pattern that repeats.
+                assert!(text.chunks(8).zip(text[8..].chunks(8)).all(|(one, next)| one != next));
+            }
+        }
+    }
+}

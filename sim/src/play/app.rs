@@ -1,0 +1,342 @@
+//! The scripted applications: what they still have to send, and how they read.
+//!
+//! In go steps, timers and events; out come calls to endpoints, each told to the model.
+
+use super::fault::{Fault, Verdict, ensure};
+use super::pact::Phase;
+use super::player::{Place, Player, Task};
+use crate::scenario::Reading;
+use tripline::{
+    Code, Direction, Event, Order, ReceiveError, ReceiveResult, SendError, SendOptions, StreamError,
+};
+use tripline_sansio::Duration;
+
+/// A host that reads at a rate does so this often.
+const READ_EVERY: Duration = Duration::from_millis(20);
+
+/// Messages to be sent on one half.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Job {
+    pub(super) bytes: usize,
+    /// How many are still to be sent, those that are due included.
+    pub(super) left: u64,
+    /// How many may be sent now.
+    pub(super) due: u64,
+    pub(super) every: Option<Duration>,
+    pub(super) options: SendOptions,
+}
+
+/// What an application still has to send on one half of a stream.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    pub(super) jobs: Vec<Job>,
+    /// Finish it behind the jobs.
+    pub(super) finish: bool,
+}
+
+impl Player<'_> {
+    /// Gives a half something to send.
+    pub(super) fn add_job(&mut self, place: Place, job: Job) -> Verdict {
+        let outbox = &mut self.outboxes[place.pact][place.stream][place.side];
+        outbox.jobs.push(job);
+        let number = outbox.jobs.len() - 1;
+        if let Some(every) = job.every
+            && job.left > job.due
+        {
+            self.agenda.push(self.world.now() + every, Task::Job(place, number));
+        }
+        self.push(place)
+    }
+
+    /// The next message of a job is due.
+    pub(super) fn tick(&mut self, place: Place, number: usize) -> Verdict {
+        let outbox = &mut self.outboxes[place.pact][place.stream][place.side];
+        let Some(job) = outbox.jobs.get_mut(number) else { return Ok(()) };
+        job.due = (job.due + 1).min(job.left);
+        if let Some(every) = job.every
+            && job.left > job.due
+        {
+            self.agenda.push(self.world.now() + every, Task::Job(place, number));
+        }
+        self.push(place)
+    }
+
+    /// Sends what is due on a half, as far as it is taken.
+    pub(super) fn push(&mut self, place: Place) -> Verdict {
+        let Place { pact, stream, side } = place;
+        let end = &self.pacts[pact].ends[side];
+        let Some(handle) = end.handle.filter(|_| end.is_live()) else { return Ok(()) };
+        let host = self.actors[end.host].id;
+        let (model, deeds) = (&mut self.pacts[pact], &mut self.deeds);
+        let outbox = &mut self.outboxes[pact][stream][side];
+        let onlooker = self.onlooker.as_ref();
+        let mut taken: Vec<u64> = Vec::new();
+        let result = self.world.with(host, |endpoint, now| -> Verdict {
+            let id = model.streams[stream].id;
+            for job in &mut outbox.jobs {
+                while job.due > 0 {
+                    let may_be_gone = model.streams[stream].may_be_gone(side);
+                    let Some(half) = model.streams[stream].sending(side) else { return Ok(()) };
+                    if half.blocked {
+                        return Ok(());
+                    }
+                    let message = half.next_message(job.bytes);
+                    match endpoint.send(now, handle, id, message, job.options) {
+                        Ok(token) => {
+                            model.on_token(side, stream, token)?;
+                            let half = model.streams[stream].sending(side);
+                            half.map_or(Ok(()), |half| half.on_sent(job.bytes, job.options))?;
+                            deeds.sent += 1;
+                            deeds.sent_bytes += job.bytes as u64;
+                            job.due -= 1;
+                            job.left -= 1;
+                            if onlooker.is_some() {
+                                taken.push(job.bytes as u64);
+                            }
+                        }
+                        Err(SendError::Blocked) => {
+                            half.blocked = true;
+                            return Ok(());
+                        }
+                        Err(SendError::Finished) => {
+                            ensure(half.has_ended(), "T44", || "refused before the end".into())?;
+                            (job.due, job.left) = (0, 0);
+                        }
+                        Err(SendError::UnknownStream) => {
+                            ensure(may_be_gone, "M03", || format!("{id} is gone too soon"))?;
+                            (job.due, job.left) = (0, 0);
+                        }
+                        // Longer than the peer takes, or the connection is being closed.
+                        Err(SendError::TooLarge { .. } | SendError::Closing) => {
+                            (job.due, job.left) = (0, 0);
+                            deeds.passed_over += 1;
+                        }
+                        Err(error) => return Err(Fault::new("T44", format!("send: {error}"))),
+                    }
+                }
+            }
+            Ok(())
+        });
+        result.map_err(|fault| fault.about(format_args!("{}", self.pacts[pact].name)))?;
+        if let Some(onlooker) = &self.onlooker {
+            let (now, id) = (self.world.now(), self.pacts[pact].streams[stream].id);
+            for bytes in taken {
+                let end = self.name_end((pact, side));
+                onlooker.borrow_mut().on_message(now, end, id, true, bytes);
+            }
+        }
+        self.finish_if_done(place)
+    }
+
+    /// Finishes a half whose jobs are done, if it is to be finished.
+    fn finish_if_done(&mut self, place: Place) -> Verdict {
+        let outbox = &mut self.outboxes[place.pact][place.stream][place.side];
+        let done = outbox.jobs.iter().all(|job| job.left == 0);
+        if done && std::mem::take(&mut outbox.finish) {
+            return self.end_half(place, None);
+        }
+        Ok(())
+    }
+
+    /// Finishes a half when its jobs are done.
+    pub(super) fn finish(&mut self, place: Place) -> Verdict {
+        self.outboxes[place.pact][place.stream][place.side].finish = true;
+        self.finish_if_done(place)
+    }
+
+    /// Ends a half: with a code early, without one behind what was sent.
+    pub(super) fn end_half(&mut self, place: Place, code: Option<Code>) -> Verdict {
+        let Place { pact, stream, side } = place;
+        let known = &mut self.pacts[pact].streams[stream];
+        if known.sending(side).is_none_or(|half| half.has_ended()) || !known.is_known(side) {
+            return Ok(());
+        }
+        let (id, may_be_gone) = (known.id, known.may_be_gone(side));
+        let done = self.call((pact, side), |endpoint, now, handle| match code {
+            None => endpoint.finish(now, handle, id),
+            Some(code) => endpoint.close_stream(now, handle, id, code),
+        });
+        let Some(done) = done else { return Ok(()) };
+        let Some(half) = self.pacts[pact].streams[stream].sending(side) else { return Ok(()) };
+        match done {
+            Ok(()) => {
+                half.finished = code.is_none();
+                half.closed = code;
+                half.blocked = false;
+            }
+            Err(StreamError::UnknownStream) => {
+                ensure(may_be_gone, "M03", || format!("{id} is gone too soon"))?;
+            }
+            Err(error) => return Err(Fault::new("M03", format!("{id}: {error}"))),
+        }
+        for job in &mut self.outboxes[pact][stream][side].jobs {
+            (job.left, job.due) = (0, 0);
+        }
+        Ok(())
+    }
+
+    /// A host that reads at a rate may read again.
+    pub(super) fn read_on(&mut self, host: usize) -> Verdict {
+        let Reading::Rate(rate) = self.actors[host].reading else { return Ok(()) };
+        let share = rate.saturating_mul(READ_EVERY.as_millis() as u64) / 1_000;
+        // What was not used is not saved up, but for one large message.
+        let most = share.saturating_mul(4).max(100_000);
+        let actor = &mut self.actors[host];
+        actor.allowance = (actor.allowance + share.max(1)).min(most);
+        self.agenda.push(self.world.now() + READ_EVERY, Task::Read(host));
+        self.read_all(host)
+    }
+
+    /// Reads what is there at a host, as far as it may.
+    pub(super) fn read_all(&mut self, host: usize) -> Verdict {
+        for pact in 0..self.pacts.len() {
+            for side in [0, 1] {
+                if self.pacts[pact].ends[side].host != host {
+                    continue;
+                }
+                for stream in 0..self.pacts[pact].streams.len() {
+                    let half = self.pacts[pact].streams[stream].receiving(side);
+                    if half.is_some_and(|half| half.readable) {
+                        self.read(Place { pact, stream, side }, u64::MAX)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes up to `most` messages or chunks, and what the host's rate allows.
+    pub(super) fn read(&mut self, place: Place, most: u64) -> Verdict {
+        let Place { pact, stream, side } = place;
+        let end = &self.pacts[pact].ends[side];
+        let Some(handle) = end.handle.filter(|_| end.phase == Phase::Connected) else {
+            return Ok(());
+        };
+        let host = end.host;
+        let actor = &mut self.actors[host];
+        let bounded = matches!(actor.reading, Reading::Rate(_));
+        let (model, deeds) = (&mut self.pacts[pact].streams[stream], &mut self.deeds);
+        let id = model.id;
+        let mut got: Vec<usize> = Vec::new();
+        let result = self.world.with(actor.id, |endpoint, now| -> Verdict<bool> {
+            for _ in 0..most {
+                if bounded && actor.allowance == 0 {
+                    return Ok(false);
+                }
+                let taken = endpoint.receive(now, handle, id);
+                let may_be_gone = model.may_be_gone(side);
+                let Some(half) = model.receiving(side) else { return Ok(false) };
+                match taken {
+                    Ok(ReceiveResult::Data(bytes)) => {
+                        half.on_data(&bytes)?;
+                        actor.allowance = actor.allowance.saturating_sub(bytes.len().max(1) as u64);
+                        deeds.received += 1;
+                        deeds.received_bytes += bytes.len() as u64;
+                        got.push(bytes.len());
+                    }
+                    Ok(ReceiveResult::Nothing) => {
+                        half.readable = false;
+                        return Ok(false);
+                    }
+                    Ok(end) => {
+                        half.on_end(end)?;
+                        return Ok(true);
+                    }
+                    Err(ReceiveError::UnknownStream) => {
+                        ensure(may_be_gone, "M03", || "gone too soon".into())?;
+                        half.readable = false;
+                        return Ok(false);
+                    }
+                    Err(error) => return Err(Fault::new("M03", format!("receive: {error}"))),
+                }
+            }
+            Ok(false)
+        });
+        let name = &self.pacts[pact].name;
+        let ended = result.map_err(|fault| fault.about(format_args!("{id} of {name}")))?;
+        self.after_reading(place, &got, ended)
+    }
+
+    /// Tells onlookers, echoes, and ends the own half of a stream whose peer has ended his.
+    fn after_reading(&mut self, place: Place, got: &[usize], ended: bool) -> Verdict {
+        let Place { pact, stream, side } = place;
+        let (id, opener) = {
+            let model = &self.pacts[pact].streams[stream];
+            (model.id, model.opener)
+        };
+        if let Some(onlooker) = &self.onlooker {
+            let now = self.world.now();
+            for bytes in got {
+                let end = self.name_end((pact, side));
+                onlooker.borrow_mut().on_message(now, end, id, false, *bytes as u64);
+            }
+        }
+        let host = self.pacts[pact].ends[side].host;
+        let answers = opener != side && id.direction() == Direction::TwoWay;
+        if !answers {
+            return Ok(());
+        }
+        if super::stage::echoes(self.actors[host].spec) {
+            let jobs = &mut self.outboxes[pact][stream][side].jobs;
+            got.iter().for_each(|bytes| send_back(jobs, *bytes));
+            self.push(place)?;
+        }
+        if ended { self.finish(place) } else { Ok(()) }
+    }
+
+    /// What the application does about an event.
+    pub(super) fn answer(&mut self, (pact, side): (usize, usize), event: &Event) -> Verdict {
+        match event {
+            Event::Connected { .. } => {
+                if side == 0 {
+                    self.deeds.connected += 1;
+                }
+                Ok(())
+            }
+            Event::Opened { stream, .. } => {
+                let stream = self.pacts[pact].stream(*stream)?;
+                // Somebody may have been told to send on it before it was known.
+                self.push(Place { pact, stream, side })
+            }
+            Event::Readable { stream, .. } => {
+                let stream = self.pacts[pact].stream(*stream)?;
+                let host = self.pacts[pact].ends[side].host;
+                match self.actors[host].reading {
+                    Reading::Nothing => Ok(()),
+                    _ => self.read(Place { pact, stream, side }, u64::MAX),
+                }
+            }
+            Event::Writable { stream, .. } | Event::Stopped { stream, .. } => {
+                let stream = self.pacts[pact].stream(*stream)?;
+                self.push(Place { pact, stream, side })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Options that a stream of this order takes.
+    pub(super) fn options_for(order: Order, options: SendOptions) -> SendOptions {
+        if order == Order::Bytes { SendOptions::default() } else { options }
+    }
+}
+
+/// Adds a message of so many bytes to an echo's jobs. Timers know jobs by their places, so those
+/// that are done are used again and never taken out.
+fn send_back(jobs: &mut Vec<Job>, bytes: usize) {
+    let one = Job { bytes, left: 1, due: 1, every: None, options: SendOptions::default() };
+    let done = jobs.iter().all(|job| job.left == 0 && job.every.is_none());
+    let echo = |job: &&mut Job| job.every.is_none() && job.options == SendOptions::default();
+    match jobs.last_mut().filter(echo) {
+        Some(job) if job.bytes == bytes => {
+            job.left += 1;
+            job.due += 1;
+            return;
+        }
+        _ => {}
+    }
+    // Behind all that is still to be sent, so that answers come in the order of the questions.
+    match jobs.first_mut() {
+        Some(first) if done => *first = one,
+        _ => jobs.push(one),
+    }
+}

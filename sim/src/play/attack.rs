@@ -1,0 +1,201 @@
+//! Attackers: datagrams from nobody.
+//!
+//! They see what arrives at their victim, as somebody on its network would, and send copies of it,
+//! changed copies, noise, or OPENs with a source that is not theirs. In go steps, out come injected
+//! datagrams; each attack draws from a generator of its own. They know no key but public ones.
+
+use super::player::{Player, Task};
+use super::stage;
+use crate::rule::{Corruption, Stage};
+use crate::scenario::{Action, Deed, Scenario};
+use crate::world::World;
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use tripline::{Config, ConnectOptions, Endpoint};
+use tripline_sansio::{DatagramMachine, Duration, Ecn, Random};
+
+/// How many of a victim's datagrams are kept.
+const KEPT: usize = 256;
+/// The most OPENs that are made for one flood; then they come again, from other addresses.
+const OPENS: u64 = 256;
+
+/// What an attack does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Copies.
+    Replay,
+    /// Changed copies and noise.
+    Garbage,
+    /// OPENs from elsewhere.
+    Flood,
+}
+
+/// An attack under way.
+struct Attack {
+    kind: Kind,
+    victim: usize,
+    left: u64,
+    every: Duration,
+    random: Random,
+    /// What a flood sends.
+    opens: Vec<Vec<u8>>,
+}
+
+/// What arrived at a victim: source and bytes, in a ring.
+#[derive(Default)]
+struct Seen {
+    next: usize,
+    kept: Vec<(SocketAddr, Vec<u8>)>,
+}
+
+/// By host, what arrived of late; nothing is kept where nobody will attack.
+type Sights = Rc<RefCell<Vec<Option<Seen>>>>;
+
+/// All attackers of a run.
+pub(super) struct Attackers {
+    seen: Sights,
+    attacks: Vec<Attack>,
+}
+
+impl Attackers {
+    /// Nobody attacks yet.
+    pub(super) fn of(scenario: &Scenario) -> Self {
+        let is_victim = |name: &str| {
+            scenario.steps.iter().any(|step| match &step.action {
+                Action::Host(host, Deed::Replay(..) | Deed::Garbage(..)) => host == name,
+                _ => false,
+            })
+        };
+        let seen = scenario.hosts.iter().map(|host| is_victim(&host.name).then(Default::default));
+        Self { seen: Rc::new(RefCell::new(seen.collect())), attacks: Vec::new() }
+    }
+
+    /// Looks at what arrives at the victims.
+    pub(super) fn attach<M: DatagramMachine>(&self, world: &mut World<M>) {
+        if self.seen.borrow().iter().all(Option::is_none) {
+            return;
+        }
+        let seen = self.seen.clone();
+        world.add_tap(move |packet| {
+            let (Stage::Delivered, Some(to), Some(_)) = (packet.stage, packet.to, packet.from)
+            else {
+                return;
+            };
+            if let Some(Some(Seen { next, kept })) = seen.borrow_mut().get_mut(to.index()) {
+                let one = (packet.source, packet.bytes.to_vec());
+                match kept.get_mut(*next) {
+                    Some(place) => *place = one,
+                    None => kept.push(one),
+                }
+                *next = (*next + 1) % KEPT;
+            }
+        });
+    }
+}
+
+impl Player<'_> {
+    /// Begins an attack on a host; whether there is anything to do.
+    pub(super) fn begin_attack(
+        &mut self,
+        host: usize,
+        kind: Kind,
+        count: u64,
+        over: Duration,
+    ) -> bool {
+        let number = self.attackers.attacks.len();
+        let label = format!("attack {number}");
+        let opens = match kind {
+            Kind::Flood => self.opens_for(host, count.min(OPENS), &label),
+            _ => Vec::new(),
+        };
+        let nothing = count == 0 || kind == Kind::Flood && opens.is_empty();
+        let every = over / u32::try_from(count.max(1)).unwrap_or(u32::MAX);
+        let random = stage::seed(self.scenario).random(&label);
+        let attack = Attack { kind, victim: host, left: count, every, random, opens };
+        self.attackers.attacks.push(attack);
+        if !nothing {
+            self.agenda.push(self.world.now(), Task::Attack(number));
+        }
+        !nothing
+    }
+
+    /// True OPENs to a server, made by somebody who knows its public key.
+    fn opens_for(&self, host: usize, count: u64, label: &str) -> Vec<Vec<u8>> {
+        let Some(key) = stage::identity(self.scenario, self.actors[host].spec) else {
+            return Vec::new();
+        };
+        let (now, address) = (self.world.now(), self.world.address(self.actors[host].id));
+        let seed = stage::seed(self.scenario).child(label);
+        let config = Config { connections_max: u32::MAX, ..Config::client() };
+        let mut endpoint = Endpoint::new(config, &seed, now);
+        for _ in 0..count {
+            let options = ConnectOptions::to(key.public_key());
+            if endpoint.connect(now, address.into(), options).is_err() {
+                break;
+            }
+        }
+        let mut opens = Vec::new();
+        let mut buffer = Vec::new();
+        while let Some(transmit) = endpoint.poll_transmit(now, &mut buffer) {
+            opens.extend(buffer.chunks(transmit.segment_size).map(<[u8]>::to_vec));
+            buffer.clear();
+        }
+        opens
+    }
+
+    /// The next datagram of an attack.
+    pub(super) fn attack(&mut self, number: usize) {
+        let victim = self.attackers.attacks[number].victim;
+        let id = self.actors[victim].id;
+        let seen = self.attackers.seen.clone();
+        let seen = seen.borrow();
+        let seen = seen.get(victim).and_then(|seen| seen.as_ref()).map(|seen| seen.kept.as_slice());
+        let attack = &mut self.attackers.attacks[number];
+        if let Some((source, bytes)) = attack.draw(seen.unwrap_or_default()) {
+            self.world.inject(Duration::ZERO, source, id, Ecn::NotEct, &bytes);
+        }
+        let attack = &mut self.attackers.attacks[number];
+        attack.left -= 1;
+        if attack.left > 0 {
+            let at = self.world.now() + attack.every;
+            self.agenda.push(at, Task::Attack(number));
+        }
+    }
+
+    /// No attacker does anything any more.
+    pub(super) fn end_attacks(&mut self) {
+        self.attackers.attacks.iter_mut().for_each(|attack| attack.left = attack.left.min(1));
+    }
+}
+
+impl Attack {
+    /// Source and bytes of the next datagram, if there is anything to send.
+    fn draw(&mut self, seen: &[(SocketAddr, Vec<u8>)]) -> Option<(SocketAddr, Vec<u8>)> {
+        let random = &mut self.random;
+        let any = |random: &mut Random| {
+            let at = random.below((seen.len() as u64).max(1)) as usize;
+            seen.get(at).cloned()
+        };
+        match self.kind {
+            Kind::Replay => any(random),
+            Kind::Flood => {
+                let at = random.below(self.opens.len() as u64) as usize;
+                let ip = std::net::Ipv4Addr::from(0x6440_0000 | random.bits32() & 0x3f_ffff);
+                let port = 1 + random.below(65_535) as u16;
+                Some((SocketAddr::from((ip, port)), self.opens.get(at)?.clone()))
+            }
+            Kind::Garbage => {
+                let (source, mut bytes) = any(random)?;
+                match random.below(5) {
+                    0 => bytes = (0..random.below(1_500)).map(|_| random.bits32() as u8).collect(),
+                    1 => Corruption::Truncate(random.below(bytes.len() as u64 + 1) as usize)
+                        .apply(&mut bytes),
+                    2 => Corruption::Extend(vec![random.bits32() as u8; 3]).apply(&mut bytes),
+                    _ => Corruption::FlipBit(random.bits32() as usize).apply(&mut bytes),
+                }
+                Some((source, bytes))
+            }
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! The second phase: all is healed, and everything that was promised has to come true.
+//!
+//! Cuts end, links are perfect, crashed hosts come back, attackers go home, everybody reads. Then,
+//! each within a bound of virtual time: what is owed on living connections arrives (L2), dead ones
+//! are found to be dead (L6), a new connection comes about and carries a message (L1), all streams
+//! end, all connections close on both sides, and in the end nobody sends anything and nobody has a
+//! deadline (L8). In goes a run after its first phase, out comes a verdict.
+
+use super::app::Job;
+use super::deeds::usual_link;
+use super::fault::{Fault, Verdict};
+use super::pact::Phase;
+use super::player::{Place, Player};
+use super::stage;
+use crate::scenario::Reading;
+use std::collections::BTreeSet;
+use tripline::{Order, SendOptions, State, StreamOptions};
+use tripline_sansio::Duration;
+
+/// How long what is owed may take, beyond its transfer: L2 of the reliability page.
+const SETTLE: Duration = Duration::from_secs(30);
+/// The slowest transfer that counts as one, in bytes per second.
+const TRANSFER: u64 = 20_000;
+/// How long a handshake may take: L1.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long closing may take.
+const CLOSE: Duration = Duration::from_secs(60);
+/// In what time everything falls idle after the last connection is gone: half-opens live 30 s.
+const IDLE: Duration = Duration::from_secs(120);
+/// How often it is looked whether something has come true.
+const LOOK: Duration = Duration::from_millis(100);
+/// Longer idle limits than this are not waited for: such a connection is killed instead.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// The most rounds of ending streams: each lets those begin that waited for room.
+const ROUNDS: usize = 200;
+
+impl Player<'_> {
+    /// The second phase.
+    pub(super) fn calm(&mut self) -> Verdict {
+        self.heal_everything()?;
+        self.until("L2", SETTLE + self.transfer_time(), Self::what_is_owed)?;
+        self.bury_the_dead()?;
+        self.judge_states()?;
+        self.begin_anew()?;
+        self.end_streams()?;
+        self.close_all()?;
+        self.fall_silent()
+    }
+
+    fn heal_everything(&mut self) -> Verdict {
+        self.end_attacks();
+        self.world.heal_all(usual_link());
+        for host in 0..self.actors.len() {
+            self.restart(host);
+            self.actors[host].reading = Reading::All;
+        }
+        for outbox in self.outboxes.iter_mut().flatten().flatten() {
+            for job in &mut outbox.jobs {
+                // What is sent now and then goes on forever; what is sent at once is sent.
+                match job.every {
+                    Some(_) => job.left = job.due,
+                    None => job.due = job.left,
+                }
+            }
+        }
+        if let Some(onlooker) = &self.onlooker {
+            onlooker.borrow_mut().on_calm(self.world.now());
+        }
+        self.push_all()?;
+        for host in 0..self.actors.len() {
+            self.read_all(host)?;
+        }
+        self.pump()
+    }
+
+    fn push_all(&mut self) -> Verdict {
+        for pact in 0..self.pacts.len() {
+            for stream in 0..self.pacts[pact].streams.len() {
+                for side in [0, 1] {
+                    if self.pacts[pact].streams[stream].is_known(side) {
+                        self.push(Place { pact, stream, side })?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How long the rest may take to cross a slow network.
+    fn transfer_time(&self) -> Duration {
+        let queued = self.outboxes.iter().flatten().flatten().flat_map(|outbox| &outbox.jobs);
+        let queued: u64 = queued.map(|job| job.left.saturating_mul(job.bytes as u64)).sum();
+        let out = self.deeds.sent_bytes.saturating_sub(self.deeds.received_bytes);
+        Duration::from_secs((queued + out) / TRANSFER)
+    }
+
+    /// Runs until `missing` finds nothing, at most for `limit`.
+    fn until(
+        &mut self,
+        oracle: &'static str,
+        limit: Duration,
+        missing: impl Fn(&Self) -> Option<String>,
+    ) -> Verdict {
+        let end = self.world.now() + limit;
+        while let Some(what) = missing(self) {
+            if self.world.now() >= end {
+                let what = format!("{limit:?} after all was healed there is owed: {what}");
+                return Err(Fault::new(oracle, what));
+            }
+            self.run_until(end.min(self.world.now() + LOOK))?;
+        }
+        Ok(())
+    }
+
+    /// Something that is owed on a connection that lives on both sides.
+    fn what_is_owed(&self) -> Option<String> {
+        (0..self.pacts.len()).find_map(|pact| self.owed_by(pact))
+    }
+
+    fn owed_by(&self, pact: usize) -> Option<String> {
+        let model = &self.pacts[pact];
+        let lives = model.ends.iter().all(|end| end.phase == Phase::Connected);
+        let what = model.owed().or_else(|| {
+            let outboxes = self.outboxes[pact].iter().zip(&model.streams);
+            let waits = outboxes.into_iter().any(|(outboxes, stream)| {
+                let queued = |side: usize| outboxes[side].jobs.iter().any(|job| job.due > 0);
+                stream.told && [0, 1].into_iter().any(queued)
+            });
+            waits.then(|| "messages to be handed in".into())
+        });
+        what.filter(|_| lives).map(|what| {
+            let explanations = [0, 1].map(|side| self.explain((pact, side)));
+            format!(
+                "{}: {what}\nclient: {}\nserver: {}",
+                model.name, explanations[0], explanations[1]
+            )
+        })
+    }
+
+    /// What the engine says of an end, for reports.
+    fn explain(&self, (pact, side): (usize, usize)) -> String {
+        let end = &self.pacts[pact].ends[side];
+        let machine = self.world.machine(self.actors[end.host].id);
+        let said = end.handle.and_then(|handle| machine.explain(self.world.now(), handle));
+        said.map_or_else(|| "nothing".into(), |said| said.to_string())
+    }
+
+    /// Connections of which one end is over: the other has to notice, or is killed if it would take
+    /// longer than anybody waits.
+    fn bury_the_dead(&mut self) -> Verdict {
+        let limit = |pact: &super::pact::Pact| {
+            let idle = pact.idle.map_or(PATIENCE, |idle| idle.min(PATIENCE));
+            idle.max(pact.deadline)
+        };
+        let half_dead = |player: &Self| {
+            player.pacts.iter().find_map(|pact| {
+                let tries = pact.ends[0].phase == Phase::Opening;
+                let dead = pact.ends.iter().any(|end| !end.is_live());
+                let alive = pact.ends.iter().any(|end| end.phase == Phase::Connected);
+                let waits = tries || dead && alive && pact.idle.is_some_and(|idle| idle < PATIENCE);
+                waits.then(|| format!("{} is half dead: {:?}", pact.name, pact.ends))
+            })
+        };
+        let most = self.pacts.iter().map(limit).max().unwrap_or_default();
+        self.until("L6", most + SETTLE, half_dead)?;
+        for pact in 0..self.pacts.len() {
+            let ends = &self.pacts[pact].ends;
+            let dead = ends.iter().any(|end| end.phase != Phase::Connected);
+            for side in [0, 1] {
+                if dead && self.pacts[pact].ends[side].is_live() {
+                    self.kill((pact, side));
+                }
+            }
+        }
+        self.pump()
+    }
+
+    /// Connections that live are ready.
+    fn judge_states(&self) -> Verdict {
+        for pact in &self.pacts {
+            for end in pact.ends.iter().filter(|end| end.phase == Phase::Connected) {
+                let machine = self.world.machine(self.actors[end.host].id);
+                let state = end.handle.and_then(|handle| machine.state(handle));
+                if !matches!(state, Some(State::Ready | State::Leaving | State::Closing)) {
+                    return Err(Fault::new("L1", format!("{} is {state:?}, not ready", pact.name)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Each pair that was ever connected connects once more, and a message crosses.
+    fn begin_anew(&mut self) -> Verdict {
+        let pairs: BTreeSet<_> =
+            self.pacts.iter().map(|pact| pact.ends.each_ref().map(|end| end.host)).collect();
+        let mut begun = Vec::new();
+        for [client, server] in pairs {
+            let refused = self.actors[server].is_leaving || self.actors[client].is_leaving;
+            let bounded =
+                [client, server].iter().any(|host| stage::is_bounded(self.actors[*host].spec));
+            if refused || bounded {
+                continue;
+            }
+            let Some(pact) = self.begin(client, server, "anew", HANDSHAKE)? else { continue };
+            if self.pacts[pact].excuses.refusing[1] {
+                continue;
+            }
+            let options = StreamOptions::one_way(Order::Ordered);
+            if let Some(stream) = self.open_on((pact, 0), options)? {
+                let job = Job {
+                    bytes: 100,
+                    left: 1,
+                    due: 1,
+                    every: None,
+                    options: SendOptions::default(),
+                };
+                self.add_job(Place { pact, stream, side: 0 }, job)?;
+                begun.push(pact);
+            }
+        }
+        self.until("L1", HANDSHAKE, |player| {
+            begun.iter().find_map(|pact| {
+                let model = &player.pacts[*pact];
+                let half = model.streams.first().and_then(|stream| stream.halves[0].as_ref());
+                let there = half.is_some_and(|half| half.got_bytes() == 100);
+                (!there).then(|| format!("a first message ({})", player.explain((*pact, 0))))
+            })
+        })
+    }
+
+    /// Ends all streams: those that waited for room begin then, and end too.
+    fn end_streams(&mut self) -> Verdict {
+        for _ in 0..ROUNDS {
+            let mut any = false;
+            for pact in 0..self.pacts.len() {
+                for stream in 0..self.pacts[pact].streams.len() {
+                    for side in [0, 1] {
+                        any |= self.end_one(Place { pact, stream, side })?;
+                    }
+                }
+            }
+            if !any {
+                return Ok(());
+            }
+            self.until("L2", SETTLE, Self::what_is_owed)?;
+        }
+        Err(Fault::new("L2", "streams still begin after all have ended".into()))
+    }
+
+    /// Ends a half, if that is still to be done.
+    fn end_one(&mut self, place: Place) -> Verdict<bool> {
+        let Place { pact, stream, side } = place;
+        let model = &mut self.pacts[pact];
+        let lives = model.ends.iter().all(|end| end.phase == Phase::Connected);
+        let known = &mut model.streams[stream];
+        let open =
+            known.is_known(side) && known.sending(side).is_some_and(|half| !half.has_ended());
+        if !lives || !open {
+            return Ok(false);
+        }
+        self.end_half(place, None)?;
+        let half = self.pacts[pact].streams[stream].sending(side);
+        Ok(half.is_some_and(|half| half.has_ended()))
+    }
+
+    /// Closes all connections; both sides learn of it, once, and both are gone.
+    fn close_all(&mut self) -> Verdict {
+        for pact in 0..self.pacts.len() {
+            let side = pact % 2;
+            if self.pacts[pact].ends.iter().all(|end| end.phase == Phase::Connected) {
+                self.close((pact, side), Duration::from_secs(10));
+            }
+            self.pump()?;
+        }
+        self.until("L6", CLOSE, |player| {
+            player.pacts.iter().find_map(|pact| {
+                let here = |end: &&super::pact::End| end.is_live() || end.phase == Phase::Over;
+                let end = pact.ends.iter().find(|end| end.handle.is_some() && here(end))?;
+                Some(format!("{} is not gone: {end:?}", pact.name))
+            })
+        })
+    }
+
+    /// Nobody sends, nobody has a deadline, nobody holds a connection.
+    fn fall_silent(&mut self) -> Verdict {
+        self.until("L8", IDLE, |player| {
+            player.world.next_time().map(|at| format!("silence; something is due at {at:?}"))
+        })?;
+        for actor in &self.actors {
+            let left = self.world.machine(actor.id).connections();
+            if left > 0 {
+                let what = format!("{} still holds {left} connections", actor.spec.name);
+                return Err(Fault::new("I13", what));
+            }
+        }
+        Ok(())
+    }
+}

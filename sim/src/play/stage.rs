@@ -1,0 +1,146 @@
+//! Sets the stage: endpoints as the hosts of a scenario describe them.
+//!
+//! In go specifications, out come configurations and endpoints. A host's key follows from the
+//! scenario's seed and its name alone, so that it survives a crash; everything else that an endpoint
+//! draws follows from its life's number too.
+
+use crate::chance::Chance;
+use crate::discipline::Discipline;
+use crate::scenario::{Controller, HostKind, HostSpec, Scenario, Setting};
+use tripline::{Config, Congestion, Endpoint, OnSilence, PublicKey, SecretKey, TransportConfig};
+use tripline_sansio::{Duration, Instant, Seed};
+
+/// The seed of everything in a run that is not the world's.
+pub(super) fn seed(scenario: &Scenario) -> Seed {
+    Seed::from_number(scenario.seed).child("play")
+}
+
+/// The identity of a host, if it has one.
+pub(super) fn identity(scenario: &Scenario, host: &HostSpec) -> Option<SecretKey> {
+    let known = host.kind != HostKind::Client;
+    known.then(|| SecretKey::generate(&mut seed(scenario).child("keys").random(&host.name)))
+}
+
+/// How connections of a host behave.
+fn transport(host: &HostSpec) -> TransportConfig {
+    let profile = host.settings.iter().rev().find_map(|setting| match setting {
+        Setting::Profile(profile) => Some(*profile),
+        _ => None,
+    });
+    let mut transport = profile.map(|profile| profile.transport()).unwrap_or_default();
+    host.settings.iter().for_each(|setting| set(&mut transport, *setting));
+    transport
+}
+
+fn set(transport: &mut TransportConfig, setting: Setting) {
+    match setting {
+        Setting::Idle(value) => transport.idle_timeout = value,
+        Setting::KeepAlive(value) => transport.keep_alive = value,
+        Setting::MessageMax(value) => transport.message_max = value,
+        Setting::StreamCredit(value) => transport.stream_credit = value,
+        Setting::ConnectionCredit(value) => transport.connection_credit = value,
+        Setting::CreditMax(value) => {
+            (transport.stream_credit_max, transport.connection_credit_max) = (value, value);
+        }
+        Setting::TwoWay(value) => transport.two_way_streams = value,
+        Setting::OneWay(value) => transport.one_way_streams = value,
+        Setting::SendBuffer(value) => transport.send_buffer = value,
+        Setting::AckDelay(value) => transport.ack_delay = value,
+        Setting::Congestion(controller) => {
+            transport.congestion = congestion(controller);
+        }
+        Setting::Datagram(value) => transport.datagram_size = cut(value),
+        Setting::Ceiling(value) => transport.datagram_ceiling = cut(value),
+        Setting::Ecn(value) => transport.ecn = value,
+        Setting::Probe(value) => {
+            transport.on_silence = if value { OnSilence::Probe } else { OnSilence::Drop };
+        }
+        Setting::RenewPackets(value) => transport.key_limits.renew_packets = value,
+        Setting::RenewAfter(value) => transport.key_limits.renew_after = value,
+        Setting::Profile(_)
+        | Setting::Aes(_)
+        | Setting::Segments(_)
+        | Setting::Connections(_)
+        | Setting::RetryAbove(_)
+        | Setting::Echo(_)
+        | Setting::Sloppy(_) => {}
+    }
+}
+
+const fn congestion(controller: Controller) -> Congestion {
+    match controller {
+        Controller::Cubic => Congestion::Cubic,
+        Controller::NewReno => Congestion::NewReno,
+        Controller::Bbr => Congestion::Bbr,
+    }
+}
+
+fn cut(value: u64) -> u16 {
+    u16::try_from(value).unwrap_or(u16::MAX)
+}
+
+/// The configuration of a host's endpoint.
+fn config(scenario: &Scenario, host: &HostSpec) -> Config {
+    let base = match (host.kind, identity(scenario, host)) {
+        (HostKind::Public, Some(key)) => Config::public_server(key),
+        (HostKind::Private, Some(key)) => Config::private_server(key, known_keys(scenario)),
+        (_, identity) => Config { identity, ..Config::client() },
+    };
+    let mut config = Config { transport: transport(host), ..base };
+    for setting in &host.settings {
+        match *setting {
+            Setting::Aes(value) => config.hardware_aes = value,
+            Setting::Segments(value) => config.segments_max = value.clamp(1, 64) as usize,
+            Setting::Connections(value) => {
+                config.connections_max = u32::try_from(value).unwrap_or(u32::MAX);
+            }
+            Setting::RetryAbove(value) => {
+                config.guard.retry_above = u32::try_from(value).unwrap_or(u32::MAX);
+            }
+            _ => {}
+        }
+    }
+    config
+}
+
+/// The keys of all hosts that have one and are no servers.
+fn known_keys(scenario: &Scenario) -> Vec<PublicKey> {
+    let known = scenario.hosts.iter().filter(|host| host.kind == HostKind::Known);
+    known.filter_map(|host| identity(scenario, host)).map(|key| key.public_key()).collect()
+}
+
+/// The endpoint of a host, in its n-th life.
+pub(super) fn endpoint(scenario: &Scenario, host: &HostSpec, life: u64, now: Instant) -> Endpoint {
+    let config = config(scenario, host);
+    let seed = seed(scenario).child("endpoints").child(&host.name).child(&life.to_string());
+    Endpoint::new(config, &seed, now)
+}
+
+/// The idle limit that two hosts agree on.
+pub(super) fn idle(one: &HostSpec, other: &HostSpec) -> Option<Duration> {
+    let limit = |host| Some(transport(host).idle_timeout).filter(|limit| !limit.is_zero());
+    [limit(one), limit(other)].into_iter().flatten().min()
+}
+
+/// Whether the host's application sends back what it is sent.
+pub(super) fn echoes(host: &HostSpec) -> bool {
+    host.settings.contains(&Setting::Echo(true))
+}
+
+/// Whether the host's user bounds its connections.
+pub(super) fn is_bounded(host: &HostSpec) -> bool {
+    host.settings.iter().any(|setting| matches!(setting, Setting::Connections(_)))
+}
+
+/// How all loops behave.
+pub(super) fn discipline(scenario: &Scenario) -> Discipline {
+    let settings = scenario.hosts.iter().flat_map(|host| &host.settings);
+    let sloppy = settings.filter_map(|setting| match setting {
+        Setting::Sloppy(chance) => Some(*chance),
+        _ => None,
+    });
+    match sloppy.max().unwrap_or(Chance::NEVER) {
+        Chance::NEVER => Discipline::default(),
+        chance => Discipline::sloppy(chance),
+    }
+}
