@@ -4,9 +4,8 @@
 //! before. Datagrams are told apart by who sent them to whom and their number. It remembers the
 //! newest of each way and forgets the rest, so a copy that comes very late counts as a stranger.
 
-use crate::drop_cause::DropCause;
 use crate::host::HostId;
-use crate::rule::{PacketView, Stage};
+use crate::rule::PacketView;
 use crate::trace::digest;
 use std::collections::BTreeMap;
 use tripline_sansio::{Duration, Instant};
@@ -15,38 +14,6 @@ use tripline_sansio::{Duration, Instant};
 const REMEMBERED: usize = 4_096;
 /// How many ways are; there are as many as ordered pairs of hosts that talk.
 const WAYS: usize = 4_096;
-
-/// What has just become of a datagram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Became {
-    /// Its sender sent it.
-    Sent,
-    /// Its receiver is about to get it.
-    Came,
-    /// Nobody will.
-    Dropped(DropCause),
-}
-
-/// What a view of a packet says has become of it.
-pub(super) const fn became(stage: Stage) -> Became {
-    match stage {
-        Stage::Offered => Became::Sent,
-        Stage::Delivered => Became::Came,
-        Stage::Dropped(cause) => Became::Dropped(cause),
-    }
-}
-
-/// The name of a cause, in lower case with hyphens: `queue-full`.
-pub(super) fn cause_name(cause: DropCause) -> String {
-    let mut name = String::new();
-    for one in format!("{cause:?}").chars() {
-        if one.is_ascii_uppercase() && !name.is_empty() {
-            name.push('-');
-        }
-        name.push(one.to_ascii_lowercase());
-    }
-    name
-}
 
 /// How a datagram came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +71,7 @@ impl Journeys {
 mod tests {
     use super::super::fixture::packet;
     use super::*;
+    use crate::rule::Stage;
 
     #[test]
     fn a_journey_is_followed_to_its_copies_and_changes() {
@@ -128,11 +96,5 @@ mod tests {
         }
         assert_eq!(journeys.ways.values().map(BTreeMap::len).sum::<usize>(), REMEMBERED);
         assert_eq!(journeys.came(&packet(Stage::Delivered, 9, 0, b"")), None);
-    }
-
-    #[test]
-    fn causes_have_names_for_people() {
-        assert_eq!(cause_name(DropCause::Lost), "lost");
-        assert_eq!(cause_name(DropCause::QueueFull), "queue-full");
     }
 }

@@ -3,6 +3,8 @@
 use crate::play::{End, Watcher};
 use crate::rule::PacketView;
 use crate::scenario::Step;
+use std::cell::RefCell;
+use std::rc::Rc;
 use tripline::{ConnectionStats, Event, StreamId};
 use tripline_sansio::{Duration, Instant};
 
@@ -10,28 +12,30 @@ use tripline_sansio::{Duration, Instant};
 /// most curious of them wants; the others are shown those samples too.
 ///
 /// ```
+/// use std::{cell::RefCell, rc::Rc};
 /// use tripline_sim::record::{Several, Trace};
-/// let (mut one, mut other) = (Trace::new(Vec::new()), Trace::new(Vec::new()));
-/// let both = Several::new(vec![&mut one, &mut other]);
+/// let one = Rc::new(RefCell::new(Trace::new(Vec::new())));
+/// let other = Rc::new(RefCell::new(Trace::new(std::io::sink())));
+/// let both = Several::new(vec![one.clone(), other]);
 /// # drop(both);
 /// ```
 #[derive(Default)]
-pub struct Several<'a> {
-    watchers: Vec<&'a mut dyn Watcher>,
+pub struct Several {
+    watchers: Vec<Rc<RefCell<dyn Watcher>>>,
 }
 
-impl<'a> Several<'a> {
+impl Several {
     /// Shows everything to these.
-    pub fn new(watchers: Vec<&'a mut dyn Watcher>) -> Self {
+    pub fn new(watchers: Vec<Rc<RefCell<dyn Watcher>>>) -> Self {
         Self { watchers }
     }
 
     fn each(&mut self, mut show: impl FnMut(&mut dyn Watcher)) {
-        self.watchers.iter_mut().for_each(|watcher| show(&mut **watcher));
+        self.watchers.iter().for_each(|watcher| show(&mut *watcher.borrow_mut()));
     }
 }
 
-impl Watcher for Several<'_> {
+impl Watcher for Several {
     fn on_start(&mut self, hosts: &[String]) {
         self.each(|watcher| watcher.on_start(hosts));
     }
@@ -53,7 +57,7 @@ impl Watcher for Several<'_> {
     }
 
     fn sample_every(&self) -> Option<Duration> {
-        self.watchers.iter().filter_map(|watcher| watcher.sample_every()).min()
+        self.watchers.iter().filter_map(|one| one.borrow().sample_every()).min()
     }
 
     fn on_sample(&mut self, now: Instant, end: End<'_>, stats: &ConnectionStats) {
@@ -84,12 +88,13 @@ mod tests {
     #[test]
     fn each_is_shown_all_and_the_most_curious_sets_the_pace() {
         let seconds = |count| Some(Duration::from_secs(count));
-        let mut all = [Curious(None, 0), Curious(seconds(3), 0), Curious(seconds(2), 0)];
-        let [one, two, three] = &mut all;
-        let mut several = Several::new(vec![one, two, three]);
+        let all = [None, seconds(3), seconds(2)];
+        let all = all.map(|every| Rc::new(RefCell::new(Curious(every, 0))));
+        let mut several = Several::default();
+        assert_eq!(several.sample_every(), None);
+        several.watchers.extend(all.iter().map(|one| one.clone() as Rc<RefCell<dyn Watcher>>));
         assert_eq!(several.sample_every(), seconds(2));
         several.on_calm(Instant::ZERO);
-        assert!(all.iter().all(|watcher| watcher.1 == 1));
-        assert_eq!(Several::default().sample_every(), None);
+        assert!(all.iter().all(|watcher| watcher.borrow().1 == 1));
     }
 }

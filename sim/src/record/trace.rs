@@ -10,11 +10,11 @@
 //! Times are the world's, in seconds. A line has at most [`LINE`] characters. The same run gives
 //! the same text.
 
-use super::journey::{Became, Journeys, became, cause_name};
+use super::journey::Journeys;
 use super::words;
 use crate::host::HostId;
 use crate::play::{End, Watcher};
-use crate::rule::PacketView;
+use crate::rule::{PacketView, Stage};
 use crate::scenario::Step;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
@@ -102,12 +102,12 @@ impl<W: Write> Watcher for Trace<W> {
     fn on_packet(&mut self, packet: &PacketView<'_>) {
         let from = self.host(packet.from, packet.source);
         let to = self.host(packet.to, packet.destination);
-        let (kind, fate) = match became(packet.stage) {
-            Became::Sent => {
+        let (kind, fate) = match packet.stage {
+            Stage::Offered => {
                 self.journeys.sent(packet);
                 ("sent", String::new())
             }
-            Became::Came => match self.journeys.came(packet) {
+            Stage::Delivered => match self.journeys.came(packet) {
                 None => ("came", " (sent by nobody)".to_owned()),
                 Some(arrival) => {
                     let copy = if arrival.is_copy { "a copy, " } else { "" };
@@ -115,7 +115,7 @@ impl<W: Write> Watcher for Trace<W> {
                     ("came", format!(" ({copy}{changed}after {})", words::span(arrival.took)))
                 }
             },
-            Became::Dropped(cause) => ("drop", format!(" ({})", cause_name(cause))),
+            Stage::Dropped(cause) => ("drop", format!(" ({cause})")),
         };
         let (number, size, mark) = (packet.index, packet.bytes.len(), mark(packet.ecn));
         let what = words::what_is_in(packet.bytes);
@@ -153,7 +153,7 @@ impl<W: Write> Watcher for Trace<W> {
 mod tests {
     use super::super::fixture::{Transfer, packet};
     use super::*;
-    use crate::rule::Stage;
+    use crate::DropCause;
 
     fn text(watch: impl FnOnce(&mut Trace<Vec<u8>>)) -> String {
         let mut trace = Trace::new(Vec::new());
@@ -170,6 +170,8 @@ mod tests {
             trace.on_step(Instant::ZERO, &"0s phone finish up".parse().unwrap(), false);
             trace.on_packet(&packet(Stage::Offered, 1_000, 4, &[6; 17]));
             trace.on_packet(&packet(Stage::Delivered, 2_000, 4, &[6; 17]));
+            let lost = Stage::Dropped(DropCause::QueueFull);
+            trace.on_packet(&packet(lost, 2_500, 5, &[2; 9]));
             let mut flood = packet(Stage::Delivered, 3_000, 0, &[0x40]);
             (flood.from, flood.ecn) = (None, Ecn::Ce);
             trace.on_packet(&flood);
@@ -183,6 +185,7 @@ mod tests {
      0.000000000  step   phone finish up (does not fit: passed over)
      0.000001000  sent   phone -> server #4 17 B  RESET
      0.000002000  came   phone -> server #4 17 B (after 1 µs)  RESET
+     0.000002500  drop   phone -x server #5 9 B (queue-full)  CHALLENGE for 02020202
      0.000003000  came   10.0.0.2:2 -> server #0 1 B CE (sent by nobody)  unknown, first byte 0x40
      0.000004000  event  endpoint shut down
      0.000005000  data   phone c: hands in 77 B, client stream 0 one-way bytes

@@ -13,11 +13,11 @@ mod ip;
 #[cfg(test)]
 mod tests;
 
-use super::journey::{Became, Journeys, became, cause_name};
+use super::journey::Journeys;
 use super::words;
 use crate::host::HostId;
 use crate::play::{End, Watcher};
-use crate::rule::PacketView;
+use crate::rule::{PacketView, Stage};
 use crate::scenario::{Scenario, Step};
 use block::Block;
 use std::collections::BTreeSet;
@@ -152,12 +152,12 @@ impl<W: Write> Watcher for Capture<W> {
     fn on_packet(&mut self, packet: &PacketView<'_>) {
         self.name(packet.from, packet.source);
         self.name(packet.to, packet.destination);
-        let (seen_by, direction, fate) = match became(packet.stage) {
-            Became::Sent => {
+        let (seen_by, direction, fate) = match packet.stage {
+            Stage::Offered => {
                 self.journeys.sent(packet);
                 (packet.from, Direction::Out, String::new())
             }
-            Became::Came => {
+            Stage::Delivered => {
                 let arrival = self.journeys.came(packet);
                 let fate = arrival.map_or("sent by nobody".to_owned(), |arrival| {
                     let copy = if arrival.is_copy { "a copy, " } else { "" };
@@ -166,9 +166,7 @@ impl<W: Write> Watcher for Capture<W> {
                 });
                 (packet.to, Direction::In, fate)
             }
-            Became::Dropped(cause) => {
-                (None, Direction::Out, format!("dropped: {}", cause_name(cause)))
-            }
+            Stage::Dropped(cause) => (None, Direction::Out, format!("dropped: {cause}")),
         };
         let mut comment = format!(
             "{} to {} #{}: {}",

@@ -2,8 +2,8 @@
 //! is installed.
 
 use super::*;
+use crate::DropCause;
 use crate::record::fixture::{Transfer, packet};
-use crate::rule::Stage;
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use tripline_sansio::Ecn;
@@ -114,6 +114,7 @@ fn a_packet_is_seen_where_it_leaves_and_where_it_comes() {
     let late = Instant::from_nanos(20_000_000_000);
     capture.on_packet(&PacketView { stage: Stage::Delivered, now: late, ecn: Ecn::Ce, ..sent });
     capture.on_packet(&PacketView { stage: Stage::Delivered, from: None, to: None, ..sent });
+    capture.on_packet(&PacketView { stage: Stage::Dropped(DropCause::Lost), ..sent });
     let read = read(&capture.finish().unwrap());
 
     assert_eq!(read.section[&4], "tripline sim");
@@ -122,7 +123,7 @@ fn a_packet_is_seen_where_it_leaves_and_where_it_comes() {
     let names: Vec<_> = read.names.into_iter().collect();
     assert_eq!(names, [(vec![10, 0, 0, 1], "server".into()), (vec![10, 0, 0, 2], "phone".into())]);
 
-    let [out, came, stray] = &read.packets[..] else { panic!("three packets") };
+    let [out, came, stray, lost] = &read.packets[..] else { panic!("four packets") };
     assert_eq!((out.interface.as_str(), out.nanos, out.flags), ("phone", 7_000_000_001, 2));
     assert_eq!(
         out.comments,
@@ -135,6 +136,8 @@ fn a_packet_is_seen_where_it_leaves_and_where_it_comes() {
     assert_eq!((out.bytes[1], came.bytes[1]), (0, 3));
     assert_eq!(stray.interface, "network");
     assert_eq!(stray.comments, ["somebody to nobody #3: RESET; sent by nobody"]);
+    assert_eq!(lost.interface, "network");
+    assert_eq!(lost.comments, ["phone to server #3: RESET; dropped: lost"]);
 }
 
 #[test]
@@ -169,6 +172,9 @@ fn the_same_run_gives_the_same_capture_of_every_datagram() {
         let on = read.packets.iter().filter(|seen| seen.flags == flags);
         on.filter(|seen| seen.interface != "network").count() as u64
     };
+    let dropped = read.packets.iter().filter(|seen| seen.interface == "network").count() as u64;
+    assert_eq!(dropped, outcome.totals.dropped());
+    assert!(dropped > 0);
     assert_eq!((on(2), on(1)), (outcome.totals.offered, outcome.totals.delivered));
 }
 
