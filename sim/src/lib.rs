@@ -96,7 +96,7 @@ pub use chance::Chance;
 pub use discipline::Discipline;
 pub use drop_cause::DropCause;
 pub use host::{AsleepClock, AsleepSocket, ClockConfig, HostId, SendFaults};
-pub use inspect::{Inspector, Seal, VIOLATIONS_MAX, Violation};
+pub use inspect::{Inspector, VIOLATIONS_MAX, Violation};
 pub use link::{
     Aqm, Arrivals, Blackouts, Bottleneck, BottleneckCounters, Bursts, CoDel, Damage, DamageConfig,
     EcnConfig, Fate, GARBAGE_MAX, JitterShape, LineConfig, Link, LinkConfig, LinkCounters,
@@ -107,6 +107,7 @@ pub use nat::{Dependence, NatConfig, NatCounters, NatId, PEERS_MAX, PortChoice};
 pub use network::BottleneckId;
 pub use queue::EventQueue;
 pub use rule::{Corruption, PacketView, RuleId, Stage, Verdict, drop_list};
+pub use scenario::Seal;
 pub use stream::{
     Arrived, Cut, PipeId, PipeMachine, PipeView, Stream, StreamConfig, StreamCounters, StreamLink,
     StreamWorld,

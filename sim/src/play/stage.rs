@@ -6,11 +6,15 @@
 
 use crate::chance::Chance;
 use crate::discipline::Discipline;
-use crate::scenario::{Controller, HostKind, HostSpec, Scenario, Setting};
+use crate::inspect::Inspector;
+use crate::scenario::{Action, Controller, Deed, HostKind, HostSpec, Scenario, Setting};
 use tripline::{
     Config, Congestion, Direction, Endpoint, OnSilence, PublicKey, SecretKey, TransportConfig,
 };
 use tripline_sansio::{Duration, Instant, Seed};
+
+/// How much later than agreed an acknowledgement may come.
+const SLACK: Duration = Duration::from_millis(100);
 
 /// The seed of everything in a run that is not the world's.
 pub(super) fn seed(scenario: &Scenario) -> Seed {
@@ -112,10 +116,32 @@ fn known_keys(scenario: &Scenario) -> Vec<PublicKey> {
 }
 
 /// The endpoint of a host, in its n-th life.
-pub(super) fn endpoint(scenario: &Scenario, host: &HostSpec, life: u64, now: Instant) -> Endpoint {
-    let config = config(scenario, host);
+pub(super) fn endpoint(
+    scenario: &Scenario,
+    host: &HostSpec,
+    inspector: &Inspector,
+    life: u64,
+    now: Instant,
+) -> Endpoint {
+    let config = inspector.on(config(scenario, host));
     let seed = seed(scenario).child("endpoints").child(&host.name).child(&life.to_string());
     Endpoint::new(config, &seed, now)
+}
+
+/// The inspector of a run.
+pub(super) fn inspector(scenario: &Scenario) -> Inspector {
+    let inspector = Inspector::new(scenario.seal);
+    let deeds = scenario.steps.iter().filter_map(|step| match &step.action {
+        Action::Host(_, deed) => Some(deed),
+        _ => None,
+    });
+    // Whom the world holds up acknowledges later.
+    let held = deeds.filter_map(|deed| match deed {
+        Deed::Pause(time) | Deed::Jump(time) | Deed::Block(time) => Some(*time),
+        _ => None,
+    });
+    inspector.set_slack(SLACK + held.sum());
+    inspector
 }
 
 /// The idle limit that two hosts agree on.
