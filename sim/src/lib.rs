@@ -16,6 +16,13 @@
 //! contract grants. Streams of bytes are pipes between hosts, see [`StreamWorld`] and
 //! [`PipeMachine`]; a user's page for machines of other protocols is `sim/README.md`.
 //!
+//! What can go wrong between and around the machines, each a knob of its own that is off at first:
+//! links lose, delay, reorder, copy, damage and mark ([`LinkConfig`]); queues are full, managed
+//! ([`Aqm`]) or policed; NATs ([`NatConfig`]) map, filter and forget; hosts sleep, restart, have
+//! clocks of their own and systems that do not send; partitions cut one way or both. Whatever does
+//! not arrive has a [`DropCause`], is counted under it ([`Totals`]) and shown to taps
+//! ([`Stage::Dropped`]). The package's README lists all knobs.
+//!
 //! [`engine`] sets whole transports beside each other on the same link, ours and others'.
 //!
 //! ```
