@@ -7,6 +7,7 @@
 mod admit;
 mod agree;
 pub(crate) mod bounds;
+mod choose;
 mod commands;
 mod deadlines;
 mod explain;
