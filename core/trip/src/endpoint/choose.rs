@@ -2,12 +2,12 @@
 //! R-CHAL-4d).
 //!
 //! CONFIRM begins with the client's static key, sealed under the keys of its OPEN and our
-//! CHALLENGE; the pre-shared key goes in behind it, and the payload comes last. So the key can be seen before
-//! anything is proven: whoever sent the OPEN can name any. The user is asked for the pre-shared key
-//! of the one that is named, and once the payload verified under it, is asked a second time, as
-//! about any client. A CONFIRM that somebody made of the true one's beginning and rubbish leads to
-//! the same question and the same answer, and then fails by itself; the true one, which the client
-//! repeats, is read under the key that was chosen.
+//! CHALLENGE; the pre-shared key goes in behind it, and the payload comes last. So the key can be
+//! seen before anything is proven: whoever sent the OPEN can name any. The user is asked for the
+//! pre-shared key of the one that is named, and once the payload verified under it, is asked a
+//! second time, as about any client. A CONFIRM that somebody made of the true one's beginning and
+//! rubbish leads to the same question and the same answer, and then fails by itself; the true
+//! one, which the client repeats, is read under the key that was chosen.
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::Endpoint;
