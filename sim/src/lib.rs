@@ -15,6 +15,10 @@
 //! the host, the time and the seed. A [`Discipline`] makes the loops take the liberties that the
 //! contract grants.
 //!
+//! An [`Inspector`] reads along on the wire and under the seal, with a decoder of its own
+//! ([`wire`]) and a cheap cipher ([`cipher`]); it says who breaks a rule, and which rare things a
+//! run has met ([`Marks`]).
+//!
 //! [`engine`] sets whole transports beside each other on the same link, ours and others'.
 //!
 //! ```

@@ -1,4 +1,4 @@
-//! Where everything comes together: each datagram, sent or delivered, goes to the books it concerns.
+//! Where all comes together: each datagram, sent or delivered, goes to the books it concerns.
 
 use super::connection::{Bounds, Connection, Role, Sent, Side};
 use super::handshake::Handshakes;
