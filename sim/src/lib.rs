@@ -23,6 +23,10 @@
 //! not arrive has a [`DropCause`], is counted under it ([`Totals`]) and shown to taps
 //! ([`Stage::Dropped`]). The package's README lists all knobs.
 //!
+//! An [`Inspector`] reads along on the wire and under the seal, with a decoder of its own
+//! ([`wire`]) and a cheap cipher ([`cipher`]); it says who breaks a rule, and which rare things a
+//! run has met ([`Marks`]).
+//!
 //! [`engine`] sets whole transports beside each other on the same link, ours and others'.
 //!
 //! ```
