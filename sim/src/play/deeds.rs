@@ -426,7 +426,8 @@ impl<'a> Player<'a> {
         }
         (actor.is_up, actor.is_leaving) = (true, false);
         actor.life += 1;
-        let endpoint = stage::endpoint(self.scenario, actor.spec, actor.life, self.world.now());
+        let (now, onlooker) = (self.world.now(), self.onlooker.as_ref());
+        let endpoint = stage::endpoint(self.scenario, actor.spec, actor.life, now, onlooker);
         self.world.with(actor.id, |gone, _| *gone = endpoint);
         true
     }

@@ -96,7 +96,7 @@ impl<'a> Player<'a> {
         world.set_discipline(stage::discipline(scenario));
         let mut actors = Vec::new();
         for spec in &scenario.hosts {
-            let endpoint = stage::endpoint(scenario, spec, 0, world.now());
+            let endpoint = stage::endpoint(scenario, spec, 0, world.now(), onlooker.as_ref());
             actors.push(Actor {
                 id: world.add_host(spec.address, endpoint),
                 spec,

@@ -4,6 +4,7 @@
 //! scenario's seed and its name alone, so that it survives a crash; everything else that an endpoint
 //! draws follows from its life's number too.
 
+use super::player::Onlooker;
 use crate::chance::Chance;
 use crate::discipline::Discipline;
 use crate::scenario::{Controller, HostKind, HostSpec, Scenario, Setting};
@@ -111,9 +112,18 @@ fn known_keys(scenario: &Scenario) -> Vec<PublicKey> {
     known.filter_map(|host| identity(scenario, host)).map(|key| key.public_key()).collect()
 }
 
-/// The endpoint of a host, in its n-th life.
-pub(super) fn endpoint(scenario: &Scenario, host: &HostSpec, life: u64, now: Instant) -> Endpoint {
-    let config = config(scenario, host);
+/// The endpoint of a host, in its n-th life; the onlooker may listen to its cipher.
+pub(super) fn endpoint(
+    scenario: &Scenario,
+    host: &HostSpec,
+    life: u64,
+    now: Instant,
+    onlooker: Option<&Onlooker>,
+) -> Endpoint {
+    let mut config = config(scenario, host);
+    if let Some(onlooker) = onlooker {
+        config.aead = onlooker.borrow_mut().aead(config.aead);
+    }
     let seed = seed(scenario).child("endpoints").child(&host.name).child(&life.to_string());
     Endpoint::new(config, &seed, now)
 }
