@@ -444,7 +444,9 @@ impl<'a> Player<'a> {
         (actor.is_up, actor.is_leaving) = (true, false);
         actor.life += 1;
         let now = self.world.local_time(actor.id);
-        let endpoint = stage::endpoint(self.scenario, actor.spec, &self.inspector, actor.life, now);
+        let (inspector, onlooker) = (&self.inspector, self.onlooker.as_ref());
+        let lives = stage::Life { number: actor.life, now };
+        let endpoint = stage::endpoint(self.scenario, actor.spec, lives, inspector, onlooker);
         self.world.replace(actor.id, endpoint);
         true
     }

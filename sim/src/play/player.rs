@@ -101,7 +101,8 @@ impl<'a> Player<'a> {
         let inspector = stage::inspector(scenario);
         let mut actors = Vec::new();
         for spec in &scenario.hosts {
-            let endpoint = stage::endpoint(scenario, spec, &inspector, 0, world.now());
+            let first = stage::Life { number: 0, now: world.now() };
+            let endpoint = stage::endpoint(scenario, spec, first, &inspector, onlooker.as_ref());
             actors.push(Actor {
                 id: world.add_host(spec.address, endpoint),
                 spec,

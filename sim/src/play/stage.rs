@@ -4,6 +4,7 @@
 //! scenario's seed and its name alone, so that it survives a crash; everything else that an endpoint
 //! draws follows from its life's number too.
 
+use super::player::Onlooker;
 use crate::chance::Chance;
 use crate::discipline::Discipline;
 use crate::inspect::Inspector;
@@ -115,15 +116,25 @@ fn known_keys(scenario: &Scenario) -> Vec<PublicKey> {
     known.filter_map(|host| identity(scenario, host)).map(|key| key.public_key()).collect()
 }
 
-/// The endpoint of a host, in its n-th life.
+/// The n-th life of a host, from 0, and when it begins by the host's clock.
+#[derive(Clone, Copy)]
+pub(super) struct Life {
+    pub(super) number: u64,
+    pub(super) now: Instant,
+}
+
+/// The endpoint of a host; the inspector hears what its cipher does, and so may an onlooker.
 pub(super) fn endpoint(
     scenario: &Scenario,
     host: &HostSpec,
+    Life { number: life, now }: Life,
     inspector: &Inspector,
-    life: u64,
-    now: Instant,
+    onlooker: Option<&Onlooker>,
 ) -> Endpoint {
-    let config = inspector.on(config(scenario, host));
+    let mut config = inspector.on(config(scenario, host));
+    if let Some(onlooker) = onlooker {
+        config.aead = onlooker.borrow_mut().aead(config.aead);
+    }
     let seed = seed(scenario).child("endpoints").child(&host.name).child(&life.to_string());
     Endpoint::new(config, &seed, now)
 }
