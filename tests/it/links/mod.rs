@@ -122,19 +122,19 @@ fn r_link_1_garbage_ends_the_link_and_not_the_connection() {
 /// link and its connection go on.
 #[test]
 fn t57_a_reserved_packet_ends_no_link() {
-    let mut rig = Rig::new(2);
-    let (client, server) = rig.connected();
+    let mut pair = LinkPair::new(2);
+    let (client, server) = pair.connected();
     for side in [CLIENT, SERVER] {
-        let before = rig.sides[side].endpoint().stats().drops;
-        assert_eq!(rig.inject(side, 0, &[0, 1, 7]), Ok(()));
-        assert_eq!(rig.inject(side, 0, &[0, 5, 7, 1, 2, 3, 4]), Ok(()));
-        let drops = rig.sides[side].endpoint().stats().drops;
+        let before = pair.machine(side).endpoint().stats().drops;
+        assert_eq!(pair.inject(side, 0, &[0, 1, 7]), Ok(()));
+        assert_eq!(pair.inject(side, 0, &[0, 5, 7, 1, 2, 3, 4]), Ok(()));
+        let drops = pair.machine(side).endpoint().stats().drops;
         assert_eq!(drops.unsupported - before.unsupported, 2);
         assert_eq!(drops.malformed, before.malformed);
     }
-    let stream = rig.open(CLIENT, client, StreamOptions::one_way(Order::Ordered));
-    rig.send(CLIENT, client, stream, message(1, 10));
-    assert_eq!(collect(&mut rig, SERVER, server, 1), [(stream, message(1, 10))]);
+    let stream = pair.open(CLIENT, client, StreamOptions::one_way(Order::Ordered));
+    pair.send(CLIENT, client, stream, message(1, 10));
+    assert_eq!(collect(&mut pair, SERVER, server, 1), [(stream, message(1, 10))]);
 }
 
 /// R-LINK-1: so does DATA for a live connection with a byte changed; DATA for one that is gone does
