@@ -105,7 +105,7 @@ marks! {
     // Addresses.
     AddressNew "address-new" "a connection's packet came from a new address",
     AddressProven "address-proven" "a PONG proved an address that was not in use",
-    PingFillLimited "ping-fill-limited" "a filled PING had less than 1,200 bytes, for want of budget",
+    PingFillLimited "ping-fill-limited" "a filled PING had less than 1,200 bytes",
     PingRepeated "ping-repeated" "a PING was sent again with the same token",
     PongSlow "pong-slow" "a PONG came after its PING had been sent again",
     PongUnwanted "pong-unwanted" "a PONG came a second time",
