@@ -35,6 +35,24 @@ pub(super) struct Outbox {
 }
 
 impl Player<'_> {
+    /// A host has slept: its applications go on.
+    pub(super) fn go_on(&mut self, host: usize) -> Verdict {
+        for pact in 0..self.pacts.len() {
+            for side in [0, 1] {
+                let streams = self.pacts[pact].streams.len();
+                if self.pacts[pact].ends[side].host == host {
+                    for stream in 0..streams {
+                        self.push(Place { pact, stream, side })?;
+                    }
+                }
+            }
+        }
+        match self.actors[host].reading {
+            Reading::All => self.read_all(host),
+            _ => Ok(()),
+        }
+    }
+
     /// Gives a half something to send.
     pub(super) fn add_job(&mut self, place: Place, job: Job) -> Verdict {
         let outbox = &mut self.outboxes[place.pact][place.stream][place.side];
@@ -67,6 +85,10 @@ impl Player<'_> {
         let end = &self.pacts[pact].ends[side];
         let Some(handle) = end.handle.filter(|_| end.is_live()) else { return Ok(()) };
         let host = self.actors[end.host].id;
+        // Nobody works while the host sleeps.
+        if self.world.is_asleep(host) {
+            return Ok(());
+        }
         let peer = self.actors[self.pacts[pact].ends[1 - side].host].spec;
         let is_stream = self.pacts[pact].streams[stream].id.order() == Order::Bytes;
         let longest = if is_stream { u64::MAX } else { super::stage::message_max(peer) };
@@ -222,6 +244,9 @@ impl Player<'_> {
         };
         let host = end.host;
         let actor = &mut self.actors[host];
+        if self.world.is_asleep(actor.id) {
+            return Ok(());
+        }
         let bounded = matches!(actor.reading, Reading::Rate(_));
         let leaving = self.pacts[pact].excuses.closing;
         let (model, deeds) = (&mut self.pacts[pact].streams[stream], &mut self.deeds);
@@ -301,6 +326,15 @@ impl Player<'_> {
                     self.deeds.connected += 1;
                 }
                 Ok(())
+            }
+            Event::Resolve { connection, .. } => {
+                let ends = &self.pacts[pact].ends;
+                let (host, server) = (ends[side].host, ends[1 - side].host);
+                let found = Ok(vec![self.world.address(self.actors[server].id)]);
+                let told = self.world.with(self.actors[host].id, |endpoint, now| {
+                    endpoint.resolved(now, *connection, found)
+                });
+                ensure(told.is_ok(), "T22", || "an answer that nobody wanted".into())
             }
             Event::Opened { stream, .. } => {
                 let stream = self.pacts[pact].stream(*stream)?;

@@ -11,7 +11,7 @@ use crate::link::LinkConfig;
 use crate::scenario::{Action, Deed, HostKind, LinkSpec, Reading, Scenario, Way};
 use tripline::{
     Code, Config, ConnectOptions, Endpoint, OpenError, Order, SendOptions, StartError,
-    StreamOptions,
+    StreamOptions, Target,
 };
 use tripline_sansio::Duration;
 
@@ -19,6 +19,8 @@ use tripline_sansio::Duration;
 const DEADLINE: Duration = Duration::from_secs(30);
 /// The socket buffer of a host that sleeps, in bytes.
 const SOCKET: usize = 212_992;
+/// A host whose clock jumps by more has forgotten who asked to come in.
+const FORGETS: Duration = Duration::from_secs(15);
 /// The most streams of a connection, so that models stay small.
 const STREAMS_MAX: usize = 4_096;
 /// The longest message that is asked for; longer ones are cut, so that no scenario takes all memory.
@@ -92,7 +94,9 @@ impl<'a> Player<'a> {
 
     /// Does what a host does; whether it fits.
     fn deed(&mut self, host: usize, deed: &'a Deed) -> Verdict<bool> {
-        if !self.actors[host].is_up && !matches!(deed, Deed::Restart) {
+        let asleep = self.world.is_asleep(self.actors[host].id);
+        let fate = matches!(deed, Deed::Crash | Deed::Restart | Deed::Move(_) | Deed::Jump(_));
+        if asleep && !fate || !self.actors[host].is_up && !matches!(deed, Deed::Restart) {
             return Ok(false);
         }
         match deed {
@@ -193,10 +197,12 @@ impl<'a> Player<'a> {
             user_id: (pact as u64).to_be_bytes(),
             ..ConnectOptions::to(key.public_key())
         };
-        let address = self.world.address(self.actors[server].id);
         let id = self.actors[host].id;
-        let begun =
-            self.world.with(id, |endpoint, now| endpoint.connect(now, address.into(), options));
+        let target = Target::Name {
+            host: self.actors[server].spec.name.clone(),
+            port: self.world.address(self.actors[server].id).port(),
+        };
+        let begun = self.world.with(id, |endpoint, now| endpoint.connect(now, target, options));
         let handle = match begun {
             Ok(handle) => handle,
             // The user's own doing.
@@ -405,6 +411,10 @@ impl<'a> Player<'a> {
             }
             Deed::Jump(by) => {
                 self.world.jump_clock(id, *by);
+                // By its clock everything that was under way is long over.
+                if *by >= FORGETS {
+                    self.inspector.restarted(id);
+                }
                 true
             }
             Deed::Block(time) => {

@@ -206,7 +206,8 @@ impl<'a> Player<'a> {
             Task::Read(host) => self.read_on(host),
             Task::Resume(host) => {
                 self.world.resume(self.actors[host].id);
-                Ok(())
+                self.pump()?;
+                self.go_on(host)
             }
             Task::Attack(number) => {
                 self.attack(number);
