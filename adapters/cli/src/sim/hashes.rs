@@ -1,6 +1,7 @@
 //! `tripline sim hashes`: the list of what runs come to.
 
-use super::{jobs, quiet, seeds, threads};
+use super::quiet::Judge;
+use super::{jobs, seeds, threads};
 use crate::fail::{Fail, Result, print};
 use std::fs;
 use std::ops::Range;
@@ -28,14 +29,15 @@ pub(super) struct Args {
 }
 
 /// Compares or writes.
-pub(super) fn run(args: &Args, json: bool) -> Result {
+pub(super) fn run(args: &Args, judge: &Judge, json: bool) -> Result {
     let jobs = args.jobs.unwrap_or_else(threads);
     let name = args.file.display();
     if args.write {
         let seeds = args.seeds.clone().unwrap_or(PINNED);
-        let list = hashes::compute(seeds, jobs, quiet::play).map_err(|found| {
-            Fail::local(format_args!("seed {} fails: {}", found.seed, found.failure))
-        })?;
+        let list =
+            hashes::compute(seeds, jobs, |scenario| judge.play(scenario)).map_err(|found| {
+                Fail::local(format_args!("seed {} fails: {}", found.seed, found.failure))
+            })?;
         fs::write(&args.file, hashes::print(&list))
             .map_err(|error| Fail::io(format_args!("cannot write {name}"), &error))?;
         return print(report(json, "written", list.len(), 0));
@@ -48,7 +50,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result {
     if list.is_empty() {
         return Err(Fail::usage(format_args!("{name} has none of these seeds")));
     }
-    let wrong = hashes::check(&list, jobs, quiet::play);
+    let wrong = hashes::check(&list, jobs, |scenario| judge.play(scenario));
     for mismatch in wrong.iter().take(TOLD) {
         print(tell(mismatch, json))?;
     }

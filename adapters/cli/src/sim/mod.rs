@@ -23,6 +23,9 @@ pub(crate) struct Args {
     /// What to do.
     #[command(subcommand)]
     command: Command,
+    /// A verb that no step may have, as an oracle that is wrong on purpose.
+    #[arg(long, global = true, hide = true)]
+    canary: Option<String>,
 }
 
 /// What to do.
@@ -52,15 +55,16 @@ enum Command {
 /// Whatever went wrong; a scenario that failed is this machine's failure (exit code 1).
 pub(crate) fn run(args: &Args, json: bool) -> Result {
     quiet::install();
+    let judge = &quiet::Judge { canary: args.canary.clone() };
     match &args.command {
-        Command::Run(args) => run::run(args, json),
-        Command::Play(args) => one::play(args, json),
-        Command::Seed(args) => one::seed(args, json),
+        Command::Run(args) => run::run(args, judge, json),
+        Command::Play(args) => one::play(args, judge, json),
+        Command::Seed(args) => one::seed(args, judge, json),
         Command::Report(args) => report::run(args, json),
         Command::Pcap(args) => pcap::run(args, json),
-        Command::Shrink(args) => shrink::run(args, json),
+        Command::Shrink(args) => shrink::run(args, judge, json),
         Command::List => list::run(json),
-        Command::Hashes(args) => hashes::run(args, json),
+        Command::Hashes(args) => hashes::run(args, judge, json),
     }
 }
 

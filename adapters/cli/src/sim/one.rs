@@ -1,5 +1,6 @@
 //! `tripline sim play` and `tripline sim seed`: one scenario.
 
+use super::quiet::Judge;
 use super::{quiet, source, verdict};
 use crate::fail::{Fail, Result, print};
 use std::cell::RefCell;
@@ -52,19 +53,19 @@ struct How {
 }
 
 /// Plays a scenario of a file or of ours.
-pub(super) fn play(args: &Play, json: bool) -> Result {
+pub(super) fn play(args: &Play, judge: &Judge, json: bool) -> Result {
     let mut scenario = source::load(&args.scenario)?;
     if let Some(seed) = args.seed {
         scenario.seed = seed;
     }
-    by_how(&scenario, &args.how, json)
+    by_how(&scenario, &args.how, judge, json)
 }
 
 /// Plays or prints the scenario of a seed.
-pub(super) fn seed(args: &Seed, json: bool) -> Result {
+pub(super) fn seed(args: &Seed, judge: &Judge, json: bool) -> Result {
     let scenario = swarm::draw(args.seed);
     if !args.print {
-        return by_how(&scenario, &args.how, json);
+        return by_how(&scenario, &args.how, judge, json);
     }
     let text = scenario.to_string();
     if json {
@@ -74,20 +75,26 @@ pub(super) fn seed(args: &Seed, json: bool) -> Result {
     }
 }
 
-fn by_how(scenario: &Scenario, how: &How, json: bool) -> Result {
+fn by_how(scenario: &Scenario, how: &How, judge: &Judge, json: bool) -> Result {
     let result = match &how.trace {
-        Some(path) => traced(scenario, path)?,
-        None => quiet::play(scenario),
+        Some(path) => traced(scenario, judge, path)?,
+        None => judge.play(scenario),
     };
     let result = match result {
-        Ok(first) if how.twice => swarm::same_again(scenario, &first, quiet::play).map(|()| first),
+        Ok(first) if how.twice => {
+            swarm::same_again(scenario, &first, |scenario| judge.play(scenario)).map(|()| first)
+        }
         result => result,
     };
     verdict::tell(&scenario.name, result, json)
 }
 
 /// Plays while a trace is written. A run that fails has one too, up to where it failed.
-fn traced(scenario: &Scenario, path: &Path) -> Result<std::result::Result<Outcome, Failure>> {
+fn traced(
+    scenario: &Scenario,
+    judge: &Judge,
+    path: &Path,
+) -> Result<std::result::Result<Outcome, Failure>> {
     let cannot = |error: &std::io::Error| {
         Fail::io(format_args!("cannot write the trace {}", path.display()), error)
     };
@@ -98,5 +105,5 @@ fn traced(scenario: &Scenario, path: &Path) -> Result<std::result::Result<Outcom
         return Err(Fail::local("the trace is still being written"));
     };
     trace.into_inner().finish().map_err(|error| cannot(&error))?;
-    Ok(result)
+    Ok(result.and_then(|outcome| judge.sing(scenario).map(|()| outcome)))
 }

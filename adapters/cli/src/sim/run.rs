@@ -1,7 +1,8 @@
 //! `tripline sim run`: the swarm.
 
+use super::quiet::Judge;
 use super::verdict::{self, span};
-use super::{jobs, quiet, seeds, source, threads};
+use super::{jobs, seeds, source, threads};
 use crate::fail::{Fail, Result, one_line, print};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeSet;
@@ -44,12 +45,12 @@ pub(super) struct Args {
 }
 
 /// Plays them all and says what came of it.
-pub(super) fn run(args: &Args, json: bool) -> Result {
+pub(super) fn run(args: &Args, judge: &Judge, json: bool) -> Result {
     if !args.out.is_dir() {
         let out = args.out.display();
         return Err(Fail::usage(format_args!("{out} is no directory")));
     }
-    let summary = play(args, json);
+    let summary = play(args, judge, json);
     if json {
         print(object(&summary, args.marks))?;
     } else {
@@ -61,7 +62,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result {
     let mut oracles = BTreeSet::new();
     for found in &summary.failures {
         let fresh = oracles.len() < SHRUNK_MAX && oracles.insert(found.failure.oracle.as_str());
-        let kept = if fresh { Some(keep(args, found)?) } else { None };
+        let kept = if fresh { Some(keep(args, judge, found)?) } else { None };
         tell(found, kept.as_ref(), json)?;
     }
     match summary.failed {
@@ -70,7 +71,7 @@ pub(super) fn run(args: &Args, json: bool) -> Result {
     }
 }
 
-fn play(args: &Args, json: bool) -> Summary {
+fn play(args: &Args, judge: &Judge, json: bool) -> Summary {
     let count = args.seeds.end - args.seeds.start;
     let target = if json {
         ProgressDrawTarget::hidden()
@@ -90,7 +91,7 @@ fn play(args: &Args, json: bool) -> Summary {
     };
     let summary = swarm::run(
         &plan,
-        quiet::play,
+        |scenario| judge.play(scenario),
         marks,
         || start.elapsed(),
         |summary| {
@@ -112,9 +113,10 @@ struct Kept {
     small: Shrunk,
 }
 
-fn keep(args: &Args, found: &Found) -> Result<Kept> {
+fn keep(args: &Args, judge: &Judge, found: &Found) -> Result<Kept> {
     let scenario = swarm::draw(found.seed);
-    let small = shrink(&scenario, &found.failure, args.shrink_runs, quiet::play);
+    let small =
+        shrink(&scenario, &found.failure, args.shrink_runs, |scenario| judge.play(scenario));
     let name = format!("failure-{}.toml", found.seed);
     let path = if args.out == Path::new(".") { name.into() } else { args.out.join(name) };
     source::save(&path, &small.scenario)?;

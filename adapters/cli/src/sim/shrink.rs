@@ -1,6 +1,7 @@
 //! `tripline sim shrink`: makes a failing scenario small.
 
-use super::{quiet, source};
+use super::quiet::Judge;
+use super::source;
 use crate::fail::{Fail, Result, print};
 use std::path::PathBuf;
 use tripline_sim::shrink::{Shrunk, shrink};
@@ -20,13 +21,13 @@ pub(super) struct Args {
 }
 
 /// Makes it small.
-pub(super) fn run(args: &Args, json: bool) -> Result {
+pub(super) fn run(args: &Args, judge: &Judge, json: bool) -> Result {
     let scenario = source::load(&args.scenario)?;
-    let Err(failure) = quiet::play(&scenario) else {
+    let Err(failure) = judge.play(&scenario) else {
         return Err(Fail::usage(format_args!("{} does not fail", args.scenario)));
     };
     let Shrunk { scenario: small, failure, runs, done } =
-        shrink(&scenario, &failure, args.runs, quiet::play);
+        shrink(&scenario, &failure, args.runs, |scenario| judge.play(scenario));
     if let Some(path) = &args.out {
         source::save(path, &small)?;
     }

@@ -23,7 +23,11 @@ pub(super) fn table() -> Table {
 }
 
 /// Says what a run came to, and fails if it failed.
-pub(super) fn tell(name: &str, result: Result<Outcome, Failure>, json: bool) -> Result {
+pub(super) fn tell(
+    name: &str,
+    result: std::result::Result<Outcome, Failure>,
+    json: bool,
+) -> Result {
     match result {
         Ok(outcome) if json => print(object(name, &outcome)),
         Ok(outcome) => print(good(&outcome)),

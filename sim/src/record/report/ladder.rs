@@ -6,7 +6,7 @@
 
 use super::svg::{escape, pixels};
 use crate::host::HostId;
-use crate::record::recording::{Leg, Note, Recording};
+use crate::record::recording::{Leg, Note, NoteKind, Recording};
 use crate::record::words;
 use std::fmt::Write as _;
 use tripline_sansio::Instant;
@@ -187,7 +187,11 @@ fn remark(html: &mut String, layout: &Layout, y: f64, note: &Note) {
         pixels(y),
         pixels(layout.width - RIGHT),
         pixels(layout.width / 2.0),
-        note.host.as_ref().map_or(String::new(), |host| format!("{}: ", escape(host))),
+        // Steps name their host themselves.
+        match (&note.host, note.kind) {
+            (Some(host), NoteKind::Event | NoteKind::Trouble) => format!("{}, ", escape(host)),
+            _ => String::new(),
+        },
         escape(&words::cut(&note.text, 110))
     );
 }
