@@ -72,7 +72,7 @@ impl Layout {
         let gaps = self.columns.max(2) - 1;
         let apart = (self.width - LEFT - RIGHT) / gaps as f64;
         let host = host?.index();
-        (host < self.columns).then(|| LEFT + apart * host as f64)
+        (host < self.columns).then_some(LEFT + apart * host as f64)
     }
 }
 

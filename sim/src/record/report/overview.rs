@@ -61,7 +61,12 @@ pub(super) fn overview(recording: &Recording, time: &Axis, failure: Option<f64>)
                 None => continue,
             },
         };
-        sign(&mut html, x(seconds(note.at)), LANE * (lane as f64 + 0.5) + 2.0, note);
+        // What was done stands above what came of it, or one would cover the other.
+        let up = match note.kind {
+            NoteKind::Step | NoteKind::PassedOver => 5.0,
+            NoteKind::Event | NoteKind::Trouble => -5.0,
+        };
+        sign(&mut html, x(seconds(note.at)), LANE * (lane as f64 + 0.5) + 2.0 - up, note);
     }
     if let Some(at) = failure.map(x).map(pixels) {
         let _ = write!(
@@ -78,10 +83,10 @@ pub(super) fn overview(recording: &Recording, time: &Axis, failure: Option<f64>)
             bottom + 17.0
         );
     }
-    let _ = write!(
+    let _ = writeln!(
         html,
         "<path class=\"axis\" d=\"M{LEFT} {bottom}H{}\"/><text class=\"unit\" x=\"{}\" \
-         y=\"{}\">{}</text></svg>\n",
+         y=\"{}\">{}</text></svg>",
         WIDTH - RIGHT,
         LEFT - 30.0,
         bottom + 17.0,
