@@ -98,7 +98,11 @@ fn stage(recording: &Recording, result: &Result<Outcome, Failure>) -> Stage {
             })
             .collect(),
         calm: recording.calm.map(seconds),
-        failure: result.as_ref().err().map(|failure| seconds(failure.at)),
+        // What panics does not say when: behind the last that was heard.
+        failure: result.as_ref().err().map(|failure| match failure.oracle.as_str() {
+            "panic" | "contract" => end,
+            _ => seconds(failure.at),
+        }),
     }
 }
 
@@ -166,7 +170,8 @@ fn sentence(outcome: &Outcome) -> String {
     let (deeds, totals) = (outcome.deeds, outcome.totals);
     format!(
         "In {} of virtual time {} of {} connections came about; {} bytes were handed in (as {} \
-         messages or chunks) and {} read (as {}); {} of {} datagrams were dropped. Trace hash {:016x}.",
+         messages or chunks) and {} read (as {}); {} of {} datagrams were dropped. \
+         Trace hash {:016x}.",
         words::span(outcome.simulated),
         deeds.connected,
         deeds.connections,
