@@ -27,8 +27,8 @@ pub trait Watcher {
         let _ = hosts;
     }
 
-    /// An endpoint is about to be made with this cipher. Who wants to hear what is sealed gives back
-    /// one that computes the same.
+    /// An endpoint is about to be made with this cipher. Who wants to hear what is sealed gives
+    /// back one that computes the same.
     fn aead(&mut self, aead: Arc<dyn Aead>) -> Arc<dyn Aead> {
         aead
     }

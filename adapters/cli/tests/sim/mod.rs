@@ -140,3 +140,18 @@ fn sim_refuses_what_makes_no_sense() {
         .expect("a file");
     run(&["sim", "play", &file]).bad(1, "the host's address is missing");
 }
+
+#[test]
+fn sim_report_and_sim_pcap_write_a_run_down() {
+    let scratch = Scratch::new("sim-report");
+    let (page, capture) = (scratch.path("page.html"), scratch.path("run.pcapng"));
+    let said = run(&["sim", "report", "subway", "--seed", "3", "--out", &page]).good();
+    assert_eq!(said, [format!("subway is in {page}")]);
+    let html = fs::read_to_string(&page).expect("a page");
+    assert!(html.starts_with("<!DOCTYPE html>") && html.ends_with("</html>\n"));
+    assert!(html.contains("tripline sim play subway --seed 3"));
+    let said = run(&["sim", "pcap", "subway", "--out", &capture, "--json"]).good();
+    assert_eq!(objects(&said)[0]["file"], capture.as_str());
+    assert_eq!(fs::read(&capture).expect("a capture")[..4], [0x0a, 0x0d, 0x0d, 0x0a]);
+    run(&["sim", "report", "subway", "--out", "/nowhere/page.html"]).bad(1, "/nowhere/page.html");
+}

@@ -6,7 +6,8 @@
 //! steps and events that came before it are further comments. Datagrams are wrapped into IP and
 //! UDP; names of hosts are given with their addresses. Times count from the start of the run.
 //!
-//! The datagrams stay sealed. What is in them is said in the comments, in words and without content.
+//! The datagrams stay sealed. What is in them is said in the comments, in words and without
+//! content.
 
 mod block;
 mod ip;

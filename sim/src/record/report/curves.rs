@@ -7,6 +7,7 @@ use crate::record::recording::{EndCurves, Recording, Timeline, WayCurves};
 use crate::record::words;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use tripline::Direction;
 
 /// How many colours there are.
 const HUES: usize = 6;
@@ -158,8 +159,12 @@ pub(super) fn streams(html: &mut String, recording: &Recording, stage: &Stage) {
             let title = format!("Streams of {connection}{more}");
             let mut plot = Plot::new(stage, title, Unit::Bytes);
             for (at, ((_, id, from_client), curves)) in some.iter().enumerate() {
-                let from = if *from_client { "client" } else { "server" };
-                let name = format!("{} from {from}", words::stream(*id));
+                let from = match (id.direction(), from_client) {
+                    (Direction::OneWay, _) => "",
+                    (Direction::TwoWay, true) => " from the client",
+                    (Direction::TwoWay, false) => " from the server",
+                };
+                let name = format!("{}{from}", words::stream(*id));
                 plot = plot.steps(&format!("{name}: handed in"), 2 * at + 1, &curves.sent);
                 plot = plot.steps("read", 2 * at, &curves.received);
             }

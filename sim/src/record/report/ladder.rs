@@ -6,7 +6,7 @@
 
 use super::svg::{escape, pixels};
 use crate::host::HostId;
-use crate::record::recording::{Leg, Note, Recording};
+use crate::record::recording::{Leg, Note, NoteKind, Recording};
 use crate::record::words;
 use std::fmt::Write as _;
 use tripline_sansio::Instant;
@@ -72,7 +72,7 @@ impl Layout {
         let gaps = self.columns.max(2) - 1;
         let apart = (self.width - LEFT - RIGHT) / gaps as f64;
         let host = host?.index();
-        (host < self.columns).then(|| LEFT + apart * host as f64)
+        (host < self.columns).then_some(LEFT + apart * host as f64)
     }
 }
 
@@ -187,7 +187,11 @@ fn remark(html: &mut String, layout: &Layout, y: f64, note: &Note) {
         pixels(y),
         pixels(layout.width - RIGHT),
         pixels(layout.width / 2.0),
-        note.host.as_ref().map_or(String::new(), |host| format!("{}: ", escape(host))),
+        // Steps name their host themselves.
+        match (&note.host, note.kind) {
+            (Some(host), NoteKind::Event | NoteKind::Trouble) => format!("{}, ", escape(host)),
+            _ => String::new(),
+        },
         escape(&words::cut(&note.text, 110))
     );
 }

@@ -98,7 +98,11 @@ fn stage(recording: &Recording, result: &Result<Outcome, Failure>) -> Stage {
             })
             .collect(),
         calm: recording.calm.map(seconds),
-        failure: result.as_ref().err().map(|failure| seconds(failure.at)),
+        // What panics does not say when: behind the last that was heard.
+        failure: result.as_ref().err().map(|failure| match failure.oracle.as_str() {
+            "panic" | "contract" => end,
+            _ => seconds(failure.at),
+        }),
     }
 }
 
@@ -124,9 +128,9 @@ fn title(html: &mut String, scenario: &Scenario, result: &Result<Outcome, Failur
     );
     match result {
         Ok(outcome) => {
-            let _ = write!(
+            let _ = writeln!(
                 html,
-                "<div class=\"verdict kept\"><b>Every promise was kept.</b> {}</div>\n",
+                "<div class=\"verdict kept\"><b>Every promise was kept.</b> {}</div>",
                 escape(&sentence(outcome))
             );
         }
@@ -165,15 +169,16 @@ fn title(html: &mut String, scenario: &Scenario, result: &Result<Outcome, Failur
 fn sentence(outcome: &Outcome) -> String {
     let (deeds, totals) = (outcome.deeds, outcome.totals);
     format!(
-        "In {} of virtual time {} of {} connections came about; of {} messages handed in ({} \
-         bytes) {} were read ({} bytes); {} of {} datagrams were dropped. Trace hash {:016x}.",
+        "In {} of virtual time {} of {} connections came about; {} bytes were handed in (as {} \
+         messages or chunks) and {} read (as {}); {} of {} datagrams were dropped. \
+         Trace hash {:016x}.",
         words::span(outcome.simulated),
         deeds.connected,
         deeds.connections,
-        words::grouped(deeds.sent),
         words::grouped(deeds.sent_bytes),
-        words::grouped(deeds.received),
+        words::grouped(deeds.sent),
         words::grouped(deeds.received_bytes),
+        words::grouped(deeds.received),
         words::grouped(totals.dropped()),
         words::grouped(totals.offered + totals.copies + totals.injected),
         outcome.trace_hash
@@ -195,5 +200,5 @@ fn left_out(html: &mut String, recording: &Recording) {
     }
     let all: Vec<_> =
         all.into_iter().map(|(count, what)| format!("{} {what}", words::grouped(count))).collect();
-    let _ = write!(html, "<p>Not shown, for there were too many: {}.</p>\n", all.join(", "));
+    let _ = writeln!(html, "<p>Not shown, for there were too many: {}.</p>", all.join(", "));
 }

@@ -53,16 +53,7 @@ pub(super) fn overview(recording: &Recording, time: &Axis, failure: Option<f64>)
             escape(&cut.way.to_string())
         );
     }
-    for note in &recording.notes {
-        let lane = match &note.host {
-            None => 0,
-            Some(host) => match hosts.iter().position(|name| name == host) {
-                Some(at) => at + 1,
-                None => continue,
-            },
-        };
-        sign(&mut html, x(seconds(note.at)), LANE * (lane as f64 + 0.5) + 2.0, note);
-    }
+    notes(&mut html, recording, hosts, x);
     if let Some(at) = failure.map(x).map(pixels) {
         let _ = write!(
             html,
@@ -78,16 +69,34 @@ pub(super) fn overview(recording: &Recording, time: &Axis, failure: Option<f64>)
             bottom + 17.0
         );
     }
-    let _ = write!(
+    let _ = writeln!(
         html,
         "<path class=\"axis\" d=\"M{LEFT} {bottom}H{}\"/><text class=\"unit\" x=\"{}\" \
-         y=\"{}\">{}</text></svg>\n",
+         y=\"{}\">{}</text></svg>",
         WIDTH - RIGHT,
         LEFT - 30.0,
         bottom + 17.0,
         time.unit
     );
     html
+}
+
+fn notes(html: &mut String, recording: &Recording, hosts: &[String], x: impl Fn(f64) -> f64) {
+    for note in &recording.notes {
+        let lane = match &note.host {
+            None => 0,
+            Some(host) => match hosts.iter().position(|name| name == host) {
+                Some(at) => at + 1,
+                None => continue,
+            },
+        };
+        // What was done stands above what came of it, or one would cover the other.
+        let up = match note.kind {
+            NoteKind::Step | NoteKind::PassedOver => 5.0,
+            NoteKind::Event | NoteKind::Trouble => -5.0,
+        };
+        sign(html, x(seconds(note.at)), LANE * (lane as f64 + 0.5) + 2.0 - up, note);
+    }
 }
 
 fn lanes(html: &mut String, hosts: &[String]) {

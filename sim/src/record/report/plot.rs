@@ -1,4 +1,5 @@
-//! A plot: curves over the time of the run, with axes, units, a legend, and marks for what happened.
+//! A plot: curves over the time of the run, with axes, units, a legend, and marks for what
+//! happened.
 
 use super::svg::{Axis, Unit, escape, pixels};
 use crate::record::recording::Timeline;

@@ -183,6 +183,6 @@ mod tests {
 
     #[test]
     fn coordinates_are_short() {
-        assert_eq!((pixels(3.0).as_str(), pixels(3.14).as_str()), ("3", "3.1"));
+        assert_eq!((pixels(3.0).as_str(), pixels(3.26).as_str()), ("3", "3.3"));
     }
 }
