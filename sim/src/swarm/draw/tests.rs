@@ -55,8 +55,8 @@ fn every_scenario_is_within_its_bounds() {
         steps += scenario.steps.len() as u64;
     }
     // What a run costs follows from these.
-    assert!((50_000..800_000).contains(&(bytes / SEEDS)), "{} bytes each", bytes / SEEDS);
-    assert!((30..600).contains(&(messages / SEEDS)), "{} messages each", messages / SEEDS);
+    assert!((100_000..2_000_000).contains(&(bytes / SEEDS)), "{} bytes each", bytes / SEEDS);
+    assert!((50..900).contains(&(messages / SEEDS)), "{} messages each", messages / SEEDS);
     assert!((20..300).contains(&(steps / SEEDS)), "{} steps each", steps / SEEDS);
 }
 
