@@ -16,6 +16,17 @@
 //! contract grants. Streams of bytes are pipes between hosts, see [`StreamWorld`] and
 //! [`PipeMachine`]; a user's page for machines of other protocols is `sim/README.md`.
 //!
+//! What can go wrong between and around the machines, each a knob of its own that is off at first:
+//! links lose, delay, reorder, copy, damage and mark ([`LinkConfig`]); queues are full, managed
+//! ([`Aqm`]) or policed; NATs ([`NatConfig`]) map, filter and forget; hosts sleep, restart, have
+//! clocks of their own and systems that do not send; partitions cut one way or both. Whatever does
+//! not arrive has a [`DropCause`], is counted under it ([`Totals`]) and shown to taps
+//! ([`Stage::Dropped`]). The package's README lists all knobs.
+//!
+//! An [`Inspector`] reads along on the wire and under the seal, with a decoder of its own
+//! ([`wire`]) and a cheap cipher ([`cipher`]); it says who breaks a rule, and which rare things a
+//! run has met ([`Marks`]).
+//!
 //! [`engine`] sets whole transports beside each other on the same link, ours and others'.
 //!
 //! ```
@@ -96,7 +107,7 @@ pub use chance::Chance;
 pub use discipline::Discipline;
 pub use drop_cause::DropCause;
 pub use host::{AsleepClock, AsleepSocket, ClockConfig, HostId, SendFaults};
-pub use inspect::{Inspector, Seal, VIOLATIONS_MAX, Violation};
+pub use inspect::{Inspector, VIOLATIONS_MAX, Violation};
 pub use link::{
     Aqm, Arrivals, Blackouts, Bottleneck, BottleneckCounters, Bursts, CoDel, Damage, DamageConfig,
     EcnConfig, Fate, GARBAGE_MAX, JitterShape, LineConfig, Link, LinkConfig, LinkCounters,
@@ -107,6 +118,7 @@ pub use nat::{Dependence, NatConfig, NatCounters, NatId, PEERS_MAX, PortChoice};
 pub use network::BottleneckId;
 pub use queue::EventQueue;
 pub use rule::{Corruption, PacketView, RuleId, Stage, Verdict, drop_list};
+pub use scenario::Seal;
 pub use stream::{
     Arrived, Cut, PipeId, PipeMachine, PipeView, Stream, StreamConfig, StreamCounters, StreamLink,
     StreamWorld,

@@ -60,7 +60,7 @@ marks! {
     PacketForged "packet-forged" "a packet did not verify",
     PacketOvertaken "packet-overtaken" "a packet came after one sent later",
     PacketFarLate "packet-far-late" "a packet came 64 numbers or more behind the largest",
-    PacketBeyondWindow "packet-beyond-window" "a packet came 4,096 numbers or more behind the largest",
+    PacketBeyondWindow "packet-beyond-window" "a packet came 4,096 numbers or more late",
     DatagramEmpty "datagram-empty" "a datagram without a byte was delivered",
     DatagramUnknown "datagram-unknown" "a datagram of no known form was delivered",
     // Acknowledgement and loss.
@@ -105,7 +105,7 @@ marks! {
     // Addresses.
     AddressNew "address-new" "a connection's packet came from a new address",
     AddressProven "address-proven" "a PONG proved an address that was not in use",
-    PingFillLimited "ping-fill-limited" "a filled PING was shorter than 1,200 bytes for want of budget",
+    PingFillLimited "ping-fill-limited" "a filled PING had less than 1,200 bytes, for want of budget",
     PingRepeated "ping-repeated" "a PING was sent again with the same token",
     PongSlow "pong-slow" "a PONG came after its PING had been sent again",
     PongUnwanted "pong-unwanted" "a PONG came a second time",
@@ -129,7 +129,7 @@ marks! {
     RenewHeardByPacket "renew-heard-by-packet" "a packet of the new zone told that it was agreed",
     RenewAckedFirst "renew-acked-first" "a half was acknowledged before the other one came",
     RenewWhileLeaving "renew-while-leaving" "a zone was renewed after NOTIFY",
-    OldZoneAfterSwitch "old-zone-after-switch" "a packet of the old zone verified after one of the new",
+    OldZoneAfterSwitch "old-zone-after-switch" "a packet of the old zone came after one of the new",
     OldZoneTooLate "old-zone-too-late" "a packet of a zone that is wiped was delivered",
     ZoneTenth "zone-tenth" "a connection reached its tenth zone",
     // Ends.

@@ -32,14 +32,15 @@ pub struct PacketView<'a> {
     pub from: Option<HostId>,
     /// Who will get it; nobody if no host has the address.
     pub to: Option<HostId>,
-    /// The address that it bears as its source.
+    /// The address that it bears as its source: its sender's own when it is sent, and what NATs
+    /// have made of it later.
     pub source: SocketAddr,
-    /// Where it is sent to.
+    /// Where it is sent to; when it is delivered, the receiver's own address.
     pub destination: SocketAddr,
     /// Its congestion mark.
     pub ecn: Ecn,
-    /// Its number among all that `from` has sent to `to`, from 0; copies share it. 0 if either is
-    /// nobody.
+    /// Its number among all that `from` has sent to `to` from this address to that, counted from 0;
+    /// copies share it. 0 if either is nobody.
     pub index: u64,
     /// The datagram.
     pub bytes: &'a [u8],

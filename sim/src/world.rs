@@ -289,11 +289,23 @@ impl<M: DatagramMachine> World<M> {
         self.network.set_cut(from, to, false);
     }
 
-    /// Makes every link, present and to come, one of this configuration: cuts end, shared
-    /// bottlenecks are left, queues are empty. What was on its way arrives as it would have;
+    /// Clogs the link from one host to another: what is sent from now on is held up, for as long as
+    /// it takes, and not lost. It counts as in flight.
+    pub fn clog(&mut self, from: HostId, to: HostId) {
+        self.network.clog(from, to);
+    }
+
+    /// Releases a [clogged](Self::clog) link: what it held up arrives when it would have, or all at
+    /// once in its order.
+    pub fn unclog(&mut self, from: HostId, to: HostId) {
+        self.network.unclog(self.now, from, to);
+    }
+
+    /// Makes every link, present and to come, one of this configuration: cuts and clogs end,
+    /// shared bottlenecks are left, queues are empty. What was on its way arrives as it would have;
     /// rules stay.
     pub fn heal_all(&mut self, config: LinkConfig) {
-        self.network.heal_all(config);
+        self.network.heal_all(self.now, config);
     }
 
     /// Adds a bottleneck of `bytes_per_s` with a tail-drop queue of `queue` bytes, for links to

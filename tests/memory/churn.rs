@@ -194,8 +194,8 @@ fn held<M: DatagramMachine>(
 /// T80: after a thousand connections a machine holds what it held before the first, and little
 /// more; and a world leaves nothing behind.
 ///
-/// Also the regression of a leak that it found: a `LinkMachine` kept the number of each link that it
-/// had ever had.
+/// Also the regression of a leak that it found: a `LinkMachine` kept the number of each link that
+/// it had ever had.
 pub(crate) fn t80_nothing_is_kept_of_what_has_ended() {
     type Churn = fn(usize) -> [isize; 2];
     let kinds: [(&str, Churn); 3] =

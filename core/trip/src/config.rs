@@ -148,9 +148,9 @@ pub enum Screening {
     AcceptAll,
     /// [`Event::Incoming`](crate::Event::Incoming) asks.
     Ask,
-    /// The same, and clients may also open (by NK or IK) with a pre-shared key that the
-    /// configuration does not name: [`accept_with`](crate::Endpoint::accept_with) chooses it by the
-    /// client's key, user id and route.
+    /// The same, and clients may also open with a pre-shared key that the configuration does not
+    /// name: [`accept_with`](crate::Endpoint::accept_with) chooses it by the client's key, in NK
+    /// and IK also by user id and route. In XX only if the configuration names none.
     AskForPsk,
 }
 

@@ -223,6 +223,7 @@ pub struct Incoming {
     /// Where the OPEN came from. Not proven yet: anyone can write a source address.
     pub remote: SocketAddr,
     /// The client's identity, proven (in IK up to a replay of its OPEN), or `None` if it has none.
+    /// In XX, with `wants_psk`, it is only what the client says.
     pub client: Option<PublicKey>,
     /// The user id that the client named; any 8 bytes (row T14).
     pub user_id: [u8; 8],
@@ -230,7 +231,8 @@ pub struct Incoming {
     pub route: Vec<u8>,
     /// The client opened with a pre-shared key that the configuration does not name: only
     /// [`accept_with`](crate::Endpoint::accept_with) lets it in. Only under
-    /// [`Screening::AskForPsk`](crate::Screening::AskForPsk).
+    /// [`Screening::AskForPsk`](crate::Screening::AskForPsk). In XX user id and route are not known
+    /// then (zeros, and empty): once the key fits, the user is asked again, with all of it.
     pub wants_psk: bool,
 }
 

@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tripline::{
     Aead, Config, Congestion, ConnectOptions, ConnectionHandle, Endpoint, Event, Order, PublicKey,
-    ReceiveResult, SecretKey, SendError, SendOptions, StreamId, StreamOptions, TransportConfig,
-    default_aead,
+    ReceiveResult, SecretKey, SendError, SendOptions, State, StreamId, StreamOptions,
+    TransportConfig, default_aead,
 };
 use tripline_sansio::{DatagramMachine, Ecn, Instant, Path, Seed, Transmit};
 
@@ -117,7 +117,7 @@ impl End {
         match event {
             Event::Connected { connection, .. } => {
                 self.connection = Some(connection);
-                self.progress.connected_at = Some(now);
+                self.progress.connected_at.get_or_insert(now);
                 self.pump(now);
             }
             Event::Writable { .. } => self.pump(now),
@@ -185,10 +185,17 @@ impl Engine for End {
             Ok(connection) => self.connection = Some(connection),
             Err(error) => self.fail(error),
         }
+        self.pump(now);
     }
 
     fn handle_datagram(&mut self, now: Instant, path: Path, ecn: Ecn, datagram: &mut [u8]) {
         self.endpoint.handle_datagram(now, path, ecn, datagram);
+        if self.progress.connected_at.is_none()
+            && let Some(connection) = self.connection
+            && self.endpoint.state(connection).is_some_and(|state| state != State::Opening)
+        {
+            self.progress.connected_at = Some(now);
+        }
     }
 
     fn handle_timeout(&mut self, now: Instant) {

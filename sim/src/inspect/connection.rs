@@ -59,6 +59,8 @@ pub(super) struct Bounds {
 #[derive(Clone, Copy, Debug, Default)]
 struct Record {
     bits: u16,
+    /// How many events there were before it.
+    event: u64,
 }
 
 /// It asks for an ACK.
@@ -257,7 +259,7 @@ impl Connection {
         if bits & ELICITING != 0 {
             own.silence.on_sent(report);
         }
-        own.push(sent.number, Record { bits });
+        own.push(sent.number, Record { bits, event: hosts.events() });
         (half, is_probe_of_home)
     }
 
@@ -380,22 +382,21 @@ impl Connection {
         None
     }
 
-    /// A packet of `role` has verified at the other side; `from` and `to` are its addresses, where
-    /// that was seen.
+    /// A packet of `role` has verified at the other side; `from` is where it came from, if that was
+    /// seen. Returns who sent it, and after how many events, if that was seen.
     pub(super) fn on_verified(
         &mut self,
         report: &mut Report,
         role: Role,
         (zone, number): (u64, u64),
         from: Option<SocketAddr>,
-    ) {
+    ) -> Option<(HostId, u64)> {
         let source = self.source;
         let (own, peer) = self.split(role);
-        let Some(record) = own.record(number).copied().filter(|record| record.bits != 0) else {
-            return;
-        };
+        let record = own.record(number).copied().filter(|record| record.bits != 0)?;
+        let sender = own.host.map(|host| (host, record.event));
         if !own.acks.on_delivered(report, number, record.bits & ELICITING != 0) {
-            return;
+            return sender;
         }
         let is_first = own.acks.largest == Some(number) && number == 0;
         let elsewhere = from.is_some_and(|from| from != source);
@@ -424,6 +425,7 @@ impl Connection {
                 on_effect(report, own, peer, &frame, record.bits);
             }
         }
+        sender
     }
 }
 

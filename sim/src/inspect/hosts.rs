@@ -167,16 +167,13 @@ impl Hosts {
         account.came_packets += 1;
         let Some(from) = from else { return };
         self.on_reached(from, destination, to, events);
-        if self.book(to).pending.is_empty() {
-            return;
-        }
         let lane = self.lanes.get(&lane_key(from, to));
         let sent = lane.and_then(|lane| {
             let at = index.checked_sub(lane.first)?;
             lane.sent.get(usize::try_from(at).ok()?).copied()
         });
         if let Some(sent) = sent {
-            self.book(to).prove(from, sent);
+            self.prove(to, from, sent);
         }
     }
 
@@ -190,6 +187,19 @@ impl Hosts {
         account.reached = Some((who, events));
         if !account.proven && book.pending.len() < PENDING_MAX && !book.pending.contains(&address) {
             book.pending.push(address);
+        }
+    }
+
+    /// How many events there were: what was sent or delivered.
+    pub(super) const fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// What `who` sent after so many events has come to a host.
+    pub(super) fn prove(&mut self, host: HostId, who: HostId, sent: u64) {
+        let book = self.book(host);
+        if !book.pending.is_empty() {
+            book.prove(who, sent);
         }
     }
 

@@ -43,6 +43,7 @@ use crate::cipher::{FastAead, Recorder, Tape};
 use crate::host::HostId;
 use crate::marks::Marks;
 use crate::rule::PacketView;
+use crate::scenario::Seal;
 use state::State;
 use std::cell::RefCell;
 use std::fmt;
@@ -50,15 +51,6 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use tripline::{Aead, Config, Congestion, TransportConfig};
 use tripline_sansio::Duration;
-
-/// Which cipher the endpoints of an inspected run compute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Seal {
-    /// [`FastAead`].
-    Fast,
-    /// The one of each configuration.
-    Real,
-}
 
 /// See the head of this module. Copies share what they have seen.
 #[derive(Clone)]

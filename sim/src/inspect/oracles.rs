@@ -77,7 +77,7 @@ fn send(
 fn i10_credit_and_indexes_are_limits() {
     let mut report = Report::default();
     let mut own = streams();
-    assert!(send(&mut own, &mut report, 0, (50, 50, 1)).is_empty());
+    assert!(send(&mut own, &mut report, 0, (0, 100, 1)).is_empty());
     assert_eq!(send(&mut own, &mut report, 0, (60, 41, 1)), ["I10"], "the stream's");
     let mut own = streams();
     assert!(send(&mut own, &mut report, 0, (0, 100, 1)).is_empty());
@@ -113,6 +113,7 @@ fn i10_offsets_keep_their_bytes_and_ends_their_place() {
     assert!(send(&mut own, &mut report, 0, (0, 70, 1)).is_empty());
     assert!(send(&mut own, &mut report, 0, (0, 66, 1)).is_empty(), "sliced anew");
     assert_eq!(send(&mut own, &mut report, 0, (60, 10, 2)), ["I10"], "another byte at 64");
+    assert_eq!(send(&mut streams(), &mut report, 0, (1, 1, 1)), ["I10"], "a gap (R-MSG-1)");
     let name = StreamName(0x6);
     own.on_close(&mut report, name, (7, 70), false);
     assert!(found(&mut report).is_empty());

@@ -1,4 +1,4 @@
-//! Where everything comes together: each datagram, sent or delivered, goes to the books it concerns.
+//! Where all comes together: each datagram, sent or delivered, goes to the books it concerns.
 
 use super::connection::{Bounds, Connection, Role, Sent, Side};
 use super::handshake::Handshakes;
@@ -140,7 +140,13 @@ impl State {
         let Some(known) = self.ids.get(&opened.id).copied() else { return };
         let Some(connection) = self.connections.get_mut(&known.connection) else { return };
         let what = (known.zone, opened.number);
-        connection.on_verified(&mut self.report, known.receiver.other(), what, from);
+        let host = connection.sides[known.receiver as usize].host;
+        let role = known.receiver.other();
+        let sender = connection.on_verified(&mut self.report, role, what, from);
+        // Whoever carried it here: its sender knew all that had reached it.
+        if let (Some(host), Some((sender, event))) = (host, sender) {
+            self.hosts.prove(host, sender, event);
+        }
     }
 
     // ---- what is sent ----

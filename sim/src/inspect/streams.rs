@@ -215,6 +215,13 @@ impl Streams {
         book.compare(report, frame, host);
         if let Some(before) = before {
             report.hit_if(frame.offset < before, Mark::Resliced);
+            if frame.offset > before {
+                let what = format_args!(
+                    "stream {}: bytes from {}, none from {before} (R-MSG-1)",
+                    name.0, frame.offset
+                );
+                report.blame("I10", host, what);
+            }
             self.firsts.push_back(Piece { stream: name.0, offset: frame.offset, number });
             if self.firsts.len() > RECENT {
                 self.firsts.pop_front();

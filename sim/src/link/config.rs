@@ -20,6 +20,33 @@ use tripline_sansio::Duration;
 ///     .rate(1_250_000, 64_000);
 /// assert_eq!(mobile.queue, 64_000);
 /// ```
+///
+/// A worse one: losses in bursts, a managed queue that marks, and one datagram in a thousand with
+/// bits flipped.
+///
+/// ```
+/// use tripline_sim::{Aqm, Bursts, Chance, CoDel, DamageConfig, Duration, Ecn, Fate, Instant};
+/// use tripline_sim::{JitterShape, Link, LinkConfig, Seed};
+/// let bursts = Bursts::new(Chance::percent(1), Chance::percent(25), Chance::percent(80));
+/// let wifi = LinkConfig::perfect()
+///     .delay(Duration::from_millis(3))
+///     .jitter(Duration::from_millis(30))
+///     .jitter_shape(JitterShape::Pareto)
+///     .bursts(bursts.longest(20))
+///     .rate(3_000_000, 300_000)
+///     .aqm(Aqm::CoDel(CoDel { ecn: true, ..CoDel::DEFAULT }))
+///     .damage(DamageConfig { flip: Chance::permille(1), ..DamageConfig::NONE });
+/// let mut link = Link::new(wifi, &Seed::from_number(1));
+/// for step in 0..10_000 {
+///     let now = Instant::from_nanos(step * 380_000);
+///     if let Fate::Arrives(arrivals) = link.offer_marked(None, now, 1_200, Ecn::Ect0) {
+///         assert!(arrivals.times()[0] > now + Duration::from_millis(3));
+///     }
+/// }
+/// let counters = link.counters();
+/// assert!(counters.burst > 100 && counters.congested > 0 && counters.flipped > 0);
+/// assert_eq!(counters.offered, counters.passed + counters.dropped());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkConfig {
     /// Time that every datagram takes.

@@ -71,8 +71,8 @@ impl JitterShape {
             Self::Uniform => up_to(random, most),
             Self::Normal => (0..4).map(|_| up_to(random, most / 4)).sum(),
             Self::Pareto => {
-                // By inversion, u being uniform: low·high / (high − u·(high − low)), less the least.
-                // In units of the least, low is 1 and high the range.
+                // By inversion, u being uniform: low·high / (high − u·(high − low)), less the
+                // least. In units of the least, low is 1 and high the range.
                 let parts = u128::from(PARETO_PARTS);
                 let u = u128::from(random.below(PARETO_PARTS));
                 let above = u * (PARETO_RANGE - 1);

@@ -88,8 +88,8 @@ impl NatConfig {
         }
     }
 
-    /// A router at home (*port-restricted cone*): endpoint-independent mapping, filtering by address
-    /// and port, two minutes, no hairpinning.
+    /// A router at home (*port-restricted cone*): endpoint-independent mapping, filtering by
+    /// address and port, two minutes, no hairpinning.
     pub const fn home() -> Self {
         Self {
             filtering: Dependence::AddressAndPort,

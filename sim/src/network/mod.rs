@@ -54,7 +54,7 @@ pub(crate) struct Network {
     /// What happened.
     pub(crate) trace: Trace,
     in_flight: EventQueue<Slot>,
-    /// How many datagrams wait in the sockets of hosts that are asleep.
+    /// How many datagrams wait in the sockets of hosts that are asleep, or on clogged links.
     held: usize,
     pool: Pool,
     /// Who to blame and how to run it again, for panics.
@@ -162,9 +162,33 @@ impl Network {
         }
     }
 
+    /// Holds up what is sent from one host to another from now on.
+    pub(crate) fn clog(&mut self, from: HostId, to: HostId) {
+        for id in self.routes.all(&self.interfaces, from, to) {
+            self.routes.get_mut(id).clogged.get_or_insert_default();
+        }
+    }
+
+    /// Lets what was held up between two hosts arrive.
+    pub(crate) fn unclog(&mut self, now: Instant, from: HostId, to: HostId) {
+        for id in self.routes.all(&self.interfaces, from, to) {
+            let held_up = self.routes.get_mut(id).clogged.take().unwrap_or_default();
+            self.let_go(now, held_up);
+        }
+    }
+
+    /// Lets what was held up arrive when it would have, or now.
+    fn let_go(&mut self, now: Instant, held_up: Vec<(Instant, Slot)>) {
+        self.held -= held_up.len();
+        for (at, slot) in held_up {
+            self.in_flight.push(at.max(now), slot);
+        }
+    }
+
     /// Makes every link new with this configuration, and ends all partitions.
-    pub(crate) fn heal_all(&mut self, config: LinkConfig) {
-        self.routes.heal_all(config);
+    pub(crate) fn heal_all(&mut self, now: Instant, config: LinkConfig) {
+        let held_up = self.routes.heal_all(config);
+        self.let_go(now, held_up);
     }
 
     /// How many bottlenecks links can share.
@@ -419,12 +443,19 @@ impl Network {
     /// # Panics
     /// With too many in flight.
     fn enqueue(&mut self, at: Instant, header: Header, bytes: &[u8]) {
-        if self.in_flight.len() >= MAX_IN_FLIGHT {
+        if self.in_flight() >= MAX_IN_FLIGHT {
             let Report { seed, .. } = self.report;
             let rerun = self.report.rerun();
             panic!("more than {MAX_IN_FLIGHT} datagrams in flight; seed {seed}, rerun: {rerun}");
         }
-        self.in_flight.push(at, self.pool.put(header, bytes));
+        let slot = self.pool.put(header, bytes);
+        let clogged = header.route.and_then(|id| self.routes.get_mut(id).clogged.as_mut());
+        if let Some(clogged) = clogged {
+            clogged.push((at, slot));
+            self.held += 1;
+        } else {
+            self.in_flight.push(at, slot);
+        }
     }
 
     // ---- arriving ----

@@ -9,7 +9,8 @@ use super::{BottleneckId, Interfaces};
 use crate::chance::Chance;
 use crate::host::HostId;
 use crate::link::{Link, LinkConfig, LinkCounters};
-use tripline_sansio::Seed;
+use crate::pool::Slot;
+use tripline_sansio::{Instant, Seed};
 
 /// Names a route: its number, from 0 in the order in which they were made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub(super) struct Route {
     pub(super) is_own: bool,
     /// Whether nothing comes through: one direction of a partition.
     pub(super) is_cut: bool,
+    /// What is held up, with its time of arrival, while the link is clogged; none: it is not.
+    pub(super) clogged: Option<Vec<(Instant, Slot)>>,
     /// Datagrams sent so far, those included that a rule dropped.
     pub(super) sent: u64,
     /// The bytes of the datagram before, while the link splices; otherwise empty.
@@ -63,15 +66,19 @@ impl Routes {
         }
     }
 
-    /// Makes every link new with this configuration: nothing is cut, shared, queued or its own.
-    pub(super) fn heal_all(&mut self, config: LinkConfig) {
+    /// Makes every link new with this configuration: nothing is cut, clogged, shared, queued or its
+    /// own. What was held up is returned.
+    pub(super) fn heal_all(&mut self, config: LinkConfig) -> Vec<(Instant, Slot)> {
         self.default_link = config;
+        let mut held_up = Vec::new();
         for route in &mut self.list {
             route.link.renew(config);
             route.shared = None;
             route.is_own = false;
             route.is_cut = false;
+            held_up.extend(route.clogged.take().unwrap_or_default());
         }
+        held_up
     }
 
     /// The route between two interfaces, made when first used.
@@ -92,6 +99,7 @@ impl Routes {
                 shared: None,
                 is_own: false,
                 is_cut: false,
+                clogged: None,
                 sent: 0,
                 previous: Vec::new(),
             });

@@ -55,6 +55,7 @@ impl Player<'_> {
         self.end_attacks();
         self.world.heal_all(usual_link());
         for host in 0..self.actors.len() {
+            self.world.resume(self.actors[host].id);
             self.restart(host);
             self.actors[host].reading = Reading::All;
         }
@@ -326,7 +327,7 @@ impl Player<'_> {
             for end in &self.pacts[pact].ends {
                 let id = self.actors[end.host].id;
                 if let Some(handle) = end.handle.filter(|_| end.phase == Phase::Gone) {
-                    self.world.with(id, |endpoint, now| drop(endpoint.kill(now, handle)));
+                    self.world.with(id, |endpoint, now| endpoint.kill(now, handle)).ok();
                 }
             }
         }

@@ -6,6 +6,7 @@ use super::fault::{Fault, Verdict};
 use super::pact::{End, Pact, Phase};
 use super::player::{Place, Player, Task};
 use super::stage;
+use crate::host::{AsleepClock, AsleepSocket};
 use crate::link::LinkConfig;
 use crate::scenario::{Action, Deed, HostKind, LinkSpec, Reading, Scenario, Way};
 use tripline::{
@@ -16,6 +17,8 @@ use tripline_sansio::Duration;
 
 /// How long clients try to connect if the step does not say.
 const DEADLINE: Duration = Duration::from_secs(30);
+/// The socket buffer of a host that sleeps, in bytes.
+const SOCKET: usize = 212_992;
 /// The most streams of a connection, so that models stay small.
 const STREAMS_MAX: usize = 4_096;
 /// The longest message that is asked for; longer ones are cut, so that no scenario takes all memory.
@@ -395,6 +398,19 @@ impl<'a> Player<'a> {
             }
             Deed::Crash => self.crash(host),
             Deed::Restart => self.restart(host),
+            Deed::Pause(time) => {
+                self.world.pause(id, AsleepSocket::Keep(SOCKET), AsleepClock::Runs);
+                self.agenda.push(self.world.now() + *time, Task::Resume(host));
+                true
+            }
+            Deed::Jump(by) => {
+                self.world.jump_clock(id, *by);
+                true
+            }
+            Deed::Block(time) => {
+                self.world.block_sending(id, *time);
+                true
+            }
             Deed::Replay(count, over) => self.begin_attack(host, Kind::Replay, *count, *over),
             Deed::Garbage(count, over) => self.begin_attack(host, Kind::Garbage, *count, *over),
             Deed::Flood(count, over) => self.begin_attack(host, Kind::Flood, *count, *over),
@@ -405,6 +421,7 @@ impl<'a> Player<'a> {
     /// The host is gone, and all its ends with it.
     fn crash(&mut self, host: usize) -> bool {
         self.actors[host].is_up = false;
+        self.inspector.restarted(self.actors[host].id);
         for pact in &mut self.pacts {
             for end in pact.ends.iter_mut().filter(|end| end.host == host) {
                 end.crash();
@@ -414,7 +431,7 @@ impl<'a> Player<'a> {
         // Nobody there: an endpoint that knows nothing, takes nothing and answers nothing.
         let silence =
             Endpoint::new(Config::client(), &stage::seed(self.scenario), self.world.now());
-        self.world.with(self.actors[host].id, |endpoint, _| *endpoint = silence);
+        self.world.replace(self.actors[host].id, silence);
         true
     }
 
@@ -426,8 +443,11 @@ impl<'a> Player<'a> {
         }
         (actor.is_up, actor.is_leaving) = (true, false);
         actor.life += 1;
-        let endpoint = stage::endpoint(self.scenario, actor.spec, actor.life, self.world.now());
-        self.world.with(actor.id, |gone, _| *gone = endpoint);
+        let now = self.world.local_time(actor.id);
+        let (inspector, onlooker) = (&self.inspector, self.onlooker.as_ref());
+        let lives = stage::Life { number: actor.life, now };
+        let endpoint = stage::endpoint(self.scenario, actor.spec, lives, inspector, onlooker);
+        self.world.replace(actor.id, endpoint);
         true
     }
 }

@@ -1,5 +1,6 @@
 //! What a run came to.
 
+use crate::marks::Marks;
 use crate::trace::Totals;
 use std::fmt;
 use tripline_sansio::{Duration, Instant};
@@ -16,6 +17,8 @@ pub struct Outcome {
     pub totals: Totals,
     /// What the applications did.
     pub deeds: Deeds,
+    /// The rare things that were met.
+    pub marks: Marks,
 }
 
 /// What the applications of a run did, and what came of it.

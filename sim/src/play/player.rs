@@ -13,6 +13,7 @@ use super::pact::{Pact, Phase, Surroundings};
 use super::watcher::{End, Watcher};
 use super::{Deeds, Failure, Outcome, stage};
 use crate::host::HostId;
+use crate::inspect::Inspector;
 use crate::link::LinkConfig;
 use crate::queue::EventQueue;
 use crate::scenario::{HostSpec, Reading, Scenario};
@@ -61,6 +62,8 @@ pub(super) enum Task {
     Read(usize),
     /// Onlookers want to see how connections are doing.
     Sample,
+    /// A host wakes up.
+    Resume(usize),
     /// The attacker with this number sends.
     Attack(usize),
 }
@@ -80,6 +83,7 @@ pub(super) struct Player<'a> {
     pub(super) agenda: EventQueue<Task>,
     /// The links that the scenario names, by hosts, as they are now.
     pub(super) links: BTreeMap<(usize, usize), LinkConfig>,
+    pub(super) inspector: Inspector,
     pub(super) hearing: Hearing,
     pub(super) attackers: Attackers,
     pub(super) deeds: Deeds,
@@ -94,9 +98,11 @@ impl<'a> Player<'a> {
         let mut world = World::new(scenario.seed);
         world.set_rerun(format!("the scenario `{}`", scenario.name));
         world.set_discipline(stage::discipline(scenario));
+        let inspector = stage::inspector(scenario);
         let mut actors = Vec::new();
         for spec in &scenario.hosts {
-            let endpoint = stage::endpoint(scenario, spec, 0, world.now());
+            let first = stage::Life { number: 0, now: world.now() };
+            let endpoint = stage::endpoint(scenario, spec, first, &inspector, onlooker.as_ref());
             actors.push(Actor {
                 id: world.add_host(spec.address, endpoint),
                 spec,
@@ -114,6 +120,7 @@ impl<'a> Player<'a> {
             let onlooker = onlooker.clone();
             world.add_tap(move |packet| onlooker.borrow_mut().on_packet(packet));
         }
+        world.add_tap(inspector.tap());
         let hearing = Hearing::of(scenario);
         hearing.attach(&mut world);
         let attackers = Attackers::of(scenario);
@@ -128,6 +135,7 @@ impl<'a> Player<'a> {
             streams: BTreeMap::new(),
             agenda: EventQueue::new(),
             links: BTreeMap::new(),
+            inspector,
             hearing,
             attackers,
             deeds: Deeds::default(),
@@ -160,6 +168,7 @@ impl<'a> Player<'a> {
             simulated: at - Instant::ZERO,
             totals: self.world.totals(),
             deeds: self.deeds,
+            marks: self.inspector.marks(),
         })
     }
 
@@ -195,6 +204,10 @@ impl<'a> Player<'a> {
             Task::Step(number) => self.step(number),
             Task::Job(place, job) => self.tick(place, job),
             Task::Read(host) => self.read_on(host),
+            Task::Resume(host) => {
+                self.world.resume(self.actors[host].id);
+                Ok(())
+            }
             Task::Attack(number) => {
                 self.attack(number);
                 Ok(())
@@ -211,7 +224,7 @@ impl<'a> Player<'a> {
         loop {
             let noisy = self.world.take_noisy();
             if noisy.is_empty() {
-                return Ok(());
+                return self.ask_inspector();
             }
             for host in noisy {
                 while let Some((at, event)) = self.world.next_event(host) {
@@ -219,6 +232,15 @@ impl<'a> Player<'a> {
                 }
             }
         }
+    }
+
+    /// What the inspector found, if anything.
+    fn ask_inspector(&self) -> Verdict {
+        if self.inspector.violations_total() == 0 {
+            return Ok(());
+        }
+        let first = self.inspector.take_violations().into_iter().next();
+        first.map_or(Ok(()), |found| Err(Fault::new(found.invariant, found.to_string())))
     }
 
     fn on_event(&mut self, host: usize, at: Instant, event: Event) -> Verdict {

@@ -4,13 +4,18 @@
 //! scenario's seed and its name alone, so that it survives a crash; everything else that an endpoint
 //! draws follows from its life's number too.
 
+use super::player::Onlooker;
 use crate::chance::Chance;
 use crate::discipline::Discipline;
-use crate::scenario::{Controller, HostKind, HostSpec, Scenario, Setting};
+use crate::inspect::Inspector;
+use crate::scenario::{Action, Controller, Deed, HostKind, HostSpec, Scenario, Setting};
 use tripline::{
     Config, Congestion, Direction, Endpoint, OnSilence, PublicKey, SecretKey, TransportConfig,
 };
 use tripline_sansio::{Duration, Instant, Seed};
+
+/// How much later than agreed an acknowledgement may come.
+const SLACK: Duration = Duration::from_millis(100);
 
 /// The seed of everything in a run that is not the world's.
 pub(super) fn seed(scenario: &Scenario) -> Seed {
@@ -111,11 +116,43 @@ fn known_keys(scenario: &Scenario) -> Vec<PublicKey> {
     known.filter_map(|host| identity(scenario, host)).map(|key| key.public_key()).collect()
 }
 
-/// The endpoint of a host, in its n-th life.
-pub(super) fn endpoint(scenario: &Scenario, host: &HostSpec, life: u64, now: Instant) -> Endpoint {
-    let config = config(scenario, host);
+/// The n-th life of a host, from 0, and when it begins by the host's clock.
+#[derive(Clone, Copy)]
+pub(super) struct Life {
+    pub(super) number: u64,
+    pub(super) now: Instant,
+}
+
+/// The endpoint of a host; the inspector hears what its cipher does, and so may an onlooker.
+pub(super) fn endpoint(
+    scenario: &Scenario,
+    host: &HostSpec,
+    Life { number: life, now }: Life,
+    inspector: &Inspector,
+    onlooker: Option<&Onlooker>,
+) -> Endpoint {
+    let mut config = inspector.on(config(scenario, host));
+    if let Some(onlooker) = onlooker {
+        config.aead = onlooker.borrow_mut().aead(config.aead);
+    }
     let seed = seed(scenario).child("endpoints").child(&host.name).child(&life.to_string());
     Endpoint::new(config, &seed, now)
+}
+
+/// The inspector of a run.
+pub(super) fn inspector(scenario: &Scenario) -> Inspector {
+    let inspector = Inspector::new(scenario.seal);
+    let deeds = scenario.steps.iter().filter_map(|step| match &step.action {
+        Action::Host(_, deed) => Some(deed),
+        _ => None,
+    });
+    // Whom the world holds up acknowledges later.
+    let held = deeds.filter_map(|deed| match deed {
+        Deed::Pause(time) | Deed::Jump(time) | Deed::Block(time) => Some(*time),
+        _ => None,
+    });
+    inspector.set_slack(SLACK + held.sum());
+    inspector
 }
 
 /// The idle limit that two hosts agree on.

@@ -2,7 +2,8 @@
 
 use crate::rule::PacketView;
 use crate::scenario::Step;
-use tripline::{ConnectionStats, Event, StreamId};
+use std::sync::Arc;
+use tripline::{Aead, ConnectionStats, Event, StreamId};
 use tripline_sansio::{Duration, Instant};
 
 /// Which end of which connection something is about.
@@ -24,6 +25,12 @@ pub trait Watcher {
     /// happens.
     fn on_start(&mut self, hosts: &[String]) {
         let _ = hosts;
+    }
+
+    /// An endpoint is about to be made with this cipher. Who wants to hear what is sealed gives back
+    /// one that computes the same.
+    fn aead(&mut self, aead: Arc<dyn Aead>) -> Arc<dyn Aead> {
+        aead
     }
 
     /// A step is about to happen, or is passed over.

@@ -129,6 +129,7 @@ impl Transfer {
             simulated: self.world.now() - Instant::ZERO,
             totals: self.world.totals(),
             deeds: self.deeds,
+            marks: crate::Marks::default(),
         };
         (self.scenario, outcome)
     }

@@ -7,8 +7,10 @@
 //! a clock or draws anything by chance: the same run gives the same bytes.
 
 mod capture;
+mod ears;
 #[cfg(test)]
 mod fixture;
+mod frames;
 mod journey;
 mod recording;
 mod report;

@@ -5,7 +5,8 @@ use crate::rule::PacketView;
 use crate::scenario::Step;
 use std::cell::RefCell;
 use std::rc::Rc;
-use tripline::{ConnectionStats, Event, StreamId};
+use std::sync::Arc;
+use tripline::{Aead, ConnectionStats, Event, StreamId};
 use tripline_sansio::{Duration, Instant};
 
 /// Shows a run to each of several watchers, in their order. Connections are sampled as often as the
@@ -38,6 +39,11 @@ impl Several {
 impl Watcher for Several {
     fn on_start(&mut self, hosts: &[String]) {
         self.each(|watcher| watcher.on_start(hosts));
+    }
+
+    fn aead(&mut self, mut aead: Arc<dyn Aead>) -> Arc<dyn Aead> {
+        self.each(|watcher| aead = watcher.aead(aead.clone()));
+        aead
     }
 
     fn on_step(&mut self, now: Instant, step: &Step, fits: bool) {

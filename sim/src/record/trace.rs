@@ -10,6 +10,7 @@
 //! Times are the world's, in seconds. A line has at most [`LINE`] characters. The same run gives
 //! the same text.
 
+use super::ears::Ears;
 use super::journey::Journeys;
 use super::words;
 use crate::host::HostId;
@@ -19,7 +20,8 @@ use crate::scenario::Step;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use tripline::{Event, StreamId};
+use std::sync::Arc;
+use tripline::{Aead, Event, StreamId};
 use tripline_sansio::{Ecn, Instant};
 
 /// The most characters of a line.
@@ -33,6 +35,7 @@ pub struct Trace<W> {
     out: W,
     hosts: Vec<String>,
     journeys: Journeys,
+    ears: Ears,
     /// Reused for each line.
     line: String,
     result: io::Result<()>,
@@ -45,6 +48,7 @@ impl<W: Write> Trace<W> {
             out,
             hosts: Vec::new(),
             journeys: Journeys::default(),
+            ears: Ears::default(),
             line: String::new(),
             result: Ok(()),
         }
@@ -94,6 +98,10 @@ impl<W: Write> Watcher for Trace<W> {
         self.hosts = hosts.to_vec();
     }
 
+    fn aead(&mut self, aead: Arc<dyn Aead>) -> Arc<dyn Aead> {
+        self.ears.around(aead)
+    }
+
     fn on_step(&mut self, now: Instant, step: &Step, fits: bool) {
         let passed_over = if fits { "" } else { " (does not fit: passed over)" };
         self.line(now, "step", format_args!("{}{passed_over}", words::step(step)));
@@ -118,7 +126,7 @@ impl<W: Write> Watcher for Trace<W> {
             Stage::Dropped(cause) => ("drop", format!(" ({cause})")),
         };
         let (number, size, mark) = (packet.index, packet.bytes.len(), mark(packet.ecn));
-        let what = words::what_is_in(packet.bytes);
+        let what = self.ears.what_is_in(packet.bytes);
         let arrow = if kind == "drop" { "-x" } else { "->" };
         self.line(
             packet.now,

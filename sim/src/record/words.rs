@@ -3,6 +3,7 @@
 //! In go values, out comes short text on one line. What a peer or a user wrote is shown escaped and
 //! cut; nothing here can fail.
 
+use super::frames;
 use crate::scenario::Step;
 use std::fmt::Write as _;
 use tripline::{By, Event, Side, StreamId};
@@ -77,12 +78,18 @@ fn id(bytes: &[u8]) -> Option<String> {
     Some(format!("{:08x}", u64::from_be_bytes(id) >> 32))
 }
 
-/// A packet in a few letters: `OPEN`, `DATA …0012`.
-pub(super) fn short(words: &str) -> String {
-    let kind = words.split([' ', ',']).next().unwrap_or_default();
-    match words.split(' ').find(|word| kind == "DATA" && word.starts_with('…')) {
-        Some(number) => format!("{kind} {number}"),
-        None => kind.to_owned(),
+/// A DATA packet whose frames are known; `None` if the header is that of another packet.
+pub(super) fn data(number: u64, header: &[u8], text: &[u8]) -> Option<String> {
+    let is_data = matches!((header.len(), header.first()), (11, Some(0x80)) | (13, Some(0xc0)));
+    let id = id(header.get(1..)?).filter(|_| is_data)?;
+    Some(format!("DATA {number} to {id}: {}", frames::all(text)))
+}
+
+/// A packet in less: what DATA holds, else the kind alone.
+pub(super) fn short(words: &str) -> &str {
+    match words.split_once(": ") {
+        Some((outside, frames)) if outside.starts_with("DATA ") => frames,
+        _ => words.split([' ', ',']).next().unwrap_or_default(),
     }
 }
 
@@ -230,12 +237,13 @@ mod tests {
             (with(4, &[0x33]), "CONFIRM to 01020304", "CONFIRM"),
             (with(5, &[2, 0]), "VERSION for 01020304, because of the suite", "VERSION"),
             (vec![6, 0x5a], "RESET", "RESET"),
-            (with(0x80, &[0x11, 0x12]), "DATA to 01020304 …1112", "DATA …1112"),
-            (with(0xc0, &[1, 2, 3, 4]), "DATA to 01020304 …01020304", "DATA …01020304"),
+            (with(0x80, &[0x11, 0x12]), "DATA to 01020304 …1112", "DATA"),
+            (with(0xc0, &[1, 2, 3, 4]), "DATA to 01020304 …01020304", "DATA"),
         ] {
             assert_eq!(what_is_in(&packet), words);
             assert_eq!(short(words), few);
         }
+        assert_eq!(short("DATA 7 to 01020304: PING · ACK 0–3"), "PING · ACK 0–3");
     }
 
     #[test]

@@ -23,6 +23,7 @@ fn runner(
             simulated: scenario.lasts,
             totals: Totals::default(),
             deeds: Deeds::default(),
+            marks: crate::Marks::default(),
         }),
     }
 }

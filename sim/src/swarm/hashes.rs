@@ -135,6 +135,7 @@ mod tests {
             simulated: scenario.lasts,
             totals: Totals::default(),
             deeds: Deeds::default(),
+            marks: crate::Marks::default(),
         })
     }
 

@@ -113,6 +113,7 @@ mod tests {
             simulated: scenario.lasts,
             totals: Totals { offered: scenario.seed, ..Totals::default() },
             deeds: Deeds { steps: scenario.steps.len() as u64, ..Deeds::default() },
+            marks: crate::Marks::default(),
         }
     }
 

@@ -12,8 +12,8 @@ impl<M: DatagramMachine> World<M> {
     /// Those behind it reach whatever is outside and can be reached through its ports only; among
     /// themselves they are as before. Links are those between hosts, as without: a NAT takes no
     /// time, and stands beside the hosts behind it. A datagram meets the NATs of its sender when it
-    /// is sent, those of its receiver when it arrives; one for which nobody has a binding when it is
-    /// sent is dropped then.
+    /// is sent, those of its receiver when it arrives; one to a port without a binding is dropped
+    /// when it is sent.
     ///
     /// ```
     /// # use tripline_sim::*;

@@ -61,6 +61,37 @@ fn healing_all_ends_cuts_queues_and_configurations() {
     assert_balanced(&world);
 }
 
+#[test]
+fn a_clogged_link_holds_up_and_releases_in_order() {
+    let (mut world, [sender, receiver]) = pair(7, 0);
+    world.with(sender, |machine, _| machine.send_more(3));
+    world.run_for(5 * MS);
+    world.clog(sender, receiver);
+    world.clog(sender, receiver);
+    world.with(sender, |machine, _| machine.send_more(4));
+    assert_eq!(world.in_flight(), 7);
+    world.run_for(50 * MS);
+    // Those before it came through.
+    assert_eq!((world.machine(receiver).batches.as_slice(), world.in_flight()), (&[3][..], 4));
+    assert_balanced(&world);
+    world.with(sender, |machine, _| machine.send_more(1));
+    world.unclog(sender, receiver);
+    world.unclog(sender, receiver);
+    world.run_for(MS);
+    // All that was late, but not what could not have come yet.
+    assert_eq!((world.machine(receiver).batches.as_slice(), world.in_flight()), (&[3, 4][..], 2));
+    world.run_until_idle(SECOND).unwrap();
+    assert_complete(&mut world, receiver, 8);
+    // Getting well releases, too.
+    world.clog(sender, receiver);
+    world.with(sender, |machine, _| machine.send_more(2));
+    world.heal_all(LinkConfig::perfect());
+    world.run_until_idle(SECOND).unwrap();
+    let numbers: Vec<_> = world.take_events(receiver).into_iter().map(|(_, n)| n).collect();
+    assert_eq!(numbers, [8, 9]);
+    assert_balanced(&world);
+}
+
 /// A tap alone can keep the books: each datagram is offered once, and each end of it is shown.
 #[test]
 fn taps_are_shown_what_became_of_every_datagram() {

@@ -6,11 +6,14 @@
 mod hashes;
 mod list;
 mod one;
+mod pcap;
 mod quiet;
+mod report;
 mod run;
 mod shrink;
 mod source;
 mod verdict;
+mod watched;
 
 use crate::fail::Result;
 
@@ -34,6 +37,10 @@ enum Command {
     Play(one::Play),
     /// Play the scenario that is drawn from a seed, or print it.
     Seed(one::Seed),
+    /// Draw one run as an HTML page: plots, packets as a ladder, counters.
+    Report(report::Args),
+    /// Write one run as a packet capture, datagrams as UDP in IP.
+    Pcap(pcap::Args),
     /// Make a failing scenario small.
     Shrink(shrink::Args),
     /// List the built-in scenarios.
@@ -53,6 +60,8 @@ pub(crate) fn run(args: &Args, json: bool) -> Result {
         Command::Run(args) => run::run(args, judge, json),
         Command::Play(args) => one::play(args, judge, json),
         Command::Seed(args) => one::seed(args, judge, json),
+        Command::Report(args) => report::run(args, json),
+        Command::Pcap(args) => pcap::run(args, json),
         Command::Shrink(args) => shrink::run(args, judge, json),
         Command::List => list::run(json),
         Command::Hashes(args) => hashes::run(args, judge, json),

@@ -333,6 +333,9 @@ impl Endpoint {
         incoming: IncomingHandle,
     ) -> Result<(), UnknownIncoming> {
         self.tick(now);
+        if self.hush(incoming) {
+            return Ok(());
+        }
         let (entry, handshake) = self.lift_screened(incoming)?;
         if handshake.wants_psk() {
             self.abandon(Some(incoming), None);
@@ -360,6 +363,9 @@ impl Endpoint {
         reason: &str,
     ) -> Result<(), UnknownIncoming> {
         self.tick(now);
+        if self.hush(incoming) {
+            return Ok(());
+        }
         let (entry, handshake) = self.lift_screened(incoming)?;
         self.turn_away(incoming, entry, handshake, code, reason);
         Ok(())
@@ -425,17 +431,23 @@ impl Endpoint {
         self.on_confirm_of(slot, handshake, confirm.noise, path);
     }
 
-    fn on_confirm_of(&mut self, slot: u32, mut handshake: Handshake, noise: &[u8], path: Path) {
+    pub(super) fn on_confirm_of(
+        &mut self,
+        slot: u32,
+        mut handshake: Handshake,
+        noise: &[u8],
+        path: Path,
+    ) {
+        if handshake.wants_psk() {
+            return self.ask_for_psk(slot, handshake, noise, path);
+        }
         let mut payload = Vec::new();
         if handshake.read_message(noise, &mut payload).is_err() {
             return self.count(|drops| &mut drops.bad_handshake);
         }
         let Some(server) = self.config.server.clone() else { return };
         let Some((place, mut entry)) = self.lift_half_open(slot) else { return };
-        // CONFIRM is the first proof that its sender receives what goes to an address.
-        entry.on_confirm(path);
-        entry.confirm = keyed_hash64(&self.hash_key, noise);
-        entry.confirm_len = u16::try_from(noise.len()).unwrap_or(u16::MAX);
+        self.note_confirm(&mut entry, noise, path);
         entry.client = handshake.remote_static();
         if !is_allowed(&server.access, &entry) {
             return self.refuse_confirmed(place, entry, handshake, Code::REFUSED, "");
@@ -452,7 +464,14 @@ impl Endpoint {
         }
     }
 
-    fn lift_half_open(&mut self, slot: u32) -> Option<(IncomingHandle, Box<HalfOpen>)> {
+    /// CONFIRM verified: the first proof that its sender receives what goes to an address.
+    pub(super) fn note_confirm(&self, entry: &mut HalfOpen, noise: &[u8], path: Path) {
+        entry.on_confirm(path);
+        entry.confirm = keyed_hash64(&self.hash_key, noise);
+        entry.confirm_len = u16::try_from(noise.len()).unwrap_or(u16::MAX);
+    }
+
+    pub(super) fn lift_half_open(&mut self, slot: u32) -> Option<(IncomingHandle, Box<HalfOpen>)> {
         let handle = self.half_opens.handle(slot)?;
         Some((handle, self.half_opens.lift(handle)?))
     }
@@ -585,10 +604,9 @@ fn is_allowed(access: &Access, entry: &HalfOpen) -> bool {
     }
 }
 
-/// Whether a server takes suites with, or without, a pre-shared key. In XX the key is mixed in
-/// before the payload of CONFIRM can be read: there it cannot be chosen by who the client is.
+/// Whether a server takes suites with, or without, a pre-shared key.
 fn takes_psk(server: &ServerConfig, suite: Suite) -> bool {
-    let chosen = server.screening == Screening::AskForPsk && suite.pattern != Pattern::Xx;
+    let chosen = server.screening == Screening::AskForPsk;
     suite.psk == server.psk.is_some() || (suite.psk && chosen)
 }
 

@@ -33,10 +33,25 @@ pub(super) enum Stage {
     Answered(Box<Split>),
     /// XX: CHALLENGE was sent; CONFIRM is to come.
     Unconfirmed(Box<Handshake>),
+    /// XX: CONFIRM came, and cannot be read before the user has chosen the pre-shared key
+    /// (R-CHAL-4d).
+    Choosing(Box<Choosing>),
+    /// XX: turned away without a pre-shared key under which that could be said: silence.
+    Silent,
     /// XX: refused after the CONFIRM with this hash; this is the answer to each repeat of it.
     Refused(Box<Refusal>),
     /// The connection has come about: repeats of its OPEN are late.
     Promoted,
+}
+
+/// A CONFIRM that waits for its pre-shared key.
+pub(super) struct Choosing {
+    /// Before its last message.
+    pub(super) handshake: Handshake,
+    /// The Noise message of the CONFIRM that named the client's key.
+    pub(super) confirm: Box<[u8]>,
+    /// Where it came from.
+    pub(super) path: Path,
 }
 
 /// The end of a client of XX, for its repeats.
@@ -53,6 +68,8 @@ impl core::fmt::Debug for Stage {
             Self::Screening(_) => "Screening",
             Self::Answered(_) => "Answered",
             Self::Unconfirmed(_) => "Unconfirmed",
+            Self::Choosing(_) => "Choosing",
+            Self::Silent => "Silent",
             Self::Refused(_) => "Refused",
             Self::Promoted => "Promoted",
         })
@@ -96,7 +113,10 @@ impl HalfOpen {
             Stage::Refused(refusal) => {
                 size_of::<Refusal>().saturating_add(refusal.answer.capacity())
             }
-            Stage::Promoted => 0,
+            Stage::Choosing(choosing) => {
+                size_of::<Choosing>().saturating_add(choosing.confirm.len())
+            }
+            Stage::Silent | Stage::Promoted => 0,
         };
         size_of::<Slot>()
             .saturating_add(size_of::<Self>())
@@ -259,7 +279,7 @@ impl HalfOpens {
         let hash = entry.hash;
         // No entry has 4 GiB: a CHALLENGE and a request each fit a datagram.
         let bytes = u32::try_from(entry.bytes()).unwrap_or(u32::MAX);
-        let waits = !matches!(entry.stage, Stage::Promoted | Stage::Refused(_));
+        let waits = !matches!(entry.stage, Stage::Promoted | Stage::Refused(_) | Stage::Silent);
         let Some(place) = self.slot(handle.slot).filter(|slot| {
             slot.taken && slot.generation == handle.generation && slot.entry.is_none()
         }) else {

@@ -8,6 +8,7 @@ mod admit;
 mod again;
 mod agree;
 pub(crate) mod bounds;
+mod choose;
 mod commands;
 mod confirmed;
 mod deadlines;

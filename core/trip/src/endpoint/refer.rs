@@ -4,6 +4,7 @@
 
 use super::Endpoint;
 use super::admit::write_challenge;
+use super::choose::Read;
 use super::guard::Answer;
 use super::half_open::HalfOpen;
 use crate::crypto::{Handshake, Psk};
@@ -31,13 +32,16 @@ impl Endpoint {
     ) -> Result<(), ReferError> {
         self.tick(now);
         referral.encode()?;
+        if self.hush(incoming) {
+            return Ok(());
+        }
         let (entry, handshake) = self.lift_screened(incoming).map_err(|_| ReferError::Gone)?;
         self.send_on(incoming, entry, handshake, referral);
         Ok(())
     }
 
     /// The same under this pre-shared key, which takes the place of the configuration's in NK and
-    /// IK.
+    /// IK, and in XX where the configuration names none.
     ///
     /// # Errors
     /// As [`forward`](Self::forward).
@@ -50,6 +54,14 @@ impl Endpoint {
     ) -> Result<(), ReferError> {
         self.tick(now);
         referral.encode()?;
+        match self.read_under(incoming, psk) {
+            Read::Other => {}
+            Read::Failed => return Ok(()),
+            Read::Done(entry, handshake) => {
+                self.send_on_confirmed(incoming, entry, *handshake, referral);
+                return Ok(());
+            }
+        }
         let (entry, mut handshake) = self.lift_screened(incoming).map_err(|_| ReferError::Gone)?;
         if entry.suite.psk && !handshake.is_finished() {
             handshake.set_psk(psk);

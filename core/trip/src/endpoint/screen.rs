@@ -2,13 +2,15 @@
 //!
 //! In NK and IK the key is mixed into CHALLENGE, so it can be chosen when OPEN has been read: in IK
 //! by the client's key, in both by user id and route. All of that may be a replay (R-OPEN-4), so
-//! the choice has no effect but on the answer, which only the holder of the same key can read.
+//! the choice has no effect but on the answer, which only the holder of the same key can read. In
+//! XX the key is mixed into CONFIRM: `choose` has that.
 
 use super::Endpoint;
+use super::choose::Read;
 use super::guard::Answer;
 use super::half_open::HalfOpen;
 use crate::config::Access;
-use crate::crypto::{Handshake, Psk, same};
+use crate::crypto::{Handshake, Psk};
 use crate::error::UnknownIncoming;
 use crate::handle::IncomingHandle;
 use crate::wire::{Code, PROTOCOL_VERSION, VersionReason, write_version};
@@ -19,7 +21,9 @@ use tripline_sansio::Instant;
 impl Endpoint {
     /// Lets a client in that [`Event::Incoming`](crate::Event::Incoming) told of, if it holds this
     /// pre-shared key (row T12, R-CHAL-4). In NK and IK the key takes the place of the
-    /// configuration's; in XX it has to be the same. A client that opened without a pre-shared key
+    /// configuration's. In XX it has to be the configuration's, if that names one; if not, the
+    /// client's last message is read under this key, and if it verifies, the user is asked again,
+    /// now with all that the client says (R-CHAL-4d). A client that opened without a pre-shared key
     /// is turned away.
     ///
     /// # Errors
@@ -31,6 +35,9 @@ impl Endpoint {
         psk: &Psk,
     ) -> Result<(), UnknownIncoming> {
         self.tick(now);
+        if self.choose(incoming, psk) {
+            return Ok(());
+        }
         let (entry, mut handshake) = self.lift_screened(incoming)?;
         if !entry.suite.psk {
             self.refuse_by_psk(incoming, entry, handshake);
@@ -42,7 +49,7 @@ impl Endpoint {
         } else if !handshake.is_finished() {
             handshake.set_psk(psk);
             self.challenge(Some(incoming), entry, handshake);
-        } else if self.is_configured(psk) {
+        } else if handshake.has_psk(psk) {
             self.connect_confirmed(incoming, entry, handshake);
         } else {
             self.refuse_by_psk(incoming, entry, handshake);
@@ -64,6 +71,14 @@ impl Endpoint {
         reason: &str,
     ) -> Result<(), UnknownIncoming> {
         self.tick(now);
+        match self.read_under(incoming, psk) {
+            Read::Other => {}
+            Read::Failed => return Ok(()),
+            Read::Done(entry, handshake) => {
+                self.refuse_confirmed(incoming, entry, *handshake, code, reason);
+                return Ok(());
+            }
+        }
         let (entry, mut handshake) = self.lift_screened(incoming)?;
         if handshake.is_finished() {
             self.refuse_confirmed(incoming, entry, handshake, code, reason);
@@ -89,11 +104,6 @@ impl Endpoint {
             self.abandon(Some(incoming), None);
             self.refuse_open(&entry, handshake, Code::REFUSED, WHY);
         }
-    }
-
-    fn is_configured(&self, psk: &Psk) -> bool {
-        let configured = self.config.server.as_ref().and_then(|server| server.psk.as_ref());
-        configured.is_some_and(|own| same(own.as_bytes(), psk.as_bytes()))
     }
 
     /// No answer can be sealed without the client's pre-shared key: a public server hints that it

@@ -6,13 +6,14 @@
 //! steps and events that came before it are further comments. Datagrams are wrapped into IP and
 //! UDP; names of hosts are given with their addresses. Times count from the start of the run.
 //!
-//! Nothing is deciphered here, and nothing but the datagrams is written.
+//! The datagrams stay sealed. What is in them is said in the comments, in words and without content.
 
 mod block;
 mod ip;
 #[cfg(test)]
 mod tests;
 
+use super::ears::Ears;
 use super::journey::Journeys;
 use super::words;
 use crate::host::HostId;
@@ -23,7 +24,8 @@ use block::Block;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
-use tripline::Event;
+use std::sync::Arc;
+use tripline::{Aead, Event};
 use tripline_sansio::Instant;
 
 /// The interface of what vanishes; those of the hosts come behind it.
@@ -53,6 +55,7 @@ pub struct Capture<W> {
     about: String,
     hosts: Vec<String>,
     journeys: Journeys,
+    ears: Ears,
     /// Addresses that have names already.
     named: BTreeSet<(IpAddr, usize)>,
     /// What happened since the last packet.
@@ -71,6 +74,7 @@ impl<W: Write> Capture<W> {
             about,
             hosts: Vec::new(),
             journeys: Journeys::default(),
+            ears: Ears::default(),
             named: BTreeSet::new(),
             notes: Vec::new(),
             notes_left_out: 0,
@@ -129,6 +133,10 @@ impl<W: Write> Watcher for Capture<W> {
         }
     }
 
+    fn aead(&mut self, aead: Arc<dyn Aead>) -> Arc<dyn Aead> {
+        self.ears.around(aead)
+    }
+
     fn on_step(&mut self, now: Instant, step: &Step, fits: bool) {
         let passed_over = if fits { "" } else { ", passed over" };
         self.note(now, &format!("step: {}{passed_over}", words::step(step)));
@@ -173,7 +181,7 @@ impl<W: Write> Watcher for Capture<W> {
             self.host(packet.from).unwrap_or("somebody"),
             self.host(packet.to).unwrap_or("nobody"),
             packet.index,
-            words::what_is_in(packet.bytes),
+            self.ears.what_is_in(packet.bytes),
         );
         if !fate.is_empty() {
             comment.push_str("; ");

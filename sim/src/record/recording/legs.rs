@@ -52,13 +52,17 @@ pub(in crate::record) struct Legs {
 }
 
 impl Legs {
-    /// Something became of a packet.
-    pub(in crate::record) fn on_packet(&mut self, packet: &PacketView<'_>) {
+    /// Something became of a packet; `what` says what is in it.
+    pub(in crate::record) fn on_packet(
+        &mut self,
+        packet: &PacketView<'_>,
+        what: impl FnOnce() -> String,
+    ) {
         let known = key(packet.from, packet.to, packet.index)
             .filter(|_| packet.stage != Stage::Offered)
             .and_then(|key| self.numbers.get(&key).copied());
         match (packet.stage, known) {
-            (Stage::Offered, _) => self.push(packet, None, None),
+            (Stage::Offered, _) => self.push(packet, what(), None, None),
             (Stage::Delivered, Some(number)) => {
                 let Some(leg) = self.leg_mut(number) else { return };
                 if leg.came.is_some() {
@@ -72,17 +76,22 @@ impl Legs {
             }
             // Of those that were forgotten only strangers are new.
             (Stage::Delivered, None) if packet.from.is_none() => {
-                self.push(packet, Some(packet.now), None);
+                self.push(packet, what(), Some(packet.now), None);
             }
             (Stage::Dropped(cause), None) if packet.from.is_none() || packet.to.is_none() => {
-                self.on_lost_way(packet, cause);
+                self.on_lost_way(packet, cause, what);
             }
             (Stage::Delivered | Stage::Dropped(_), None) => {}
         }
     }
 
     /// A packet to or from nobody was dropped. If it was seen being sent, it was the last one.
-    fn on_lost_way(&mut self, packet: &PacketView<'_>, cause: DropCause) {
+    fn on_lost_way(
+        &mut self,
+        packet: &PacketView<'_>,
+        cause: DropCause,
+        what: impl FnOnce() -> String,
+    ) {
         let fate = (packet.now, cause);
         let last = self.newest.back_mut().or(self.first.last_mut());
         match last {
@@ -92,13 +101,14 @@ impl Legs {
             {
                 leg.dropped = Some(fate);
             }
-            _ => self.push(packet, None, Some(fate)),
+            _ => self.push(packet, what(), None, Some(fate)),
         }
     }
 
     fn push(
         &mut self,
         packet: &PacketView<'_>,
+        what: String,
         came: Option<Instant>,
         dropped: Option<(Instant, DropCause)>,
     ) {
@@ -111,7 +121,7 @@ impl Legs {
             dropped,
             copies: 0,
             len: packet.bytes.len(),
-            what: words::cut(&words::what_is_in(packet.bytes), WORDS),
+            what: words::cut(&what, WORDS),
         };
         if let Some(key) = key(leg.from, leg.to, leg.index) {
             self.numbers.insert(key, self.seen);
@@ -170,17 +180,20 @@ mod tests {
     fn each_packet_has_its_fate() {
         let mut legs = Legs::default();
         let sent = packet(Stage::Offered, 1, 0, b"\x06");
-        legs.on_packet(&sent);
-        legs.on_packet(&packet(Stage::Offered, 2, 1, b"\x06"));
-        legs.on_packet(&packet(Stage::Dropped(DropCause::Lost), 2, 1, b"\x06"));
+        legs.on_packet(&sent, String::new);
+        legs.on_packet(&packet(Stage::Offered, 2, 1, b"\x06"), String::new);
+        legs.on_packet(&packet(Stage::Dropped(DropCause::Lost), 2, 1, b"\x06"), String::new);
         for nanos in [5, 6, 9] {
-            legs.on_packet(&packet(Stage::Delivered, nanos, 0, b"\x06"));
+            legs.on_packet(&packet(Stage::Delivered, nanos, 0, b"\x06"), String::new);
         }
         // Nobody has the address: there is no number to find it by.
         let away = PacketView { to: None, now: Instant::from_nanos(10), ..sent };
-        legs.on_packet(&away);
-        legs.on_packet(&PacketView { stage: Stage::Dropped(DropCause::NoRoute), ..away });
-        legs.on_packet(&PacketView { stage: Stage::Delivered, from: None, ..sent });
+        legs.on_packet(&away, String::new);
+        legs.on_packet(
+            &PacketView { stage: Stage::Dropped(DropCause::NoRoute), ..away },
+            String::new,
+        );
+        legs.on_packet(&PacketView { stage: Stage::Delivered, from: None, ..sent }, String::new);
         let all: Vec<_> = legs.first().collect();
         assert_eq!(all.len(), 4);
         assert_eq!((all[0].came, all[0].copies), (Some(Instant::from_nanos(5)), 2));
@@ -195,10 +208,10 @@ mod tests {
         let mut legs = Legs::default();
         let count = (FIRST + NEWEST + 500) as u64;
         for index in 0..count {
-            legs.on_packet(&packet(Stage::Offered, index, index, b"\x06"));
+            legs.on_packet(&packet(Stage::Offered, index, index, b"\x06"), String::new);
         }
         for index in 0..count {
-            legs.on_packet(&packet(Stage::Delivered, count + index, index, b"\x06"));
+            legs.on_packet(&packet(Stage::Delivered, count + index, index, b"\x06"), String::new);
         }
         assert_eq!((legs.first.len(), legs.newest.len()), (FIRST, NEWEST));
         assert_eq!(legs.numbers.len(), FIRST + NEWEST);

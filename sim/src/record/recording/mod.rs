@@ -9,6 +9,7 @@ mod timeline;
 pub(super) use legs::{Leg, Legs};
 pub(super) use timeline::Timeline;
 
+use super::ears::Ears;
 use super::journey::Journeys;
 use super::words;
 use crate::DropCause;
@@ -17,7 +18,8 @@ use crate::play::{End, Watcher};
 use crate::rule::{PacketView, Stage};
 use crate::scenario::{Action, Scenario, Step, Way};
 use std::collections::BTreeMap;
-use tripline::{ConnectionStats, Event, StreamId};
+use std::sync::Arc;
+use tripline::{Aead, ConnectionStats, Event, StreamId};
 use tripline_sansio::{Duration, Ecn, Instant};
 
 /// The most ends of connections that have curves of their own.
@@ -151,6 +153,7 @@ pub struct Recording {
     pub(super) end: Instant,
     pub(super) left_out: LeftOut,
     journeys: Journeys,
+    ears: Ears,
 }
 
 impl Recording {
@@ -205,6 +208,10 @@ impl Watcher for Recording {
         self.hosts = hosts.to_vec();
     }
 
+    fn aead(&mut self, aead: Arc<dyn Aead>) -> Arc<dyn Aead> {
+        self.ears.around(aead)
+    }
+
     fn on_step(&mut self, now: Instant, step: &Step, fits: bool) {
         let host = match &step.action {
             Action::Host(host, _) => Some(host.as_str()),
@@ -229,7 +236,7 @@ impl Watcher for Recording {
     fn on_packet(&mut self, packet: &PacketView<'_>) {
         let (now, len) = (packet.now, packet.bytes.len() as f64);
         self.end = self.end.max(now);
-        self.legs.on_packet(packet);
+        self.legs.on_packet(packet, || self.ears.what_is_in(packet.bytes));
         let arrival = match packet.stage {
             Stage::Offered => {
                 self.journeys.sent(packet);

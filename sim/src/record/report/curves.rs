@@ -41,7 +41,8 @@ pub(super) fn connections(html: &mut String, recording: &Recording, stage: &Stag
 }
 
 fn who(end: &EndCurves) -> String {
-    format!("{}, {}", end.host, if end.is_client { "client" } else { "server" })
+    let side = if end.is_client { "client" } else { "server" };
+    if end.host == side { side.to_owned() } else { format!("{}, {side}", end.host) }
 }
 
 fn goodput(html: &mut String, stage: &Stage, ends: &[&EndCurves]) {
@@ -62,8 +63,7 @@ fn pacing(html: &mut String, stage: &Stage, ends: &[&EndCurves]) {
 
 fn round_trips(html: &mut String, stage: &Stage, end: &EndCurves) {
     let plot = Plot::new(stage, format!("Round-trip time at {}", who(end)), Unit::Time)
-        .band("samples", 4, &end.rtt_latest)
-        .line("latest", 4, &end.rtt_latest)
+        .band("latest", 4, &end.rtt_latest)
         .line("smoothed", 0, &end.rtt_smoothed);
     html.push_str(&plot.draw());
 }
@@ -75,7 +75,6 @@ fn window(html: &mut String, stage: &Stage, end: &EndCurves) {
     }
     let plot = Plot::new(stage, format!("Congestion window of {}", who(end)), Unit::Bytes)
         .band("in flight", 5, &end.in_flight)
-        .line("in flight, last", 5, &end.in_flight)
         .steps("window", 1, &end.window);
     html.push_str(&plot.draw());
 }
@@ -111,9 +110,11 @@ pub(super) fn ways(html: &mut String, recording: &Recording, stage: &Stage) {
             .rate("sent", 5, &way.sent)
             .rate("came", 0, &way.came);
         html.push_str(&rates.draw());
-        let transit = Plot::new(stage, "Time on the way (delay and queue)", Unit::Time)
-            .band("shortest to longest", 3, &way.transit)
-            .line("last", 3, &way.transit);
+        let transit = Plot::new(stage, "Time on the way (delay and queue)", Unit::Time).band(
+            "one way",
+            3,
+            &way.transit,
+        );
         html.push_str(&transit.draw());
         drops(html, stage, way);
         html.push_str("</div>\n");

@@ -267,7 +267,7 @@ fn label(html: &mut String, layout: &Layout, leg: &Leg, (x, y): (f64, f64), side
     let text = if whole.chars().count() <= room {
         whole
     } else {
-        words::cut(&format!("#{} {} {}{copies}", leg.index, words::short(&leg.what), leg.len), room)
+        words::cut(&format!("#{} {}{copies}", leg.index, words::short(&leg.what)), room)
     };
     let anchor = if side > 0.0 { "" } else { " class=\"end\"" };
     let _ = write!(

@@ -7,10 +7,10 @@ use std::fmt::Write as _;
 /// The size of a plot and of its margins, in pixels. All plots have the same, so that one time is
 /// at one place in all of them.
 const WIDTH: f64 = 580.0;
-const HEIGHT: f64 = 190.0;
+const HEIGHT: f64 = 196.0;
 const LEFT: f64 = 48.0;
 const RIGHT: f64 = 14.0;
-const TOP: f64 = 10.0;
+const TOP: f64 = 20.0;
 const BOTTOM: f64 = 28.0;
 /// Into how many pieces time is cut for bars and rates.
 const BINS: u32 = 145;
@@ -43,6 +43,18 @@ enum Shape {
     Bars(f64, Vec<(f64, f64, f64)>),
 }
 
+impl Shape {
+    /// Whether there is nothing to be seen of it.
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::Line(points) => points.is_empty(),
+            Self::Steps(points) => points.iter().all(|(_, value)| *value == 0.0),
+            Self::Band(points) => points.is_empty(),
+            Self::Bars(_, bars) => bars.is_empty(),
+        }
+    }
+}
+
 /// A curve of a plot.
 struct Curve {
     name: String,
@@ -65,7 +77,11 @@ impl<'a> Plot<'a> {
         Self { stage, title: title.into(), unit, curves: Vec::new() }
     }
 
+    /// Adds a curve, unless there is nothing to be seen of it.
     fn push(mut self, name: &str, hue: usize, shape: Shape) -> Self {
+        if shape.is_empty() {
+            return self;
+        }
         self.curves.push(Curve { name: name.to_owned(), hue, shape });
         self
     }
@@ -76,10 +92,11 @@ impl<'a> Plot<'a> {
         self.push(name, hue, Shape::Line(points))
     }
 
-    /// A value that jumps, with the smallest and largest of each span.
+    /// A value that jumps: a line through the last of each span, in a band from the smallest to
+    /// the largest.
     pub(super) fn band(self, name: &str, hue: usize, values: &Timeline) -> Self {
         let points = values.spans().map(|(at, span)| (seconds(at), span.min, span.max)).collect();
-        self.push(name, hue, Shape::Band(points))
+        self.push(name, hue, Shape::Band(points)).line(name, hue, values)
     }
 
     /// A value that stays as it is until the next.
@@ -132,26 +149,17 @@ impl<'a> Plot<'a> {
         (width, bins)
     }
 
-    /// Whether there is nothing to be seen in it.
-    pub(super) fn is_empty(&self) -> bool {
-        self.curves.iter().all(|curve| match &curve.shape {
-            Shape::Line(points) => points.is_empty(),
-            Shape::Steps(points) => points.iter().all(|(_, value)| *value == 0.0),
-            Shape::Band(points) => points.is_empty(),
-            Shape::Bars(_, bars) => bars.is_empty(),
-        })
-    }
-
     /// The plot as a figure of HTML; nothing if there is nothing to be seen.
     pub(super) fn draw(self) -> String {
-        if self.is_empty() {
+        if self.curves.is_empty() {
             return String::new();
         }
         let high = self.curves.iter().map(|curve| highest(&curve.shape)).fold(0.0, f64::max);
         let y = Axis::to(high, self.unit, 4);
         let mut html = String::from("<figure><figcaption>");
         let _ = write!(html, "<b>{}</b>", escape(&self.title));
-        for curve in &self.curves {
+        // A band belongs to the line within it, which has its colour.
+        for curve in self.curves.iter().filter(|curve| !matches!(curve.shape, Shape::Band(_))) {
             let (hue, name) = (curve.hue, escape(&curve.name));
             let _ = write!(
                 html,
@@ -202,7 +210,7 @@ fn highest(shape: &Shape) -> f64 {
 fn sample(shape: &Shape, hue: usize) -> String {
     match shape {
         Shape::Line(_) | Shape::Steps(_) => format!("<path class=\"c{hue}\" d=\"M1 5H21\"/>"),
-        Shape::Band(_) => format!("<rect class=\"b{hue}\" y=\"1\" width=\"22\" height=\"8\"/>"),
+        Shape::Band(_) => String::new(),
         Shape::Bars(..) => format!("<rect class=\"f{hue}\" x=\"6\" width=\"10\" height=\"10\"/>"),
     }
 }
@@ -280,12 +288,11 @@ fn axes(html: &mut String, stage: &Stage, y: &Axis) {
         html,
         "<path class=\"axis\" d=\"M{LEFT} {bottom}H{right}\"/>\
          <text class=\"unit end\" x=\"{}\" y=\"{}\">{}</text>\
-         <text class=\"unit\" x=\"{}\" y=\"{}\">{}</text>",
+         <text class=\"unit end\" x=\"{}\" y=\"9\">{}</text>",
         right,
-        HEIGHT - 2.0,
+        HEIGHT - 1.0,
         stage.time.unit,
-        4.0,
-        HEIGHT - 2.0,
+        LEFT - 5.0,
         y.unit
     );
 }
@@ -381,9 +388,9 @@ mod tests {
         assert!(html.contains("<b>&lt;ramp&gt;</b>"), "{html}");
         // A span begins up to 33 ms before its value.
         let path = html.split("data-name=\"up &amp; on\" d=\"").nth(1).unwrap();
-        assert!(path.starts_with("M48 162L306."), "{path}");
+        assert!(path.starts_with("M48 168L306."), "{path}");
         let end = path.split('"').next().unwrap().rsplit('L').next().unwrap();
-        assert!(end.starts_with("565.") && end.ends_with(" 10"), "{end}");
+        assert!(end.starts_with("565.") && end.ends_with(" 20"), "{end}");
         assert!(html.contains("phone &lt;does&gt; it"), "{html}");
         for class in ["calm", "cut", "failure", "step"] {
             assert!(html.contains(&format!("class=\"{class}\"")), "{class}: {html}");
@@ -398,6 +405,6 @@ mod tests {
         let html = plot.bars("other", 1, &other).draw();
         assert!(html.contains("<title>one: 3</title>"), "{html}");
         let on_top = html.split("<rect class=\"f1\" x=").nth(2).unwrap();
-        assert!(on_top.contains(" y=\"10\" ") && on_top.contains("height=\"38\""), "{on_top}");
+        assert!(on_top.contains(" y=\"20\" ") && on_top.contains("height=\"37\""), "{on_top}");
     }
 }

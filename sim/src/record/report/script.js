@@ -2,7 +2,7 @@
 // is complete without.
 "use strict";
 (() => {
-  const left = 48, right = 566, low = 162, high = 10;
+  const left = 48, right = 566, low = 168, high = 20;
   const plots = [...document.querySelectorAll("svg.plot")].map((svg) => {
     const make = (name, kind) => {
       const one = document.createElementNS("http://www.w3.org/2000/svg", name);

@@ -1,7 +1,11 @@
 //! The whole page: complete, well formed, self-contained, and the same for the same run.
 
 use super::*;
+use crate::play::{Watcher, play, play_with};
 use crate::record::fixture::Transfer;
+use crate::record::{Capture, Several, Trace};
+use std::cell::RefCell;
+use std::rc::Rc;
 
 fn page(seed: u64) -> String {
     let transfer = Transfer::new(seed);
@@ -87,4 +91,29 @@ fn a_failure_stands_on_top_whatever_is_in_it() {
         assert!(html.contains(empty), "{empty}");
     }
     assert!(html.contains("the run failed"));
+}
+
+/// A run of the player: its packets are told by their frames.
+#[test]
+fn a_scenario_played_has_frames_in_its_records() {
+    let scenario = Transfer::new(2).scenario;
+    let recording = Rc::new(RefCell::new(Recording::new(&scenario)));
+    let trace = Rc::new(RefCell::new(Trace::new(Vec::new())));
+    let capture = Rc::new(RefCell::new(Capture::new(Vec::new(), &scenario)));
+    let all: Vec<Rc<RefCell<dyn Watcher>>> =
+        vec![recording.clone(), trace.clone(), capture.clone()];
+    let watched = play_with(&scenario, &Rc::new(RefCell::new(Several::new(all))));
+    assert_eq!(watched, play(&scenario), "watching changed the run");
+    let html = report(&recording.borrow(), &scenario, &watched, "tripline sim play x.toml");
+    assert_well_formed(&html);
+    let trace = Rc::into_inner(trace).unwrap().into_inner().finish().unwrap();
+    let trace = String::from_utf8(trace).unwrap();
+    let capture = Rc::into_inner(capture).unwrap().into_inner().finish().unwrap();
+    let capture = String::from_utf8_lossy(&capture);
+    for frame in ["STREAM c0", "ACK 0", "PING", "RENEW zone 1", "RENEW_CONFIRM zone 1"] {
+        assert!(html.contains(frame), "page: {frame}");
+        assert!(trace.contains(frame), "trace: {frame}");
+        assert!(capture.contains(frame), "capture: {frame}");
+    }
+    assert!(!trace.contains("illegal"), "{trace}");
 }

@@ -10,6 +10,7 @@ mod symmetric;
 
 use super::aead::Aead;
 use super::keys::{Psk, PublicKey, SecretKey, ZeroSecret};
+use super::mac::same;
 use super::suite::Suite;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -200,6 +201,27 @@ impl Handshake {
         self.message >= pattern::messages(self.suite.pattern).len()
     }
 
+    /// Whether this is the pre-shared key that was given.
+    pub(crate) fn has_psk(&self, psk: &Psk) -> bool {
+        self.psk.as_ref().is_some_and(|own| same(own.as_bytes(), psk.as_bytes()))
+    }
+
+    /// The static key that the peer's next message names, without reading the rest of it: who sent
+    /// the message before knows this key, but has proven nothing yet. Changes nothing.
+    ///
+    /// # Errors
+    /// As [`read_message`](Self::read_message); [`NoiseError::Turn`] also if the message names
+    /// none.
+    pub(crate) fn peek_static(&self, message: &[u8]) -> Result<PublicKey, NoiseError> {
+        let mut tokens = pattern::tokens(self.suite, self.message).ok_or(NoiseError::Turn)?;
+        let writing = self.initiator == self.message.is_multiple_of(2);
+        if writing || tokens.next() != Some(Token::S) {
+            return Err(NoiseError::Turn);
+        }
+        let mut copy = self.clone();
+        copy.read_static(&mut Reader::new(message))
+    }
+
     /// Appends our next message, with `payload` in it, to `out`.
     ///
     /// # Errors
@@ -300,17 +322,22 @@ impl Handshake {
                     self.remote_ephemeral = Some(key);
                 }
                 Token::S => {
-                    let length = KEY_LEN.saturating_add(self.symmetric.tag_len());
-                    let sealed = message.take(length).map_err(|_| NoiseError::Short)?;
-                    let mut key = Vec::with_capacity(KEY_LEN);
-                    self.symmetric.read(&*self.aead, sealed, &mut key)?;
-                    let key = key.try_into().map_err(|_| NoiseError::Short)?;
-                    self.remote = Some(PublicKey::from_wire(key).ok_or(NoiseError::Key)?);
+                    self.remote = Some(self.read_static(&mut message)?);
                 }
                 _ => self.mix(token)?,
             }
         }
         self.symmetric.read(&*self.aead, message.take_rest(), payload)
+    }
+
+    /// The sealed static key that `message` begins with.
+    fn read_static(&mut self, message: &mut Reader<'_>) -> Result<PublicKey, NoiseError> {
+        let length = KEY_LEN.saturating_add(self.symmetric.tag_len());
+        let sealed = message.take(length).map_err(|_| NoiseError::Short)?;
+        let mut key = Vec::with_capacity(KEY_LEN);
+        self.symmetric.read(&*self.aead, sealed, &mut key)?;
+        let key = key.try_into().map_err(|_| NoiseError::Short)?;
+        PublicKey::from_wire(key).ok_or(NoiseError::Key)
     }
 
     /// An ephemeral key goes into the hash, and where a pre-shared key is used into the keys too,

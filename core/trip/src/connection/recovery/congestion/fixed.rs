@@ -130,7 +130,7 @@ mod tests {
         fixed.on_ack_end(Instant::ZERO, &ACK, &RTT);
         assert_eq!(fixed.window(), 360_000, "three times 100 ms and four times 5 ms");
         assert_eq!(fixed.pacing_rate(&RTT), 1_000_000);
-        assert_eq!(FixedRate::new(0, 1200).window(), 12_000);
+        assert_eq!(FixedRate::new(0, 1200).window(), 14_720);
         assert_eq!(FixedRate::new(0, 1200).pacing_rate(&RTT), 1);
     }
 

@@ -6,19 +6,17 @@ use tripline_sansio::Duration;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
-/// The initial window in datagrams, as far as [`INITIAL_BYTES`] allows (RFC 9002 §7.2).
-const INITIAL_DATAGRAMS: u64 = 10;
-
-/// The bound on the initial window in bytes, unless two datagrams are more (RFC 9002 §7.2).
+/// The initial window in bytes, unless two datagrams are more: the bound of RFC 9002 §7.2, which
+/// for datagrams of less than 1,472 bytes takes ten of them. What a path gets at once is the same
+/// here whatever the size that datagrams begin with, and does not change when they grow.
 const INITIAL_BYTES: u64 = 14_720;
 
 /// The least window, in datagrams (RFC 9002 §7.2, `kMinimumWindow`).
 pub(super) const MINIMUM_DATAGRAMS: u64 = 2;
 
-/// min(10 × mtu, max(2 × mtu, 14,720)) (RFC 9002 §7.2).
+/// max(2 × mtu, 14,720) bytes (R-CC-1).
 pub(super) fn initial_window(mtu: u64) -> u64 {
-    let least = mtu.saturating_mul(MINIMUM_DATAGRAMS).max(INITIAL_BYTES);
-    mtu.saturating_mul(INITIAL_DATAGRAMS).min(least)
+    mtu.saturating_mul(MINIMUM_DATAGRAMS).max(INITIAL_BYTES)
 }
 
 /// `value × numerator / denominator`, rounded down; nothing is lost between.

@@ -184,15 +184,20 @@ mod tests {
         }
     }
 
+    /// A controller with a window of ten datagrams, for round figures.
+    fn ten() -> NewReno {
+        NewReno { window: 12_000, ..NewReno::new(1200) }
+    }
+
     fn lose(reno: &mut NewReno, now: u64, sent: u64, persistent: bool) {
         let event = CongestionEvent { sent_at: at(sent), lost_bytes: 1200, persistent, ecn: false };
         reno.on_congestion(at(now), &event);
     }
 
-    /// RFC 9002 §7.2: ten datagrams, at most 14,720 bytes, at least two datagrams.
+    /// R-CC-1: 14,720 bytes (RFC 9002 §7.2), at least two datagrams.
     #[test]
     fn initial_window_follows_the_datagram_size() {
-        for (mtu, window) in [(1200, 12_000), (1472, 14_720), (1500, 14_720), (9000, 18_000)] {
+        for (mtu, window) in [(1200, 14_720), (1472, 14_720), (1500, 14_720), (9000, 18_000)] {
             assert_eq!(NewReno::new(mtu).window(), window, "mtu {mtu}");
             let mut moved = NewReno::new(1200);
             moved.on_mtu(mtu);
@@ -204,7 +209,7 @@ mod tests {
     /// the window acknowledged each time, worked out by hand from RFC 9002 §7 and B.5 to B.8.
     #[test]
     fn golden_trajectory() {
-        let mut reno = NewReno::new(1200);
+        let mut reno = ten();
         let mut lines = String::new();
         for round in 0..12_u64 {
             match round {
@@ -244,7 +249,7 @@ mod tests {
     /// RFC 9002 B.5: what was sent in the very instant of the reduction still belongs to it.
     #[test]
     fn recovery_includes_its_first_instant() {
-        let mut reno = NewReno::new(1200);
+        let mut reno = ten();
         assert_eq!(Controller::threshold(&reno), None);
         lose(&mut reno, 300, 250, false);
         assert_eq!(Controller::threshold(&reno), Some(6_000));
@@ -260,7 +265,7 @@ mod tests {
     /// a datagram is rounded to the nearest: with 5 % of loss either cost a twentieth of the rate.
     #[test]
     fn r_cc_1_small_windows_lose_nothing_to_rounding() {
-        let mut reno = NewReno::new(1200);
+        let mut reno = ten();
         lose(&mut reno, 100, 99, false);
         assert_eq!(reno.window(), 6_000);
         // Two datagrams of five: 0.4 on the way to the sixth; three: 0.6.
@@ -290,7 +295,7 @@ mod tests {
     /// RFC 9002 §7.1: a CE mark reduces like a loss; §7.3.2: once per round trip.
     #[test]
     fn ecn_reduces_like_loss() {
-        let (mut marked, mut lossy) = (NewReno::new(1200), NewReno::new(1200));
+        let (mut marked, mut lossy) = (ten(), ten());
         let event = CongestionEvent { sent_at: at(1), lost_bytes: 0, persistent: false, ecn: true };
         marked.on_congestion(at(100), &event);
         marked.on_congestion(at(101), &event);
@@ -322,7 +327,7 @@ mod tests {
     /// RFC 9002 §7.7, and no division by nothing.
     #[test]
     fn pacing_follows_the_window() {
-        let reno = NewReno::new(1200);
+        let reno = ten();
         assert_eq!(reno.pacing_rate(&RTT), 150_000, "12,000 B / 100 ms * 5/4");
         let instant = RttSummary { smoothed: Duration::ZERO, ..RTT };
         assert_eq!(

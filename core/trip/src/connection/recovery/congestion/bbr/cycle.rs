@@ -4,7 +4,7 @@
 use super::super::delivery::Sample;
 use super::super::math::{mix, scale};
 use super::Bbr;
-use super::params::{HEADROOM, INFINITE, PROBE_WAIT, PROBE_WAIT_MORE, RENO_ROUNDS};
+use super::params::{HEADROOM, INFINITE, PROBE_WAIT, PROBE_WAIT_MORE};
 use super::state::{Acks, Mode};
 use tripline_sansio::{Duration, Instant};
 
@@ -72,9 +72,11 @@ impl Bbr {
         }
     }
 
-    /// `IsTimeToProbeBW`: after two to three seconds, or as often as Reno would.
-    fn is_time_to_probe(&self, now: Instant) -> bool {
-        let reno = self.target_volume().checked_div(self.mtu).unwrap_or(0).min(RENO_ROUNDS);
+    /// `IsTimeToProbeBW`: after two to three seconds, or as often as Reno would. The draft takes 63
+    /// round trips for Reno at most; on a path of 208 packets that left CUBIC beside it less than
+    /// 0.35 at times, for each probe ends CUBIC's growth, and CUBIC's is slower there than Reno's.
+    pub(super) fn is_time_to_probe(&self, now: Instant) -> bool {
+        let reno = self.target_volume().checked_div(self.mtu).unwrap_or(0);
         now > self.cycle.began + self.cycle.wait || self.cycle.rounds_since_up >= reno
     }
 

@@ -42,8 +42,6 @@ pub(super) const GROWTH: u64 = 125;
 pub(super) const DRAIN_ROUNDS: u64 = 3;
 /// `ExtraAckedFilterLen` in round trips, as two halves.
 pub(super) const AGGREGATION_HALF: u64 = 5;
-/// `T_reno_bound`, in round trips.
-pub(super) const RENO_ROUNDS: u64 = 63;
 
 /// `MinRTTFilterLen`, and with it the interval of ProbeRTT.
 pub(super) const MIN_RTT_LIFE: Duration = Duration::from_secs(10);

@@ -241,16 +241,16 @@ fn minimum_mark_and_probe() {
     let event = CongestionEvent { sent_at: at(1), lost_bytes: 0, persistent: false, ecn: true };
     marked.on_congestion(at(100), &event);
     marked.on_congestion(at(101), &event);
-    assert_eq!(marked.window(), 8400);
+    assert_eq!(marked.curve.window, 10_304, "0.7 of 14,720");
     let mut probed = Cubic::new(1200);
     probed.on_lost(at(5), &LostPacket { mtu_probe: true, ..lost(1, 4) });
     assert_eq!(probed, Cubic::new(1200));
 }
 
-/// RFC 9002 §7.2, and windows in whole datagrams.
+/// R-CC-1: 14,720 bytes at first, at least two datagrams; and windows in whole datagrams.
 #[test]
 fn windows_are_whole_datagrams() {
-    for (mtu, window) in [(1200, 12_000), (1472, 10 * 1472), (1500, 15_000), (9000, 18_000)] {
+    for (mtu, window) in [(1200, 14_400), (1472, 10 * 1472), (1500, 15_000), (9000, 18_000)] {
         assert_eq!(Cubic::new(mtu).window(), window, "mtu {mtu}");
         let mut moved = Cubic::new(1200);
         moved.on_mtu(mtu);
@@ -274,8 +274,8 @@ fn saved_state_comes_back_and_damage_is_refused() {
 }
 
 /// RFC 9002 §7.2, R-MTU-1: the window is still the initial one after packets of a sender that had
-/// nothing more to send: it is reckoned anew with a new size all the same (it stayed at 12,000
-/// bytes, and so lost a datagram to rounding, when sizes were searched for before any data).
+/// nothing more to send: it is reckoned anew with a new size all the same (it once stayed as it
+/// was, and so lost a datagram to rounding, when sizes were searched for before any data).
 #[test]
 fn initial_window_follows_the_size_after_a_pause() {
     for pause in [false, true] {
@@ -285,8 +285,12 @@ fn initial_window_follows_the_size_after_a_pause() {
         }
         cubic.on_acked(at(100), &AckedPacket { app_limited: true, ..packet(1, 1) }, &RTT);
         cubic.on_mtu(1278);
-        assert_eq!(cubic.window(), 12_780);
+        assert_eq!(cubic.window(), 12 * 1278);
         cubic.on_mtu(1200);
-        assert_eq!(cubic.window(), 12_000);
+        assert_eq!(cubic.window(), 12 * 1200);
+        cubic.on_mtu(9000);
+        assert_eq!(cubic.window(), 2 * 9000);
+        cubic.on_mtu(1200);
+        assert_eq!(cubic.window(), 12 * 1200);
     }
 }
