@@ -122,7 +122,7 @@ pub enum Setting {
     Sloppy(Chance),
 }
 
-fn by_name<T: Copy>(all: &[(T, &str)], word: &str) -> Result<T, String> {
+pub(super) fn by_name<T: Copy>(all: &[(T, &str)], word: &str) -> Result<T, String> {
     let found = all.iter().find(|(_, name)| *name == word);
     found.map(|(value, _)| *value).ok_or_else(|| {
         let names: Vec<_> = all.iter().map(|(_, name)| *name).collect();
@@ -130,7 +130,7 @@ fn by_name<T: Copy>(all: &[(T, &str)], word: &str) -> Result<T, String> {
     })
 }
 
-fn name_of<T: Copy + PartialEq>(all: &[(T, &'static str)], value: T) -> &'static str {
+pub(super) fn name_of<T: Copy + PartialEq>(all: &[(T, &'static str)], value: T) -> &'static str {
     all.iter().find(|(other, _)| *other == value).map_or("?", |(_, name)| name)
 }
 

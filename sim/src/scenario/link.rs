@@ -4,10 +4,11 @@
 //! start of a scenario as they are in [`LinkConfig::perfect`]. The numbers are kept as they were
 //! written, so that one knob can be dropped or made smaller alone.
 
+use super::host::{by_name, name_of};
 use super::units::{self, Percent, Rate, Size, Time};
 use super::words::{LineError, Words, check_name};
 use crate::chance::Chance;
-use crate::link::LinkConfig;
+use crate::link::{Aqm, Bursts, CoDel, JitterShape, LinkConfig, Policer};
 use std::fmt;
 use tripline_sansio::Duration;
 
@@ -43,6 +44,46 @@ pub enum Knob {
     MarkAbove(u64),
     /// `mtu=1200`
     Mtu(u64),
+    /// `jitter-shape=pareto`: or `uniform`, or `normal`.
+    JitterShape(JitterShape),
+    /// `jitter-kept=50%`: how much of a datagram's jitter is that of the one before.
+    JitterKept(Chance),
+    /// `burst-start=1%`: how often a burst of losses begins. It ends at 25 % and loses all, unless
+    /// the line says otherwise.
+    BurstStart(Chance),
+    /// `burst-end=25%`
+    BurstEnd(Chance),
+    /// `burst-loss=50%`
+    BurstLoss(Chance),
+    /// `burst-most=20`: so many losses in a row at most; 0 for no limit.
+    BurstMost(u64),
+    /// `lose-every=7`: the last of so many is lost; 0 for none.
+    LoseEvery(u64),
+    /// `flip=1%`: bits are flipped.
+    Flip(Chance),
+    /// `swap=1%`: bytes change places.
+    Swap(Chance),
+    /// `splice=1%`: the end is that of the datagram before.
+    Splice(Chance),
+    /// `truncate=1%`: the end is gone.
+    Truncate(Chance),
+    /// `extend=1%`: garbage follows.
+    Extend(Chance),
+    /// `bleach=5%`: congestion marks are taken off.
+    Bleach(Chance),
+    /// `remark=5%`: congestion marks are put on without congestion.
+    Remark(Chance),
+    /// `ect-lost=5%`: what may be marked does not arrive.
+    EctLost(Chance),
+    /// `queue-packets=50`: datagrams that the queue holds.
+    QueuePackets(u64),
+    /// `aqm=codel` or `aqm=codel-ecn`: with the figures of RFC 8289; or `aqm=tail-drop`.
+    Aqm(Management),
+    /// `police=1Mbit/s`: what comes faster is dropped, but for a burst of 20 kB unless the line
+    /// says another.
+    Police(u64),
+    /// `police-burst=20kB`
+    PoliceBurst(u64),
 }
 
 impl Knob {
@@ -65,6 +106,25 @@ impl Knob {
             "queue" => Self::Queue(units::bytes(value)?),
             "mark-above" => Self::MarkAbove(units::bytes(value)?),
             "mtu" => Self::Mtu(units::bytes(value)?),
+            "jitter-shape" => Self::JitterShape(by_name(&SHAPES, value)?),
+            "jitter-kept" => Self::JitterKept(units::chance(value)?),
+            "burst-start" => Self::BurstStart(units::chance(value)?),
+            "burst-end" => Self::BurstEnd(units::chance(value)?),
+            "burst-loss" => Self::BurstLoss(units::chance(value)?),
+            "burst-most" => Self::BurstMost(units::number(value)?),
+            "lose-every" => Self::LoseEvery(units::number(value)?),
+            "flip" => Self::Flip(units::chance(value)?),
+            "swap" => Self::Swap(units::chance(value)?),
+            "splice" => Self::Splice(units::chance(value)?),
+            "truncate" => Self::Truncate(units::chance(value)?),
+            "extend" => Self::Extend(units::chance(value)?),
+            "bleach" => Self::Bleach(units::chance(value)?),
+            "remark" => Self::Remark(units::chance(value)?),
+            "ect-lost" => Self::EctLost(units::chance(value)?),
+            "queue-packets" => Self::QueuePackets(units::number(value)?),
+            "aqm" => Self::Aqm(by_name(&MANAGEMENTS, value)?),
+            "police" => Self::Police(units::rate(value)?),
+            "police-burst" => Self::PoliceBurst(units::bytes(value)?),
             _ => return Err(format!("a link has no `{key}`")),
         })
     }
@@ -90,9 +150,92 @@ impl Knob {
             Self::Queue(value) => config.queue = size(value),
             Self::MarkAbove(value) => config.mark_above = size(value),
             Self::Mtu(value) => config.mtu = size(value),
+            Self::JitterShape(value) => config.jitter_shape = value,
+            Self::JitterKept(value) => config.jitter_correlation = value,
+            Self::BurstStart(value) => {
+                config.bursts = Some(Bursts { to_bad: value, ..bursts(&config) })
+            }
+            Self::BurstEnd(value) => {
+                config.bursts = Some(Bursts { to_good: value, ..bursts(&config) })
+            }
+            Self::BurstLoss(value) => {
+                config.bursts = Some(Bursts { loss_bad: value, ..bursts(&config) });
+            }
+            Self::BurstMost(value) => {
+                config.bursts = Some(Bursts { longest: short(value), ..bursts(&config) });
+            }
+            Self::LoseEvery(value) => config.lose_every = short(value),
+            Self::Flip(value) => config.damage.flip = value,
+            Self::Swap(value) => config.damage.swap = value,
+            Self::Splice(value) => config.damage.splice = value,
+            Self::Truncate(value) => config.damage.truncate = value,
+            Self::Extend(value) => config.damage.extend = value,
+            Self::Bleach(value) => config.ecn.bleach = value,
+            Self::Remark(value) => config.ecn.remark = value,
+            Self::EctLost(value) => config.ecn.lose = value,
+            Self::QueuePackets(value) => config.queue_packets = size(value),
+            Self::Aqm(value) => config.aqm = value.aqm(),
+            Self::Police(rate) => config.policer = Some(Policer { rate, ..policer(&config) }),
+            Self::PoliceBurst(value) => {
+                config.policer = Some(Policer { burst: short(value), ..policer(&config) });
+            }
         }
         config
     }
+}
+
+/// How a queue is managed, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Management {
+    /// Not at all.
+    TailDrop,
+    /// By CoDel, which drops.
+    CoDel,
+    /// By CoDel, which marks those who take marks.
+    CoDelEcn,
+}
+
+impl Management {
+    const fn aqm(self) -> Aqm {
+        match self {
+            Self::TailDrop => Aqm::TailDrop,
+            Self::CoDel => Aqm::CoDel(CoDel::DEFAULT),
+            Self::CoDelEcn => Aqm::CoDel(CoDel { ecn: true, ..CoDel::DEFAULT }),
+        }
+    }
+}
+
+const MANAGEMENTS: [(Management, &str); 3] = [
+    (Management::TailDrop, "tail-drop"),
+    (Management::CoDel, "codel"),
+    (Management::CoDelEcn, "codel-ecn"),
+];
+const SHAPES: [(JitterShape, &str); 3] = [
+    (JitterShape::Uniform, "uniform"),
+    (JitterShape::Normal, "normal"),
+    (JitterShape::Pareto, "pareto"),
+];
+
+/// The bursts of a link, or those of a line that names one of their knobs for the first time: they
+/// never begin.
+const fn bursts(config: &LinkConfig) -> Bursts {
+    match config.bursts {
+        Some(bursts) => bursts,
+        None => Bursts::new(Chance::NEVER, Chance::percent(25), Chance::ALWAYS),
+    }
+}
+
+/// The same for the policer: it lets everything pass.
+const fn policer(config: &LinkConfig) -> Policer {
+    match config.policer {
+        Some(policer) => policer,
+        None => Policer { rate: u64::MAX / 8, burst: 20_000 },
+    }
+}
+
+/// A number as it is counted in 32 bits, or the largest of them.
+const fn short(number: u64) -> u32 {
+    if number > u32::MAX as u64 { u32::MAX } else { number as u32 }
 }
 
 /// A size as the link counts it; this crate runs where `usize` has 64 bits, or cuts.
@@ -116,6 +259,25 @@ impl fmt::Display for Knob {
             Self::Queue(value) => write!(f, "queue={}", Size(value)),
             Self::MarkAbove(value) => write!(f, "mark-above={}", Size(value)),
             Self::Mtu(value) => write!(f, "mtu={}", Size(value)),
+            Self::JitterShape(value) => write!(f, "jitter-shape={}", name_of(&SHAPES, value)),
+            Self::JitterKept(value) => write!(f, "jitter-kept={}", Percent(value)),
+            Self::BurstStart(value) => write!(f, "burst-start={}", Percent(value)),
+            Self::BurstEnd(value) => write!(f, "burst-end={}", Percent(value)),
+            Self::BurstLoss(value) => write!(f, "burst-loss={}", Percent(value)),
+            Self::BurstMost(value) => write!(f, "burst-most={value}"),
+            Self::LoseEvery(value) => write!(f, "lose-every={value}"),
+            Self::Flip(value) => write!(f, "flip={}", Percent(value)),
+            Self::Swap(value) => write!(f, "swap={}", Percent(value)),
+            Self::Splice(value) => write!(f, "splice={}", Percent(value)),
+            Self::Truncate(value) => write!(f, "truncate={}", Percent(value)),
+            Self::Extend(value) => write!(f, "extend={}", Percent(value)),
+            Self::Bleach(value) => write!(f, "bleach={}", Percent(value)),
+            Self::Remark(value) => write!(f, "remark={}", Percent(value)),
+            Self::EctLost(value) => write!(f, "ect-lost={}", Percent(value)),
+            Self::QueuePackets(value) => write!(f, "queue-packets={value}"),
+            Self::Aqm(value) => write!(f, "aqm={}", name_of(&MANAGEMENTS, value)),
+            Self::Police(value) => write!(f, "police={}", Rate(value)),
+            Self::PoliceBurst(value) => write!(f, "police-burst={}", Size(value)),
         }
     }
 }

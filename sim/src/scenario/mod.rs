@@ -44,7 +44,7 @@ mod units;
 mod words;
 
 pub use host::{Controller, HostKind, HostSpec, Setting};
-pub use link::{Knob, LinkSpec, Way};
+pub use link::{Knob, LinkSpec, Management, Way};
 pub use step::{Action, Deed, Reading, Step};
 pub use words::LineError;
 

@@ -8,10 +8,15 @@ const HOSTS: [&str; 3] = [
      datagram=1200 ceiling=1452 ecn=off probe=on renew-packets=100 renew-after=10s",
     "phone known 10.0.1.1:1000 aes=on segments=1 connections=10 retry-above=0 echo=on sloppy=2.5%",
 ];
-const LINKS: [&str; 2] = [
+const LINKS: [&str; 5] = [
     "phone<>server delay=40ms jitter=3ms order=free loss=2% copies=1% copies-most=3 \
      copies-delay=30ms reorder=0.5% reorder-delay=20ms",
     "server>phone rate=5Mbit/s queue=64kB mark-above=20kB mtu=1300",
+    "phone>server jitter-shape=pareto jitter-kept=50% burst-start=1% burst-end=25% \
+     burst-loss=50% burst-most=20 lose-every=7 queue-packets=50 aqm=codel-ecn police=1Mbit/s \
+     police-burst=20kB",
+    "phone>server flip=1% swap=2% splice=3% truncate=4% extend=5% bleach=6% remark=7% ect-lost=8%",
+    "phone>server jitter-shape=normal aqm=tail-drop",
 ];
 const STEPS: [&str; 33] = [
     "0s phone connect server as c",

@@ -177,14 +177,32 @@ fn in_knob(knob: &mut Knob, see: &mut dyn FnMut(Number<'_>)) {
         | Knob::Jitter(time)
         | Knob::CopiesDelay(time)
         | Knob::ReorderDelay(time) => see(Number::Time(time)),
-        Knob::Loss(chance) | Knob::Copies(chance) | Knob::Reorder(chance) => {
-            see(Number::Chance(chance));
-        }
+        Knob::Loss(chance)
+        | Knob::Copies(chance)
+        | Knob::Reorder(chance)
+        | Knob::JitterKept(chance)
+        | Knob::BurstStart(chance)
+        | Knob::BurstEnd(chance)
+        | Knob::BurstLoss(chance)
+        | Knob::Flip(chance)
+        | Knob::Swap(chance)
+        | Knob::Splice(chance)
+        | Knob::Truncate(chance)
+        | Knob::Extend(chance)
+        | Knob::Bleach(chance)
+        | Knob::Remark(chance)
+        | Knob::EctLost(chance) => see(Number::Chance(chance)),
         Knob::CopiesMost(most) => see(Number::Small(most)),
-        Knob::Rate(count) | Knob::Queue(count) | Knob::MarkAbove(count) | Knob::Mtu(count) => {
-            see(Number::Count(count));
-        }
-        Knob::FreeOrder(_) => {}
+        Knob::Rate(count)
+        | Knob::Queue(count)
+        | Knob::MarkAbove(count)
+        | Knob::Mtu(count)
+        | Knob::BurstMost(count)
+        | Knob::LoseEvery(count)
+        | Knob::QueuePackets(count)
+        | Knob::Police(count)
+        | Knob::PoliceBurst(count) => see(Number::Count(count)),
+        Knob::FreeOrder(_) | Knob::JitterShape(_) | Knob::Aqm(_) => {}
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which rare events a swarm reached, how often, and which seed did so first.
 
+use crate::marks::Mark;
 use std::collections::BTreeMap;
 
 /// How often an event was reached, and by whom first.
@@ -13,33 +14,33 @@ pub struct Reach {
     pub first: u64,
 }
 
-/// All events that were reached, by their names.
+/// All marks that were reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reached(BTreeMap<String, Reach>);
+pub struct Reached(BTreeMap<Mark, Reach>);
 
 impl Reached {
     /// The run of `seed` reached this event so often.
-    pub fn add(&mut self, name: &str, count: u64, seed: u64) {
+    pub fn add(&mut self, mark: Mark, count: u64, seed: u64) {
         if count == 0 {
             return;
         }
-        match self.0.get_mut(name) {
+        match self.0.get_mut(&mark) {
             Some(reach) => {
                 reach.count = reach.count.saturating_add(count);
                 reach.runs += 1;
                 reach.first = reach.first.min(seed);
             }
-            None => drop(self.0.insert(name.to_owned(), Reach { count, runs: 1, first: seed })),
+            None => drop(self.0.insert(mark, Reach { count, runs: 1, first: seed })),
         }
     }
 
     /// What is known of an event; `None`: nobody reached it.
-    pub fn get(&self, name: &str) -> Option<Reach> {
-        self.0.get(name).copied()
+    pub fn get(&self, mark: Mark) -> Option<Reach> {
+        self.0.get(&mark).copied()
     }
 
-    /// All of them, in the order of their names.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, Reach)> {
-        self.0.iter().map(|(name, reach)| (name.as_str(), *reach))
+    /// All of them, in the order of the table of marks.
+    pub fn iter(&self) -> impl Iterator<Item = (Mark, Reach)> {
+        self.0.iter().map(|(mark, reach)| (*mark, *reach))
     }
 }

@@ -23,8 +23,7 @@ pub struct Plan {
 
 /// Plays the scenarios that are drawn from `plan.seeds`.
 ///
-/// `play` plays one; `marks` says which rare events an outcome reached, by calling its last
-/// argument with the name and how often. `clock` says how much real time has gone by since
+/// `play` plays one. `clock` says how much real time has gone by since
 /// whenever: this crate has no clock. `progress` is shown the state after each seed, and ends the
 /// run when it says so.
 ///
@@ -32,7 +31,6 @@ pub struct Plan {
 pub fn run(
     plan: &Plan,
     play: impl Fn(&Scenario) -> Result<Outcome, Failure> + Sync,
-    marks: impl Fn(&Outcome, &mut dyn FnMut(&str, u64)),
     clock: impl Fn() -> Duration,
     mut progress: impl FnMut(&Summary) -> ControlFlow<()>,
 ) -> Summary {
@@ -48,8 +46,7 @@ pub fn run(
         match result {
             Ok(outcome) => {
                 summary.twice += u64::from(is_twice(seed));
-                summary.take(&outcome);
-                marks(&outcome, &mut |name, count| summary.reached.add(name, count, seed));
+                summary.take(seed, &outcome);
             }
             Err(failure) => summary.fail(seed, failure),
         }
@@ -103,6 +100,7 @@ pub fn same_again(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::marks::{Mark, Marks};
     use crate::play::Deeds;
     use crate::trace::Totals;
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -113,8 +111,16 @@ mod tests {
             simulated: scenario.lasts,
             totals: Totals { offered: scenario.seed, ..Totals::default() },
             deeds: Deeds { steps: scenario.steps.len() as u64, ..Deeds::default() },
-            marks: crate::Marks::default(),
+            marks: marks(scenario.seed.is_multiple_of(2)),
         }
+    }
+
+    fn marks(even: bool) -> Marks {
+        let mut marks = Marks::default();
+        if even {
+            marks.hit(Mark::RetrySent);
+        }
+        marks
     }
 
     fn failure(what: &str) -> Failure {
@@ -131,11 +137,7 @@ mod tests {
             seed if seed % 50 == 33 => Err(failure(&format!("seed {seed}"))),
             _ => Ok(outcome(scenario)),
         };
-        let marks = |outcome: &Outcome, hit: &mut dyn FnMut(&str, u64)| {
-            hit("even", u64::from(outcome.totals.offered.is_multiple_of(2)));
-            hit("never", 0);
-        };
-        run(plan, play, marks, || Duration::ZERO, |_| ControlFlow::Continue(()))
+        run(plan, play, || Duration::ZERO, |_| ControlFlow::Continue(()))
     }
 
     #[test]
@@ -147,7 +149,7 @@ mod tests {
             [33, 83, 133, 183]
         );
         assert_eq!((one.failed, one.twice), (4, 10));
-        let even = one.reached.get("even").unwrap();
+        let even = one.reached.get(Mark::RetrySent).unwrap();
         assert_eq!((even.first, even.count, even.runs), (10, 100, 100));
         assert_eq!(one.reached.iter().count(), 1, "what was not reached is not there");
         assert_eq!(swarm(&plan(3, true)), one);
@@ -170,7 +172,6 @@ mod tests {
         let summary = run(
             &plan,
             fail,
-            |_, _| {},
             || Duration::ZERO,
             |summary| {
                 steps += 1;
@@ -199,7 +200,7 @@ mod tests {
         };
         assert!(run_twice(&super::super::draw(1), second).unwrap_err().what.contains("came to"));
         let plan = Plan { seeds: 1..60, jobs: 1, keep_going: true };
-        let all = run(&plan, drifting, |_, _| {}, || Duration::ZERO, |_| ControlFlow::Continue(()));
+        let all = run(&plan, drifting, || Duration::ZERO, |_| ControlFlow::Continue(()));
         assert_eq!(all.failures.iter().map(|found| found.seed).collect::<Vec<_>>(), [20, 40]);
     }
 }

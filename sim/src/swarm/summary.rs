@@ -46,7 +46,10 @@ pub struct Summary {
 
 impl Summary {
     /// Takes a run in which nothing was wrong.
-    pub(super) fn take(&mut self, outcome: &Outcome) {
+    pub(super) fn take(&mut self, seed: u64, outcome: &Outcome) {
+        for (mark, count) in outcome.marks.iter() {
+            self.reached.add(mark, count, seed);
+        }
         self.simulated = self.simulated.saturating_add(outcome.simulated);
         let totals = &outcome.totals;
         self.packets += totals.offered;

@@ -10,7 +10,6 @@ use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tripline_sim::Mark;
-use tripline_sim::play::Outcome;
 use tripline_sim::shrink::{Shrunk, shrink};
 use tripline_sim::swarm::{self, Found, Plan, Summary};
 
@@ -92,7 +91,6 @@ fn play(args: &Args, judge: &Judge, json: bool) -> Summary {
     let summary = swarm::run(
         &plan,
         |scenario| judge.play(scenario),
-        marks,
         || start.elapsed(),
         |summary| {
             bar.set_position(summary.runs);
@@ -103,9 +101,6 @@ fn play(args: &Args, judge: &Judge, json: bool) -> Summary {
     bar.finish_and_clear();
     summary
 }
-
-/// Which marks an outcome carries.
-fn marks(_: &Outcome, _: &mut dyn FnMut(&str, u64)) {}
 
 /// A failing scenario, made small and written to a file.
 struct Kept {
@@ -163,7 +158,7 @@ fn object(summary: &Summary, marks: bool) -> serde_json::Value {
     });
     if marks {
         let each = Mark::ALL.iter().map(|mark| {
-            let reach = summary.reached.get(mark.name());
+            let reach = summary.reached.get(*mark);
             let count = reach.map_or(0, |reach| reach.count);
             let first = reach.map(|reach| reach.first);
             serde_json::json!({"mark": mark.name(), "count": count, "first": first})
@@ -174,7 +169,7 @@ fn object(summary: &Summary, marks: bool) -> serde_json::Value {
 }
 
 fn reached(summary: &Summary) -> usize {
-    Mark::ALL.iter().filter(|mark| summary.reached.get(mark.name()).is_some()).count()
+    Mark::ALL.iter().filter(|mark| summary.reached.get(**mark).is_some()).count()
 }
 
 fn table(summary: &Summary) -> comfy_table::Table {
@@ -209,7 +204,7 @@ fn marks_table(summary: &Summary) -> comfy_table::Table {
     let mut table = verdict::table();
     table.set_header(["mark", "times", "runs", "first seed", "meaning"]);
     for mark in Mark::ALL {
-        let [count, runs, first] = match summary.reached.get(mark.name()) {
+        let [count, runs, first] = match summary.reached.get(*mark) {
             Some(reach) => [reach.count, reach.runs, reach.first].map(|one| one.to_string()),
             None => ["never".to_owned(), String::new(), String::new()],
         };

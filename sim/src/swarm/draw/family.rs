@@ -106,8 +106,8 @@ impl Family {
             clients: (1, 3),
             connections: 4,
             streams: 12,
-            messages: 800,
-            bytes: (100, 2_000_000),
+            messages: 1_500,
+            bytes: (1_000, 8_000_000),
             faults: 6,
         };
         match self {
@@ -124,18 +124,18 @@ impl Family {
                 clients: (1, 5),
                 connections: 80,
                 streams: 60,
-                bytes: (100, 300_000),
+                bytes: (1_000, 1_000_000),
                 ..base
             },
             Self::Streams => Scale { connections: 2, streams: 400, messages: 1_500, ..base },
             Self::Roaming => Scale { faults: 20, ..base },
             Self::Crashes => Scale { faults: 10, ..base },
-            Self::Bulk => Scale { streams: 4, bytes: (500_000, 12_000_000), ..base },
+            Self::Bulk => Scale { streams: 4, bytes: (1_000_000, 30_000_000), ..base },
             Self::RealTime => Scale {
                 lasts: (Duration::from_secs(5), Duration::from_secs(30)),
                 messages: 1_500,
                 streams: 4,
-                bytes: (50_000, 2_000_000),
+                bytes: (100_000, 4_000_000),
                 ..base
             },
             Self::Crowd => Scale { clients: (4, 7), connections: 16, streams: 30, ..base },

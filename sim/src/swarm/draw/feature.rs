@@ -7,14 +7,26 @@ pub enum Feature {
     Loss,
     /// Delays vary, in order.
     Jitter,
+    /// Delays vary seldom and much, or like the ones before.
+    JitterShape,
     /// Delays vary, and the order with them.
     FreeOrder,
+    /// Losses come in bursts, or by number.
+    Bursts,
+    /// Datagrams are changed on the way.
+    Damage,
+    /// Marks of congestion are tampered with.
+    Tampering,
     /// Datagrams arrive several times.
     Copies,
     /// Some datagrams come much later.
     Reorder,
     /// A bottleneck with a queue.
     Rate,
+    /// Its queue is managed, or counted in datagrams.
+    Managed,
+    /// What comes too fast is dropped.
+    Police,
     /// It marks instead of dropping.
     Marks,
     /// The path carries small datagrams only.
@@ -115,13 +127,19 @@ pub enum Feature {
 
 impl Feature {
     /// All of them.
-    pub const ALL: [Self; 54] = [
+    pub const ALL: [Self; 60] = [
         Self::Loss,
         Self::Jitter,
+        Self::JitterShape,
         Self::FreeOrder,
+        Self::Bursts,
+        Self::Damage,
+        Self::Tampering,
         Self::Copies,
         Self::Reorder,
         Self::Rate,
+        Self::Managed,
+        Self::Police,
         Self::Marks,
         Self::Mtu,
         Self::Asymmetry,
@@ -179,6 +197,10 @@ impl Feature {
             Self::Loss
                 | Self::Jitter
                 | Self::FreeOrder
+                | Self::Bursts
+                | Self::Damage
+                | Self::Tampering
+                | Self::Police
                 | Self::Copies
                 | Self::Reorder
                 | Self::Mtu

@@ -89,7 +89,10 @@ fn host(plan: &Plan, name: String, kind: HostKind, address: SocketAddr) -> HostS
     });
     add(F::Sizes, &mut sizes);
     add(F::NoEcn, &mut |_| vec![Setting::Ecn(false)]);
-    add(F::Probe, &mut |_| vec![Setting::Probe(true)]);
+    // A side that probes for days sends more than all applications do.
+    if plan.lasts <= DAY {
+        add(F::Probe, &mut |_| vec![Setting::Probe(true)]);
+    }
     add(F::Renewal, &mut |dice| renewal(plan, dice));
     add(F::Aes, &mut |_| vec![Setting::Aes(true)]);
     add(F::Segments, &mut |dice| vec![Setting::Segments(dice.log(1, 64))]);
@@ -101,6 +104,7 @@ fn host(plan: &Plan, name: String, kind: HostKind, address: SocketAddr) -> HostS
     HostSpec { name, kind, address, settings }
 }
 
+const DAY: Duration = Duration::from_secs(86_400);
 const MILLI: Duration = Duration::from_millis(1);
 
 /// One that fits the family, mostly.

@@ -4,11 +4,28 @@ use super::Feature as F;
 use super::hosts::Cast;
 use super::{Family, Plan};
 use crate::chance::Chance;
-use crate::scenario::{Knob, LinkSpec, Way};
+use crate::link::JitterShape;
+use crate::scenario::{Knob, LinkSpec, Management, Way};
 use crate::swarm::dice::Dice;
 use tripline_sansio::Duration;
 
 const MICRO: Duration = Duration::from_micros(1);
+
+/// The features that are knobs of links, in the order in which they are turned.
+const KINDS: [F; 12] = [
+    F::Jitter,
+    F::JitterShape,
+    F::FreeOrder,
+    F::Loss,
+    F::Bursts,
+    F::Damage,
+    F::Tampering,
+    F::Copies,
+    F::Reorder,
+    F::Police,
+    F::Rate,
+    F::Mtu,
+];
 
 /// One link for each client and server, one line for both ways or one line each.
 pub(super) fn draw(plan: &Plan, cast: &Cast) -> Vec<LinkSpec> {
@@ -33,7 +50,7 @@ pub(super) fn draw(plan: &Plan, cast: &Cast) -> Vec<LinkSpec> {
 /// All knobs of a link called `name`.
 pub(super) fn knobs(plan: &Plan, name: &str) -> Vec<Knob> {
     let mut knobs = vec![Knob::Delay(delay(plan, &mut plan.dice(format!("{name} delay"))))];
-    for feature in [F::Jitter, F::FreeOrder, F::Loss, F::Copies, F::Reorder, F::Rate, F::Mtu] {
+    for feature in KINDS {
         let mut dice = plan.dice(format!("{name} {feature:?}"));
         // What exists in the scenario exists on most links.
         if plan.has(feature) && dice.percent(75) {
@@ -71,6 +88,24 @@ fn turn(plan: &Plan, feature: F, dice: &mut Dice, knobs: &mut Vec<Knob>) {
             ));
         }
         F::FreeOrder => knobs.push(Knob::FreeOrder(true)),
+        F::JitterShape => {
+            let shapes = [JitterShape::Uniform, JitterShape::Normal, JitterShape::Pareto];
+            knobs.push(Knob::JitterShape(dice.pick(shapes)));
+            knobs.push(Knob::JitterKept(dice.chance(10_000, 900_000)));
+        }
+        F::Bursts if dice.percent(20) => knobs.push(Knob::LoseEvery(dice.log(2, 1_000))),
+        F::Bursts => bursts(extreme, dice, knobs),
+        F::Damage => damage(extreme, dice, knobs),
+        F::Tampering => {
+            let kinds = [Knob::Bleach, Knob::Remark, Knob::EctLost];
+            knobs.push(dice.pick(kinds)(
+                dice.chance(1_000, if extreme { 1_000_000 } else { 300_000 }),
+            ));
+        }
+        F::Police => {
+            knobs.push(Knob::Police(dice.log(20_000, 12_500_000)));
+            knobs.push(Knob::PoliceBurst(dice.log(3_000, 100_000)));
+        }
         F::Loss => knobs.push(Knob::Loss(loss(extreme, dice))),
         F::Copies => {
             knobs.push(Knob::Copies(dice.chance(1_000, if extreme { 500_000 } else { 200_000 })));
@@ -98,6 +133,31 @@ fn loss(extreme: bool, dice: &mut Dice) -> Chance {
     if extreme { dice.chance(200_000, 500_000) } else { dice.chance(1_000, 200_000) }
 }
 
+fn bursts(extreme: bool, dice: &mut Dice, knobs: &mut Vec<Knob>) {
+    knobs.push(Knob::BurstStart(dice.chance(1_000, 100_000)));
+    knobs.push(Knob::BurstEnd(dice.chance(if extreme { 20_000 } else { 50_000 }, 500_000)));
+    knobs.push(Knob::BurstLoss(dice.chance(300_000, 1_000_000)));
+    if dice.percent(50) {
+        knobs.push(Knob::BurstMost(dice.log(1, 100)));
+    }
+}
+
+/// Some of the ways in which datagrams are damaged.
+fn damage(extreme: bool, dice: &mut Dice, knobs: &mut Vec<Knob>) {
+    let most = if extreme { 300_000 } else { 50_000 };
+    let kinds = [Knob::Flip, Knob::Swap, Knob::Splice, Knob::Truncate, Knob::Extend];
+    let before = knobs.len();
+    for kind in kinds {
+        let chance = dice.chance(1_000, most);
+        if dice.percent(40) {
+            knobs.push(kind(chance));
+        }
+    }
+    if knobs.len() == before {
+        knobs.push(dice.pick(kinds)(dice.chance(1_000, most)));
+    }
+}
+
 /// A bottleneck, with a queue between a few datagrams and seconds.
 fn rate(plan: &Plan, extreme: bool, dice: &mut Dice, knobs: &mut Vec<Knob>) {
     let least = match plan.family {
@@ -110,6 +170,13 @@ fn rate(plan: &Plan, extreme: bool, dice: &mut Dice, knobs: &mut Vec<Knob>) {
     ));
     let queue = dice.log(3_000, 400_000);
     knobs.push(Knob::Queue(queue));
+    if plan.has(F::Managed) && dice.percent(70) {
+        let managed = [Management::TailDrop, Management::CoDel, Management::CoDelEcn];
+        knobs.push(Knob::Aqm(dice.pick(managed)));
+        if dice.percent(50) {
+            knobs.push(Knob::QueuePackets(dice.log(3, 1_000)));
+        }
+    }
     if plan.has(F::Marks) && dice.percent(70) {
         knobs.push(Knob::MarkAbove(dice.log(1_500, queue)));
     }

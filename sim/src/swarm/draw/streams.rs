@@ -156,10 +156,12 @@ impl Stream<'_> {
     fn size(&self, to: &HostSpec, most: u64, dice: &mut Dice) -> u64 {
         let limit = message_max(to);
         match dice.between(0, 99) {
+            7..=29 if self.order == Order::Bytes => most,
             _ if self.order == Order::Bytes => dice.log(1, most),
             0..=2 => 0,
             3 if limit <= most => limit + 1,
             4..=6 if limit <= most => limit,
+            7..=29 => most.min(limit).max(1),
             _ => dice.log(1, most.min(limit)),
         }
     }

@@ -168,7 +168,8 @@ fn reading(plan: &Plan, host: &str, steps: &mut Vec<Step>) {
         return;
     }
     let from = dice.within(plan.lasts / 2);
-    let reading = match dice.percent(50) {
+    // Who reads so much a second has something to do every moment, for days.
+    let reading = match dice.percent(50) || plan.family == Family::LongHaul {
         true => Reading::Nothing,
         false => Reading::Rate(dice.log(100, 1_000_000)),
     };
