@@ -23,8 +23,8 @@ const SETTLE: Duration = Duration::from_secs(30);
 const TRANSFER: u64 = 20_000;
 /// How long a handshake may take: L1.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long closing may take.
-const CLOSE: Duration = Duration::from_secs(60);
+/// How long closing may take: ten probe timeouts of a path that was slow before it was healed.
+const CLOSE: Duration = Duration::from_secs(600);
 /// In what time everything falls idle after the last connection is gone: half-opens live 30 s.
 const IDLE: Duration = Duration::from_secs(120);
 /// A way there and back once all is healed, and some more.
@@ -252,7 +252,8 @@ impl Player<'_> {
             begun.iter().find_map(|pact| {
                 let model = &player.pacts[*pact];
                 let half = model.streams.first().and_then(|stream| stream.halves[0].as_ref());
-                let there = half.is_some_and(|half| half.got_bytes() == HELLO as u64);
+                let both = model.ends.iter().all(|end| end.phase == Phase::Connected);
+                let there = both && half.is_some_and(|half| half.got_bytes() == HELLO as u64);
                 (!there).then(|| format!("a first message ({})", player.explain((*pact, 0))))
             })
         })

@@ -303,6 +303,8 @@ impl Pact {
         let over = around.now >= self.began + self.deadline || around.silence[0].is_none();
         let fits = match error {
             // A challenge that verified begins the idle limit, like everything that verifies.
+            // Somebody spoiled the answers: that explains the silence, and ends nothing before time.
+            ConnectError::Identity => over,
             ConnectError::Timeout { phase } => {
                 let idle = self.may_be_idle(around.silence[0], around.now);
                 over || *phase == tripline::Phase::Pinging && idle

@@ -174,6 +174,7 @@ impl<'a> Player<'a> {
 
     /// Everything up to `end`, itself included; then it is that time.
     pub(super) fn run_until(&mut self, end: Instant) -> Verdict {
+        self.pump()?;
         loop {
             let task = self.agenda.next_time().filter(|at| *at <= end);
             let round = self.world.next_time().filter(|at| *at <= end);

@@ -36,9 +36,11 @@ pub(super) struct Liveness {
 }
 
 impl Liveness {
-    /// A packet came: the silence is over.
-    pub(super) fn on_packet(&mut self) {
+    /// A packet came: the silence is over. Whether it had lasted for longer than the idle limit.
+    pub(super) fn on_packet(&mut self) -> bool {
+        let was_silent = self.is_silent();
         (self.told, self.vain, self.unanswered) = (false, 0, 0);
+        was_silent
     }
 
     /// Whether the idle limit has passed and PINGs go out by this module's clock alone.

@@ -558,7 +558,11 @@ impl Connection {
 
     fn arm_idle(&mut self, now: Instant) {
         self.last_received = now;
-        self.liveness.on_packet();
+        if self.liveness.on_packet() {
+            // No probe timeout ran during the silence: it begins anew, from now.
+            self.probed_at = now;
+            self.arm_recovery();
+        }
         let at = self.idle_limit().map(|limit| now + limit);
         self.timers.set(Timer::Idle, at);
     }
