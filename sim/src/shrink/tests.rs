@@ -35,8 +35,8 @@ fn has(scenario: &Scenario, wanted: impl Fn(&Deed) -> bool) -> bool {
 /// A move, and later a renewal.
 fn move_then_renew(scenario: &Scenario) -> bool {
     let place = |wanted: fn(&Deed) -> bool| {
-        let found = |step: &crate::scenario::Step| matches!(&step.action, Action::Host(_, deed) if wanted(deed));
-        scenario.steps.iter().position(found)
+        let found = |action: &Action| matches!(action, Action::Host(_, deed) if wanted(deed));
+        scenario.steps.iter().position(|step| found(&step.action))
     };
     let (moved, renewed) =
         (place(|deed| matches!(deed, Deed::Move(_))), place(|deed| matches!(deed, Deed::Renew(_))));

@@ -98,14 +98,15 @@ fn every_word_of_the_language_occurs() {
         words(&scenario).into_iter().for_each(|word| *counts.entry(word).or_default() += 1);
     }
     let often = "connect open send Reliable loss delay finish close jitter copies reorder rate \
-                 Unreliable cut heal link move crash restart pause jump block replay garbage mtu \
-                 idle keep-alive message-max stream-credit connection-credit two-way one-way \
-                 send-buffer ack-delay congestion datagram ceiling ecn probe aes segments sloppy \
-                 profile priority jitter-shape jitter-kept burst-start burst-end burst-loss burst-most \
-                 flip swap splice truncate extend bleach remark ect-lost queue-packets aqm police \
-                 police-burst lose-every read reading renew stop close-stream network-changed echo order \
-                 mark-above queue copies-most copies-delay reorder-delay credit-max renew-after \
-                 renew-packets Fast Client Public Known";
+                 Unreliable cut heal link move crash restart pause jump block replay garbage \
+                 mtu idle keep-alive message-max stream-credit connection-credit two-way \
+                 one-way send-buffer ack-delay congestion datagram ceiling ecn probe aes \
+                 segments sloppy profile priority jitter-shape jitter-kept burst-start \
+                 burst-end burst-loss burst-most flip swap splice truncate extend bleach remark \
+                 ect-lost queue-packets aqm police police-burst lose-every read reading renew \
+                 stop close-stream network-changed echo order mark-above queue copies-most \
+                 copies-delay reorder-delay credit-max renew-after renew-packets Fast Client \
+                 Public Known";
     let rarely = "kill shut-down flood connections retry-above Private Real";
     let least = |words: &str, least: u64| {
         for word in words.split_whitespace() {
