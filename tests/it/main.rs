@@ -48,6 +48,7 @@ mod single;
 mod supply;
 mod tidy;
 mod transfer;
+mod turmoil;
 mod versions;
 mod violations;
 mod zones;
