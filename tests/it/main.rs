@@ -42,6 +42,7 @@ mod rows;
 mod rows_calls;
 mod rules_handshake;
 mod rules_streams;
+mod scenarios;
 mod screening;
 mod shutdown;
 mod single;
