@@ -274,6 +274,9 @@ impl<M: DatagramMachine> Host<M> {
         {
             clock.stood_still(sleep.since, now);
         }
+        // What came while it slept has come; the world does not go back to it.
+        self.blocked_until = self.blocked_until.filter(|at| *at > now);
+        self.early_at = self.early_at.filter(|at| *at > now);
         let waited = sleep.waiting.len();
         self.inbox.extend(sleep.waiting.into_iter().map(Arrival::Datagram));
         Some(waited)

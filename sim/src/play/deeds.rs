@@ -213,7 +213,7 @@ impl<'a> Player<'a> {
         let mut model = Pact::new(name, [host, server], (self.world.now(), deadline), idle);
         model.ends[0].handle = Some(handle);
         let bounded = stage::is_bounded(self.actors[server].spec);
-        let stranger = self.actors[host].spec.kind == HostKind::Client
+        let stranger = self.actors[host].spec.kind != HostKind::Known
             && self.actors[server].spec.kind == HostKind::Private;
         model.excuses.refusing[1] = bounded || stranger || self.actors[server].is_leaving;
         self.actors[host].ends.insert(handle, (pact, 0));

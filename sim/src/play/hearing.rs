@@ -5,6 +5,7 @@
 //! connection had reason to think that its peer was gone. Where datagrams are changed on the way
 //! nothing can be said, because what arrived may have been of no use.
 
+use super::stage;
 use crate::host::HostId;
 use crate::rule::Stage;
 use crate::scenario::{Action, Deed, Scenario};
@@ -44,6 +45,9 @@ pub(super) struct Hearing {
     last: Rc<RefCell<Vec<Heard>>>,
     /// Whether anything can be said at all.
     is_certain: bool,
+    /// By how much longer a silence may seem to an engine, whose loop hands in with a datagram a
+    /// time that is over.
+    stale: Duration,
 }
 
 impl Hearing {
@@ -59,6 +63,7 @@ impl Hearing {
             hosts,
             last: Rc::new(RefCell::new(vec![Heard::default(); hosts * hosts])),
             is_certain,
+            stale: stage::discipline(scenario).stale_by,
         }
     }
 
@@ -78,9 +83,9 @@ impl Hearing {
         });
     }
 
-    /// For how long `at` has heard nothing from `from`.
+    /// For how long `at` has heard nothing from `from`, at most.
     pub(super) fn silence(&self, at: HostId, from: HostId, now: Instant) -> Option<Duration> {
         let last = self.last.borrow()[at.index() * self.hosts + from.index()].at;
-        self.is_certain.then(|| now - last)
+        self.is_certain.then(|| now - last + self.stale)
     }
 }

@@ -234,6 +234,26 @@ fn a_blocked_host_hears_and_sends_nothing_until_it_may() {
     assert_eq!(world.machine(peer).heard, 30);
 }
 
+/// What a host wanted while it slept was once called for when it woke, in the past, and the world
+/// went back there: a socket that was full, or a wake-up by a loop that wakes too early.
+#[test]
+fn a_world_does_not_go_back_to_what_a_sleeper_missed() {
+    for early in [Chance::NEVER, Chance::ALWAYS] {
+        let (mut world, host) = ticker();
+        world.set_discipline(Discipline { early, ..Discipline::default() });
+        world.run_for(MS);
+        world.block_sending(host, 50 * MS);
+        world.pause(host, AsleepSocket::Lose, AsleepClock::Runs);
+        world.with(host, |machine, _| machine.to_send = Some(address(2)));
+        world.run_for(10 * SECOND);
+        world.resume(host);
+        let woken = world.now();
+        assert!(world.next_time() >= Some(woken), "{:?} after {woken:?}", world.next_time());
+        assert_eq!(world.totals().offered, 3, "the socket is free by now");
+        assert!(world.step() >= Some(woken) && world.now() >= woken);
+    }
+}
+
 #[test]
 fn systems_refuse_datagrams_for_three_reasons() {
     let run = |faults: SendFaults| {
