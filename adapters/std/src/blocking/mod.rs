@@ -7,6 +7,8 @@
 mod address;
 mod cell;
 mod connection;
+#[cfg(test)]
+mod door_tests;
 mod driver;
 mod entry;
 mod error;
@@ -162,7 +164,9 @@ pub struct ListenOptions {
     pub screen: Option<Screen>,
     /// Which pre-shared key a client is to have, where the configuration says
     /// [`Screening::AskForPsk`](tripline::Screening::AskForPsk): asked about each client that
-    /// opened with one, once `screen` has spoken.
+    /// opened with one. Where a client names our key, `screen` speaks first; where it asks for it
+    /// (XX), the pre-shared key is chosen first, by the key that the client claims alone, and
+    /// `screen` is asked once it fits and all is proven (R-CHAL-4d).
     pub psk: Option<ChoosePsk>,
 }
 
