@@ -415,6 +415,10 @@ impl Driver {
                 let act = |watch: &mut Watch, now| watch.endpoint.explain(now, handle);
                 let _ = reply.send(self.looper.with(act));
             }
+            Command::NetworkChanged(handle, reply) => {
+                let act = |watch: &mut Watch, now| watch.endpoint.network_changed(now, handle);
+                let _ = reply.send(self.looper.with(act));
+            }
             Command::Reconfigure(handle, change, reply) => {
                 let act = |watch: &mut Watch, now| watch.endpoint.reconfigure(now, handle, change);
                 let _ = reply.send(self.looper.with(act));

@@ -76,6 +76,13 @@ impl Shared {
 }
 
 impl Shared {
+    /// Tells all connections and attempts that our network has changed.
+    fn network_changed(&self) -> Result<(), Error> {
+        let (reply, answer) = sync_channel(1);
+        self.push(Command::NetworkChanged(None, reply));
+        answer.recv().map(drop).map_err(|_| self.death())
+    }
+
     /// Ends the whole endpoint, and waits until it has.
     fn shut_down(&self, grace: Duration, code: Code, reason: &str) -> Result<(), Error> {
         let (reply, over) = sync_channel(1);
@@ -241,6 +248,15 @@ impl Listener {
         self.user.shared.shut_down(grace, code, reason)
     }
 
+    /// Tells that our network has changed, to all connections (row N17); see
+    /// [`Connection::network_changed`].
+    ///
+    /// # Errors
+    /// Only if the endpoint itself is broken.
+    pub fn network_changed(&self) -> Result<(), Error> {
+        self.user.shared.network_changed()
+    }
+
     /// The counters of the endpoint and its socket.
     ///
     /// # Errors
@@ -346,6 +362,15 @@ impl Client {
     /// Only if the endpoint itself is broken.
     pub fn shut_down(&self, grace: Duration, code: Code, reason: &str) -> Result<(), Error> {
         self.user.shared.shut_down(grace, code, reason)
+    }
+
+    /// Tells that our network has changed, to all connections and to attempts that are under way
+    /// (row N17); see [`Connection::network_changed`].
+    ///
+    /// # Errors
+    /// Only if the endpoint itself is broken.
+    pub fn network_changed(&self) -> Result<(), Error> {
+        self.user.shared.network_changed()
     }
 
     /// The address of the socket.
