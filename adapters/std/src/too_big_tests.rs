@@ -56,9 +56,8 @@ impl Two {
         let options = Options::default();
         let key = SecretKey::from_bytes([1; 32]);
         let public = key.public_key();
-        let endpoint = |config, number| {
-            Endpoint::new(config, &Seed::from_number(number), options.clock.now())
-        };
+        let endpoint =
+            |config, number| Endpoint::new(config, &Seed::from_number(number), options.clock.now());
         let server = Loop::bind(any, &options, endpoint(Config::public_server(key), 1));
         let server = server.expect("a loop");
         let to = server.link().local_addr().expect("an address");

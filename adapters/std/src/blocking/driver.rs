@@ -219,9 +219,9 @@ impl Driver {
         }
     }
 
-    /// Rows T12 and T13. Where the question is only which pre-shared key to try (R-CHAL-4d), whoever
-    /// chooses keys answers it alone: what the client wants is not known before the key fits, and
-    /// then the engine asks again.
+    /// Rows T12 and T13. Where the question is only which pre-shared key to try (R-CHAL-4d),
+    /// whoever chooses keys answers it alone: what the client wants is not known before the key
+    /// fits, and then the engine asks again.
     fn screen(&mut self, incoming: &Incoming) {
         let Door { screen, psk } = &mut self.door;
         if incoming.preliminary {
