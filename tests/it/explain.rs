@@ -4,8 +4,8 @@
 use std::net::SocketAddr;
 use tripline::{
     Code, Config, ConnectError, ConnectOptions, ConnectionHandle, EndingReason, Endpoint, Event,
-    Explanation, KeyLimits, OnSilence, OpenError, OpeningReason, Order, PeerReason, Reason,
-    SendError, SendOptions, SendingReason, StreamId, StreamOptions, StreamReason, Target,
+    Explanation, GuardConfig, KeyLimits, OnSilence, OpenError, OpeningReason, Order, PeerReason,
+    Reason, SendError, SendOptions, SendingReason, StreamId, StreamOptions, StreamReason, Target,
 };
 use tripline_sansio::{DatagramMachine, Duration, Instant, Path, Seed};
 use tripline_sim::{LinkConfig, Verdict};
@@ -83,6 +83,7 @@ fn explain_waits_for_challenge() {
         opens: 3,
         next_in: Some(ms(100)),
         gives_up_in: Some(ms(9_500)),
+        retries: 0,
         hint: None,
     };
     assert_eq!(found.reasons, [Reason::Opening(challenge)]);
@@ -492,4 +493,68 @@ fn explain_is_bounded() {
     }
     let found = why(&pair, Side::Client, client, &["and 36 more streams"]);
     assert_eq!((found.streams.len(), found.streams_left_out), (64, 36));
+}
+
+/// R-RETRY-1: a server that wants the address proven is told apart from one that says nothing.
+#[test]
+fn explain_tells_of_retry() {
+    let guard = GuardConfig { retry_above: 0, ..GuardConfig::default() };
+    let mut pair = Pair::with(1, Config::client(), Config { guard, ..server() });
+    // Nothing of the server's but RETRY comes through.
+    let of = Some(pair.server);
+    pair.world.add_rule(move |packet| match packet.from == of && packet.bytes[0] != 0x03 {
+        true => Verdict::Drop,
+        false => Verdict::Pass,
+    });
+    let handle = pair.connect();
+    pair.run(ms(100));
+    let words = ["CHALLENGE since", "wanted our address proven (RETRY)"];
+    let found = why(&pair, Side::Client, handle, &words);
+    let first = &found.reasons[0];
+    let told = matches!(first, Reason::Opening(OpeningReason::Challenge { retries: 1, .. }));
+    assert!(told, "{found:?}");
+}
+
+/// R-CLOSE-7: whose whole endpoint leaves is told so, behind what the connection itself waits for.
+#[test]
+fn explain_tells_of_a_shut_down() {
+    let mut pair = Pair::new(1).link(LinkConfig::perfect().delay(ms(100)));
+    let (client, _) = pair.connected();
+    pair.run(Duration::from_secs(1));
+    let stream = pair.open(Side::Client, client, ONE_WAY);
+    pair.send(Side::Client, client, stream, &[1; 5_000]);
+    let grace = Duration::from_secs(20);
+    pair.call(Side::Client, |e, now| e.shut_down(now, grace, Code::SHUTTING_DOWN, ""));
+    pair.run(ms(50));
+    let words =
+        ["we leave: 5000 bytes", "the endpoint shuts down: 1 connection left; ends in 19.9"];
+    let found = why(&pair, Side::Client, client, &words);
+    let shut = EndingReason::ShutDown { connections: 1, left: Some(ms(19_950)) };
+    assert_eq!(found.reasons.last(), Some(&Reason::Ending(shut)));
+    assert!(matches!(found.reasons[0], Reason::Ending(EndingReason::Leaving { .. })));
+}
+
+/// R-HAND-4, R-PLAIN-1: what a connection is, beside what it waits for: single, and unsafe.
+#[test]
+fn explain_tells_what_is_single_and_what_is_unsafe() {
+    let mut ends = ["anna", "berta"].map(|name| Config::public_server(identity(name)));
+    ends.iter_mut().for_each(|end| end.transport.single = true);
+    let [ours, theirs] = ends;
+    let mut pair = Pair::with(1, ours, theirs);
+    let handle = pair.connect_with(ConnectOptions::to(identity("berta").public_key()));
+    pair.run(Duration::from_secs(2));
+    let found = why(&pair, Side::Client, handle, &["ready", "single: the only one"]);
+    assert!(found.single && found.plain.is_empty());
+    assert!(found.to_json().ends_with(r#""single":true,"unsafe":[]}"#), "{}", found.to_json());
+
+    let [ours, theirs] =
+        [Config::client(), server()].map(|config| Config { plain: tripline::Plain::ALL, ..config });
+    let mut pair = Pair::with(1, ours, theirs);
+    let handle = pair.connect_with(ConnectOptions::default());
+    pair.run(Duration::from_secs(2));
+    let words = ["unsafe, plain open: anyone", "unsafe, plain traffic: everyone"];
+    let found = why(&pair, Side::Client, handle, &words);
+    assert!(!found.single);
+    assert!(found.plain.contains(&tripline::Unsafe::PlainTraffic), "{found:?}");
+    assert!(found.to_json().contains(r#""plain_open","plain_traffic"]}"#), "{}", found.to_json());
 }

@@ -45,7 +45,7 @@ fn t12_the_screening_chooses_the_psk_by_the_client() {
             let client = (name != "nobody").then(|| identity(name));
             let public = client.as_ref().map(SecretKey::public_key);
             let (mut pair, incoming) = asked(client, Some(psk(number(name))));
-            assert!(incoming.wants_psk);
+            assert!(incoming.wants_psk && !incoming.preliminary);
             assert_eq!((incoming.client, incoming.user_id), (public, *b"user 123"));
             let chosen = psk(if right { number(name) } else { 99 });
             pair.call(Side::Server, |e, now| e.accept_with(now, incoming.handle, &chosen))
@@ -165,7 +165,7 @@ fn t12_in_xx_the_psk_is_chosen_by_the_client() {
     let code = Code::application(5);
     for step in 0..4 {
         let (mut pair, _, first) = asked_in_xx(7);
-        assert!(first.wants_psk);
+        assert!(first.wants_psk && first.preliminary);
         assert_eq!((first.client, first.user_id, first.route.len()), (alice, [0; 8], 0));
         if step == 3 {
             let refuse =
@@ -179,7 +179,7 @@ fn t12_in_xx_the_psk_is_chosen_by_the_client() {
         pair.call(Side::Server, |e, now| e.accept_with(now, first.handle, &psk(7))).expect("waits");
         let second = question(&mut pair);
         assert_eq!(pair.world.now(), asked_at, "the CONFIRM was kept");
-        assert!(!second.wants_psk);
+        assert!(!second.wants_psk && !second.preliminary);
         assert_eq!(
             (second.client, second.user_id, &second.route[..]),
             (alice, *b"user 123", &b"door"[..])

@@ -78,6 +78,8 @@ mod waker;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod too_big_tests;
 
 pub use blocking::{
     Address, ChoosePsk, Client, Connection, Error, ListenOptions, Listener, Screen, Settled, Stats,
@@ -87,5 +89,5 @@ pub use clock::{Clock, os_seed};
 pub use link::{Link, UdpLink};
 pub use resolve::resolve;
 pub use run::{Counts, Loop, Options, Turn};
-pub use tripline_udp::{Received, SendOutcome};
+pub use tripline_udp::{DropCause, Received, SendOutcome};
 pub use waker::Waker;

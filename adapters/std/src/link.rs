@@ -18,7 +18,9 @@ pub trait Link: AsFd {
     /// [`Loop::run_once`](crate::Loop::run_once), so it must mean that the link itself is broken.
     fn recv(&mut self, on_datagram: &mut dyn FnMut(Path, Ecn, &mut [u8])) -> io::Result<Received>;
 
-    /// Sends one datagram or a train of them; `bytes` is exactly `transmit.len` long.
+    /// Sends one datagram or a train of them; `bytes` is exactly `transmit.len` long. That they are
+    /// too large for the link ([`DropCause::TooBig`](crate::DropCause::TooBig)) is handed on to the
+    /// machine, which may send smaller ones from then on.
     fn send(&mut self, transmit: &Transmit, bytes: &[u8]) -> SendOutcome;
 }
 

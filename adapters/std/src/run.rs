@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tripline_sansio::{DatagramMachine, Instant, Transmit};
-use tripline_udp::{SendOutcome, Socket};
+use tripline_udp::{DropCause, SendOutcome, Socket};
 
 /// Receive calls of one turn, at most.
 const MAX_BATCHES: usize = 16;
@@ -293,6 +293,9 @@ impl<M: DatagramMachine, L: Link> Loop<M, L> {
                     self.pending = Some((transmit, done + sent));
                     self.counts.full += 1;
                     return;
+                }
+                SendOutcome::Dropped(DropCause::TooBig) => {
+                    self.machine.handle_too_big(now, &transmit);
                 }
                 // A dropped datagram is counted by the link and made good by the machine.
                 SendOutcome::Sent | SendOutcome::Dropped(_) => {}

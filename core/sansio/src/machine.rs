@@ -76,6 +76,12 @@ pub trait DatagramMachine {
     /// unchanged.
     fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<Transmit>;
 
+    /// The system refused datagrams of the newest [`Self::poll_transmit`] as too large for its own
+    /// link (`EMSGSIZE`). A loop says so before it polls again; one that cannot tell whose they
+    /// were (it hands in several transmits at once) says nothing, as losses tell in the end. It is
+    /// a hint: a machine that has no use for it ignores it.
+    fn handle_too_big(&mut self, _now: Instant, _transmit: &Transmit) {}
+
     /// When [`Self::handle_timeout`] wants to be called next.
     fn poll_timeout(&self) -> Option<Instant>;
 

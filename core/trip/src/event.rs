@@ -223,7 +223,7 @@ pub struct Incoming {
     /// Where the OPEN came from. Not proven yet: anyone can write a source address.
     pub remote: SocketAddr,
     /// The client's identity, proven (in IK up to a replay of its OPEN), or `None` if it has none.
-    /// In XX, with `wants_psk`, it is only what the client says.
+    /// Where the question is `preliminary`, it is only what the client says.
     pub client: Option<PublicKey>,
     /// The user id that the client named; any 8 bytes (row T14).
     pub user_id: [u8; 8],
@@ -231,9 +231,13 @@ pub struct Incoming {
     pub route: Vec<u8>,
     /// The client opened with a pre-shared key that the configuration does not name: only
     /// [`accept_with`](crate::Endpoint::accept_with) lets it in. Only under
-    /// [`Screening::AskForPsk`](crate::Screening::AskForPsk). In XX user id and route are not known
-    /// then (zeros, and empty): once the key fits, the user is asked again, with all of it.
+    /// [`Screening::AskForPsk`](crate::Screening::AskForPsk).
     pub wants_psk: bool,
+    /// This is the first of two questions (R-CHAL-4d): only which pre-shared key is to be tried.
+    /// Set in XX with `wants_psk` alone. `client` is a claim, user id and route are not known
+    /// (zeros, and empty). Once a key fits, the user is asked again, with all of it and proven; so
+    /// whoever decides by what the client says decides then.
+    pub preliminary: bool,
 }
 
 /// What became of a message that was handed to `send`: one of these, told once (R-REL-2).

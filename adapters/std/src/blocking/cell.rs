@@ -217,6 +217,8 @@ pub(crate) enum Command {
     },
     Agreed(ConnectionHandle, SyncSender<Option<Agreed>>),
     Explain(ConnectionHandle, SyncSender<Option<Explanation>>),
+    /// Of one connection, or of all.
+    NetworkChanged(Option<ConnectionHandle>, SyncSender<Result<(), UnknownConnection>>),
     Reconfigure(ConnectionHandle, Reconfigure, SyncSender<Result<(), UnknownConnection>>),
     /// Nobody holds the connection or one of its streams any more.
     Release(ConnectionHandle),

@@ -178,6 +178,18 @@ impl Connection {
         answer.recv().ok().flatten().ok_or_else(|| self.owner.end())
     }
 
+    /// Tells that our network has changed (row N17): the connection finds out at once whether the
+    /// peer still hears us, and the peer where we are now. Harmless if nothing has changed.
+    ///
+    /// # Errors
+    /// The end of the connection, once nothing is left of it.
+    pub fn network_changed(&self) -> Result<(), Error> {
+        let (reply, answer) = sync_channel(1);
+        self.owner.shared().push(Command::NetworkChanged(Some(self.owner.cell.handle), reply));
+        let done = answer.recv().is_ok_and(|done| done.is_ok());
+        if done { Ok(()) } else { Err(self.owner.end()) }
+    }
+
     /// Changes limits without closing the connection (row T46); what is `None` stays as it is.
     ///
     /// # Errors

@@ -24,11 +24,14 @@ use tripline::{
 use tripline_sansio::Instant;
 
 /// Decides whether a client may come in (row T12), on the loop thread: it must not wait. `Err` is
-/// the code and the text of the refusal.
+/// the code and the text of the refusal. Never asked about a client of which only the claimed key
+/// is known ([`Incoming::preliminary`]).
 pub type Screen = Box<dyn FnMut(&Incoming) -> Result<(), (Code, String)> + Send>;
 
 /// Names the pre-shared key of a client that opened with one, by its key, user id or route (row
-/// T12), on the loop thread: it must not wait. Whoever has none is turned away.
+/// T12), on the loop thread: it must not wait. Whoever has none is turned away. Of a client that
+/// asked for our key (XX) only the key that it claims is known ([`Incoming::preliminary`]); it is
+/// proven once the pre-shared key fits.
 pub type ChoosePsk = Box<dyn FnMut(&Incoming) -> Option<Psk> + Send>;
 
 /// Who decides on newcomers.
@@ -216,8 +219,20 @@ impl Driver {
         }
     }
 
+    /// Rows T12 and T13. Where the question is only which pre-shared key to try (R-CHAL-4d),
+    /// whoever chooses keys answers it alone: what the client wants is not known before the key
+    /// fits, and then the engine asks again.
     fn screen(&mut self, incoming: &Incoming) {
         let Door { screen, psk } = &mut self.door;
+        if incoming.preliminary {
+            let chosen = psk.as_mut().and_then(|choose| choose(incoming));
+            let handle = incoming.handle;
+            let _ = self.looper.with(|Watch { endpoint, .. }, now| match chosen {
+                Some(psk) => endpoint.accept_with(now, handle, &psk),
+                None => endpoint.refuse(now, handle, Code::REFUSED, ""),
+            });
+            return;
+        }
         let answer = match screen.as_mut() {
             Some(screen) => screen(incoming),
             None => Err((Code::REFUSED, String::new())),
@@ -398,6 +413,10 @@ impl Driver {
             }
             Command::Explain(handle, reply) => {
                 let act = |watch: &mut Watch, now| watch.endpoint.explain(now, handle);
+                let _ = reply.send(self.looper.with(act));
+            }
+            Command::NetworkChanged(handle, reply) => {
+                let act = |watch: &mut Watch, now| watch.endpoint.network_changed(now, handle);
                 let _ = reply.send(self.looper.with(act));
             }
             Command::Reconfigure(handle, change, reply) => {

@@ -7,6 +7,8 @@
 mod address;
 mod cell;
 mod connection;
+#[cfg(test)]
+mod door_tests;
 mod driver;
 mod entry;
 mod error;
@@ -74,6 +76,13 @@ impl Shared {
 }
 
 impl Shared {
+    /// Tells all connections and attempts that our network has changed.
+    fn network_changed(&self) -> Result<(), Error> {
+        let (reply, answer) = sync_channel(1);
+        self.push(Command::NetworkChanged(None, reply));
+        answer.recv().map(drop).map_err(|_| self.death())
+    }
+
     /// Ends the whole endpoint, and waits until it has.
     fn shut_down(&self, grace: Duration, code: Code, reason: &str) -> Result<(), Error> {
         let (reply, over) = sync_channel(1);
@@ -162,7 +171,9 @@ pub struct ListenOptions {
     pub screen: Option<Screen>,
     /// Which pre-shared key a client is to have, where the configuration says
     /// [`Screening::AskForPsk`](tripline::Screening::AskForPsk): asked about each client that
-    /// opened with one, once `screen` has spoken.
+    /// opened with one. Where a client names our key, `screen` speaks first; where it asks for it
+    /// (XX), the pre-shared key is chosen first, by the key that the client claims alone, and
+    /// `screen` is asked once it fits and all is proven (R-CHAL-4d).
     pub psk: Option<ChoosePsk>,
 }
 
@@ -235,6 +246,15 @@ impl Listener {
     /// Only if the endpoint itself is broken.
     pub fn shut_down(&self, grace: Duration, code: Code, reason: &str) -> Result<(), Error> {
         self.user.shared.shut_down(grace, code, reason)
+    }
+
+    /// Tells that our network has changed, to all connections (row N17); see
+    /// [`Connection::network_changed`].
+    ///
+    /// # Errors
+    /// Only if the endpoint itself is broken.
+    pub fn network_changed(&self) -> Result<(), Error> {
+        self.user.shared.network_changed()
     }
 
     /// The counters of the endpoint and its socket.
@@ -342,6 +362,15 @@ impl Client {
     /// Only if the endpoint itself is broken.
     pub fn shut_down(&self, grace: Duration, code: Code, reason: &str) -> Result<(), Error> {
         self.user.shared.shut_down(grace, code, reason)
+    }
+
+    /// Tells that our network has changed, to all connections and to attempts that are under way
+    /// (row N17); see [`Connection::network_changed`].
+    ///
+    /// # Errors
+    /// Only if the endpoint itself is broken.
+    pub fn network_changed(&self) -> Result<(), Error> {
+        self.user.shared.network_changed()
     }
 
     /// The address of the socket.

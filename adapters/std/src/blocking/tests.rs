@@ -479,3 +479,42 @@ fn r_close_7_a_client_shuts_down() {
     assert_eq!(count, 5_000_000);
     end.expect("an orderly end");
 }
+
+/// N17: an idle connection asks the peer at once when it hears that the network has changed, told
+/// to itself or to its endpoint, of either side; of one that is gone there is nothing to tell.
+#[test]
+fn n17_network_changed_asks_at_once() {
+    let listener = server();
+    let client = Client::new(Config::client()).expect("a client");
+    let options = ConnectOptions::to(key(1).public_key());
+    let connection = client.connect(listener.local_addr(), options).expect("connected");
+    let peer = listener.accept().expect("a client");
+    type Tell<'a> = &'a dyn Fn() -> Result<(), Error>;
+    let tells: [(Tell<'_>, &Connection); 4] = [
+        (&|| connection.network_changed(), &connection),
+        (&|| client.network_changed(), &connection),
+        (&|| peer.network_changed(), &peer),
+        (&|| listener.network_changed(), &peer),
+    ];
+    let sent = |of: &Connection| of.stats().expect("alive").connection.packets_sent;
+    let idle = |of: &Connection| {
+        let reasons = of.explain().expect("alive").reasons;
+        matches!(reasons[..], [tripline::Reason::Peer(tripline::PeerReason::Idle { .. })])
+    };
+    for (case, (tell, of)) in tells.into_iter().enumerate() {
+        let deadline = std::time::Instant::now() + GRACE;
+        while !(idle(&connection) && idle(&peer)) {
+            assert!(std::time::Instant::now() < deadline, "case {case}: never idle");
+            thread::yield_now();
+        }
+        let before = sent(of);
+        tell().expect("told");
+        while sent(of) == before {
+            assert!(std::time::Instant::now() < deadline, "case {case}: nothing was asked");
+            thread::yield_now();
+        }
+    }
+    connection.kill();
+    assert!(connection.wait_closed().is_err());
+    assert!(matches!(connection.network_changed(), Err(Error::Lost(_))));
+}

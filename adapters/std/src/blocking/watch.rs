@@ -73,6 +73,10 @@ impl DatagramMachine for Watch {
         self.endpoint.poll_transmit(now, out)
     }
 
+    fn handle_too_big(&mut self, now: Instant, transmit: &Transmit) {
+        self.endpoint.handle_too_big(now, transmit);
+    }
+
     fn poll_timeout(&self) -> Option<Instant> {
         self.endpoint.poll_timeout()
     }

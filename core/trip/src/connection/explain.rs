@@ -57,6 +57,8 @@ impl Connection {
             streams: waiting.listed,
             streams_left_out: waiting.left_out,
             streams_idle: waiting.idle,
+            single: self.is_single(),
+            plain: self.in_use.all().collect(),
         }
     }
 

@@ -125,6 +125,22 @@ impl MtuSearch {
         self.vanished = 0;
     }
 
+    /// Our own system refused a datagram of this size: nothing as large is tried for a while, and
+    /// what was in use, if it was that, is found anew from [`BASE`]. Says whether that was news.
+    pub(super) fn on_refused(&mut self, size: u16) -> bool {
+        if size <= BASE || size > self.upper {
+            return false;
+        }
+        if size <= self.current {
+            self.current = BASE;
+        }
+        self.upper = size.saturating_sub(1).max(self.current);
+        self.phase = Phase::Searching { top: false };
+        self.probe = None;
+        self.vanished = 0;
+        true
+    }
+
     /// Something is sent anyway: after a long time the search begins anew.
     pub(super) fn on_activity(&mut self, now: Instant) {
         if let Phase::Found { until } = self.phase
@@ -205,6 +221,10 @@ impl MtuSearch {
     pub(super) fn on_lost(&mut self, number: u64, bytes: u16) {
         let number = Some(number);
         if bytes <= BASE || number < self.large_acked || number > self.small_acked {
+            return;
+        }
+        if bytes > self.upper {
+            // It went out before that size was found too large: its loss says nothing of this one.
             return;
         }
         self.vanished = self.vanished.saturating_add(1);

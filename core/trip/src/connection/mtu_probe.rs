@@ -39,6 +39,14 @@ impl Connection {
         self.settle_mtu(cx);
     }
 
+    /// Our own system refused datagrams of so many bytes (R-MTU-1d). They are lost, which the
+    /// peer's acknowledgements will show; here it is only learned from.
+    pub(crate) fn on_too_big(&mut self, bytes: usize, cx: &mut Cx<'_>) {
+        if !self.is_linked() && u16::try_from(bytes).is_ok_and(|size| self.mtu.on_refused(size)) {
+            self.settle_mtu(cx);
+        }
+    }
+
     /// If the size has changed, the controller and the user are told (row T35).
     pub(super) fn settle_mtu(&mut self, cx: &mut Cx<'_>) {
         if self.is_linked() {

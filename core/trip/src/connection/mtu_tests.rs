@@ -101,3 +101,37 @@ fn r_mtu_1_a_black_hole_is_told_from_a_burst() {
     let tried = search(&mut mtu, 1_300, NOW);
     assert!(mtu.current() > 1_292 && tried.iter().all(|size| *size < 1_452));
 }
+
+/// R-MTU-1d: a size that our own system refused is not tried a second time, larger ones not at all;
+/// one in use is given up, and what is too small to be the reason changes nothing.
+#[test]
+fn r_mtu_1d_what_the_system_refuses_is_not_tried_again() {
+    let mut mtu = MtuSearch::new(BASE, 1_452);
+    let mut tried = Vec::new();
+    while let Some((size, _)) = mtu.due(NOW) {
+        mtu.on_probe_sent(size, 1);
+        tried.push(size);
+        if size <= 1_300 {
+            mtu.on_probe_acked(size);
+        } else {
+            assert!(mtu.on_refused(size));
+            assert!(!mtu.on_refused(size), "known by now");
+            mtu.on_probe_lost(size);
+        }
+    }
+    assert!((1_293..=1_300).contains(&mtu.current()), "{tried:?}");
+    assert!(tried.len() <= 10, "{tried:?}");
+    assert_eq!(tried.first(), Some(&1_452));
+    let size = mtu.current();
+    assert!(!mtu.on_refused(BASE));
+    assert_eq!(mtu.current(), size);
+    assert!(mtu.on_refused(size));
+    assert_eq!(mtu.current(), BASE);
+    search(&mut mtu, size - 1, NOW);
+    let smaller = mtu.current();
+    assert!(smaller > BASE && smaller < size);
+    // What was refused is found lost once smaller packets arrive: no black hole.
+    mtu.on_acked(200, 100);
+    (100..110).for_each(|number| mtu.on_lost(number, size));
+    assert_eq!(mtu.current(), smaller);
+}

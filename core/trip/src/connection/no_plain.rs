@@ -1,6 +1,6 @@
 //! What a connection does without where plain mode is not built in: nothing.
 
-use crate::event::Event;
+use crate::event::{Event, Unsafe};
 use crate::handle::ConnectionHandle;
 use alloc::collections::VecDeque;
 
@@ -14,4 +14,9 @@ impl InUse {
 
     /// There is nothing to warn of.
     pub(crate) fn tell(self, _: ConnectionHandle, _: &mut VecDeque<Event>) {}
+
+    /// None of them.
+    pub(crate) fn all(self) -> impl Iterator<Item = Unsafe> {
+        core::iter::empty()
+    }
 }

@@ -27,13 +27,17 @@ impl InUse {
 
     /// Says each of them. To be called once a connection, right behind `Connected`.
     pub(crate) fn tell(self, connection: ConnectionHandle, events: &mut VecDeque<Event>) {
+        events.extend(self.all().map(|what| Event::Unsafe { connection, what }));
+    }
+
+    /// Each of them.
+    pub(crate) fn all(self) -> impl Iterator<Item = Unsafe> {
         let all = [
             (self.unsigned_out, Unsafe::UnsignedOut),
             (self.unsigned_in, Unsafe::UnsignedIn),
             (self.plain_open, Unsafe::PlainOpen),
             (self.plain_traffic, Unsafe::PlainTraffic),
         ];
-        let used = all.into_iter().filter(|(used, _)| *used);
-        events.extend(used.map(|(_, what)| Event::Unsafe { connection, what }));
+        all.into_iter().filter(|(used, _)| *used).map(|(_, what)| what)
     }
 }

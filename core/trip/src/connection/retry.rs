@@ -20,12 +20,19 @@ pub(super) struct Retries {
     bucket: Bucket,
     /// Where the OPEN with the token has to go now.
     due: Option<SocketAddr>,
+    /// How many were answered.
+    answered: u32,
 }
 
 impl Retries {
     /// Where an OPEN has to go, besides those that the clock sends.
     pub(super) fn take_due(&mut self) -> Option<SocketAddr> {
         self.due.take()
+    }
+
+    /// How many RETRYs were answered with an OPEN that carries their token.
+    pub(super) fn answered(&self) -> u32 {
+        self.answered
     }
 
     fn allow(&mut self, now: Instant) -> bool {
@@ -56,6 +63,7 @@ impl Opening {
         let Ok(packet) = with_token(&self.start.packet, retry.token) else { return false };
         self.start.packet = packet;
         self.retries.due = Some(path.remote);
+        self.retries.answered = self.retries.answered.saturating_add(1);
         true
     }
 }

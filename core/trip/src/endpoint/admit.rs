@@ -209,7 +209,8 @@ impl Endpoint {
         let (remote, client) = (entry.path.remote, entry.client);
         let (user_id, route, _) = request_of(&entry);
         let Some(handle) = self.keep_half_open(place, entry) else { return };
-        let incoming = Incoming { handle, remote, client, user_id, route, wants_psk };
+        let preliminary = false;
+        let incoming = Incoming { handle, remote, client, user_id, route, wants_psk, preliminary };
         self.events.push_back(Event::Incoming(incoming));
     }
 

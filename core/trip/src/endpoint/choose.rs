@@ -52,6 +52,7 @@ impl Endpoint {
             user_id: [0; 8],
             route: Vec::new(),
             wants_psk: true,
+            preliminary: true,
         }));
     }
 

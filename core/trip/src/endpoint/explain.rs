@@ -1,7 +1,8 @@
 //! Why a connection waits, for its user.
 
 use super::Endpoint;
-use crate::explain::Explanation;
+use crate::State;
+use crate::explain::{EndingReason, Explanation, Reason};
 use crate::handle::ConnectionHandle;
 use tripline_sansio::Instant;
 
@@ -13,6 +14,15 @@ impl Endpoint {
     /// beyond the credit that we give it.
     pub fn explain(&self, now: Instant, connection: ConnectionHandle) -> Option<Explanation> {
         let now = now.max(self.now);
-        Some(self.connection(connection)?.explain(now, self.events.len()))
+        let mut explanation = self.connection(connection)?.explain(now, self.events.len());
+        let over = matches!(explanation.state, State::Closed | State::Failed);
+        if let Some(until) = self.leave.until().filter(|_| !over) {
+            // What the connection itself waits for on its way out comes first.
+            let left = Some(until.saturating_duration_since(now));
+            let connections = u64::from(self.live);
+            let reason = EndingReason::ShutDown { connections, left };
+            explanation.reasons.push(Reason::Ending(reason));
+        }
+        Some(explanation)
     }
 }

@@ -27,6 +27,7 @@ mod screen;
 mod shutdown;
 mod single;
 mod tokens;
+mod too_big;
 mod vain;
 
 use crate::carrier::LinkId;
@@ -87,6 +88,8 @@ pub struct Endpoint {
     hash_key: [u8; 16],
     answers: VecDeque<(Path, Vec<u8>)>,
     ready: VecDeque<u32>,
+    /// Whose the newest transmit was; `None`: no connection's.
+    sender: Option<ConnectionHandle>,
     deadlines: Deadlines,
     links: link::Links,
     events: VecDeque<Event>,
@@ -123,6 +126,7 @@ impl Endpoint {
             hash_key: seed.random("open hash").bytes(),
             answers: VecDeque::new(),
             ready: VecDeque::new(),
+            sender: None,
             deadlines: Deadlines::default(),
             links: link::Links::default(),
             events: VecDeque::new(),
@@ -383,6 +387,7 @@ impl DatagramMachine for Endpoint {
         if self.is_leaving() {
             self.tend_shutdown();
         }
+        self.sender = None;
         if let Some((path, packet)) = self.answers.pop_front() {
             out.extend_from_slice(&packet);
             let len = packet.len();
@@ -406,6 +411,7 @@ impl DatagramMachine for Endpoint {
                 // Behind the others: connections take turns.
                 self.ready.push_back(slot);
                 self.count_sent(transmit.segments());
+                self.sender = self.handle_of(slot);
                 return Some(transmit);
             }
             if self.tend_zones(slot) || self.tend_attempt(slot) {
@@ -419,6 +425,10 @@ impl DatagramMachine for Endpoint {
             }
         }
         None
+    }
+
+    fn handle_too_big(&mut self, now: Instant, transmit: &Transmit) {
+        self.on_too_big(now, transmit.segment_size);
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

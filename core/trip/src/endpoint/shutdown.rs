@@ -60,6 +60,11 @@ impl Leave {
         self.shutdown.as_ref()?.due
     }
 
+    /// When what is left ends, if the endpoint shuts down and that is not over.
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.shutdown.as_ref().filter(|shutdown| !shutdown.told).map(|shutdown| shutdown.until)
+    }
+
     /// Why newcomers are refused, if they are.
     pub(super) fn refusal(&self) -> Option<&str> {
         self.refusal.as_deref()

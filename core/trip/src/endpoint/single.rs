@@ -137,7 +137,8 @@ impl Endpoint {
         if Some(other) == slot { None } else { self.handle_of(other) }
     }
 
-    fn handle_of(&self, slot: u32) -> Option<ConnectionHandle> {
+    /// The handle of whatever is in this slot.
+    pub(super) fn handle_of(&self, slot: u32) -> Option<ConnectionHandle> {
         let generation = self.slots.get(usize::try_from(slot).ok()?)?.generation;
         Some(ConnectionHandle { slot, generation })
     }

@@ -13,6 +13,7 @@ mod tests;
 pub use reason::{EndingReason, OpeningReason, PeerReason, Reason, SendingReason, StreamReason};
 
 use crate::State;
+use crate::event::Unsafe;
 use crate::handle::ConnectionHandle;
 use crate::wire::StreamId;
 use alloc::string::String;
@@ -42,6 +43,10 @@ pub struct Explanation {
     pub streams_left_out: u64,
     /// Open streams that wait for nothing but their users.
     pub streams_idle: u64,
+    /// It is, or is to be, the only one with this peer: a later one takes its place (R-HAND-4).
+    pub single: bool,
+    /// The protections that it does without (R-PLAIN-1); empty without plain mode.
+    pub plain: Vec<Unsafe>,
 }
 
 /// Why one stream waits.
@@ -88,8 +93,23 @@ impl Explanation {
             });
             json.number("streams_left_out", self.streams_left_out);
             json.number("streams_idle", self.streams_idle);
+            json.key("single");
+            json.bare(self.single);
+            json.key("unsafe");
+            json.array(|json| {
+                self.plain.iter().for_each(|one| json.string(switch_name(*one)));
+            });
         });
         json.into_string()
+    }
+}
+
+fn switch_name(switch: Unsafe) -> &'static str {
+    match switch {
+        Unsafe::UnsignedOut => "unsigned_out",
+        Unsafe::UnsignedIn => "unsigned_in",
+        Unsafe::PlainOpen => "plain_open",
+        Unsafe::PlainTraffic => "plain_traffic",
     }
 }
 
@@ -122,6 +142,12 @@ impl fmt::Display for Explanation {
         }
         if self.streams_left_out > 0 {
             write!(f, "\n  and {} more streams", self.streams_left_out)?;
+        }
+        if self.single {
+            f.write_str("\n  single: the only one with this peer")?;
+        }
+        for one in &self.plain {
+            write!(f, "\n  unsafe, {one}")?;
         }
         Ok(())
     }

@@ -130,7 +130,7 @@ impl OpeningReason {
             )
             .with("name", Value::Text(Some(name.clone())))
             .time("gives_up_in_us", *gives_up_in),
-            Self::Challenge { waited, opens, next_in, gives_up_in, hint } => {
+            Self::Challenge { waited, opens, next_in, gives_up_in, retries, hint } => {
                 let hinted = hint.as_ref().map(ToString::to_string);
                 let mut text = format!(
                     "waits for the server's CHALLENGE since {}; {} sent{}{}",
@@ -139,6 +139,9 @@ impl OpeningReason {
                     Then("the next goes", *next_in),
                     Then("fails", *gives_up_in),
                 );
+                if *retries > 0 {
+                    text = format!("{text}; the server wanted our address proven (RETRY)");
+                }
                 if let Some(hinted) = &hinted {
                     text = format!("{text}; an unproven answer says: {hinted}");
                 }
@@ -147,6 +150,7 @@ impl OpeningReason {
                     .number("opens", *opens)
                     .time("next_in_us", *next_in)
                     .time("gives_up_in_us", *gives_up_in)
+                    .number("retries", *retries)
                     .with("hint", Value::Text(hinted))
             }
             Self::Trust { waited, gives_up_in } => Parts::new(
@@ -351,6 +355,16 @@ impl EndingReason {
                     .flag("peer_done", *peer_done)
                     .time("left_us", *left)
             }
+            Self::ShutDown { connections, left } => Parts::new(
+                "shut_down",
+                format!(
+                    "the endpoint shuts down: {} left{}",
+                    Many(*connections, "connection"),
+                    Then("ends", *left)
+                ),
+            )
+            .number("connections", *connections)
+            .time("left_us", *left),
             Self::Closing { left } => {
                 let text =
                     format!("DISCONNECT sent, the peer's is waited for{}", Then("gone", *left));

@@ -41,6 +41,8 @@ pub enum OpeningReason {
         next_in: Option<Duration>,
         /// When the attempt fails.
         gives_up_in: Option<Duration>,
+        /// How many RETRYs were answered: the server is busy and wants our address proven first.
+        retries: u32,
         /// What an answer that counts for nothing by itself hinted at.
         hint: Option<ConnectError>,
     },
@@ -204,6 +206,13 @@ pub enum EndingReason {
         /// The peer has nothing left to send.
         peer_done: bool,
         /// How long both may take.
+        left: Option<Duration>,
+    },
+    /// The whole endpoint shuts down (R-CLOSE-7), and this connection with it.
+    ShutDown {
+        /// Connections of the endpoint that are left, this one too.
+        connections: u64,
+        /// When what is left ends.
         left: Option<Duration>,
     },
     /// DISCONNECT was sent; the peer's is waited for.

@@ -1,6 +1,7 @@
 //! Texts and JSON of values made by hand; those of connections are in `it/explain`.
 
 use super::*;
+use crate::Unsafe;
 use crate::error::{ConnectError, Phase};
 use crate::wire::{Direction, Order, Side};
 use alloc::format;
@@ -14,7 +15,14 @@ fn every_reason() -> Vec<Reason> {
     let hint = Some(ConnectError::Timeout { phase: Phase::Opening });
     let mut all: Vec<Reason> = [
         OpeningReason::Addresses { name: "a\"b:1".to_string(), gives_up_in: some },
-        OpeningReason::Challenge { waited: time, opens: 2, next_in: some, gives_up_in: None, hint },
+        OpeningReason::Challenge {
+            waited: time,
+            opens: 2,
+            next_in: some,
+            gives_up_in: None,
+            retries: 1,
+            hint,
+        },
         OpeningReason::Trust { waited: time, gives_up_in: some },
         OpeningReason::Answer { probes: 1, gives_up_in: some },
     ]
@@ -50,6 +58,7 @@ fn every_reason() -> Vec<Reason> {
     all.extend(
         [
             EndingReason::Leaving { ours, theirs, unsettled: 1, bytes: 2, peer_done, left },
+            EndingReason::ShutDown { connections: 2, left },
             EndingReason::Closing { left },
             EndingReason::Draining { left },
             EndingReason::Over { unread: 1 },
@@ -95,6 +104,8 @@ fn explain_text_and_json_are_stable() {
         }],
         streams_left_out: 2,
         streams_idle: 1,
+        single: true,
+        plain: vec![Unsafe::PlainOpen],
     };
     assert_eq!(
         format!("{explanation}"),
@@ -102,7 +113,9 @@ fn explain_text_and_json_are_stable() {
          the congestion window is full: 12000 of 12000 bytes on their way\n  \
          paced at 5 bytes per second: goes on in 250 us\n  \
          stream 16: waits for its turn with 5 bytes, priority 3; waits for the handshake\n  \
-         and 2 more streams"
+         and 2 more streams\n  \
+         single: the only one with this peer\n  \
+         unsafe, plain open: anyone may sit in the middle"
     );
     let text = "the congestion window is full: 12000 of 12000 bytes on their way";
     let paced = "paced at 5 bytes per second: goes on in 250 us";
@@ -117,7 +130,7 @@ fn explain_text_and_json_are_stable() {
             r#""wait_us":250,"rate_bytes_per_second":5}],"streams":[{"stream":16,"reasons":["#,
             &format!(r#"{{"reason":"turn","text":"{turn}","unsent_bytes":5,"priority":3}},"#),
             r#"{"reason":"not_allowed","text":"waits for the handshake","limit":null}]}],"#,
-            r#""streams_left_out":2,"streams_idle":1}"#,
+            r#""streams_left_out":2,"streams_idle":1,"single":true,"unsafe":["plain_open"]}"#,
         ]
         .concat()
     );

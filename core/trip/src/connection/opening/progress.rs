@@ -30,6 +30,7 @@ impl Opening {
             opens: self.repeats.sent,
             next_in,
             gives_up_in,
+            retries: self.retries.answered(),
             hint: Some(self.timeout_error())
                 .filter(|error| !matches!(error, ConnectError::Timeout { .. })),
         }
