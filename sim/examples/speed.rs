@@ -13,8 +13,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration as Time;
 use tripline::{
-    Config, ConnectOptions, ConnectionHandle, Endpoint, Event, Order, ReceiveResult, SecretKey,
-    SendOptions, StreamId, StreamOptions,
+    Aead, Cipher, Config, ConnectOptions, ConnectionHandle, Endpoint, Event, Order, ReceiveResult,
+    SecretKey, SendOptions, StreamId, StreamOptions, default_aead,
 };
 use tripline_sim::cipher::FastAead;
 use tripline_sim::play::{Outcome, play};
@@ -235,6 +235,23 @@ fn parts(seconds: u64, outcome: Time) {
     );
 }
 
+/// The cheap cipher by itself, and the engine's own.
+fn ciphers() {
+    for (name, aead) in [("fast", Arc::new(FastAead) as Arc<dyn Aead>), ("real", default_aead())] {
+        let key = aead.key(Cipher::ChaChaPoly, &[7; 32]);
+        let mut text = [1; 1_200];
+        let rounds = 200_000_u32;
+        let (took, opened) = timed(|| {
+            (0..u64::from(rounds)).all(|number| {
+                let tag = key.seal(number, b"a header", &mut text);
+                key.open(number, b"a header", &mut text, &tag).is_ok()
+            })
+        });
+        assert!(opened);
+        println!("{name} cipher: {} ns for 1,200 bytes", (took / (2 * rounds)).as_nanos());
+    }
+}
+
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |at: usize, usual: u64| {
@@ -251,6 +268,7 @@ fn main() {
         }
         _ => {
             let seconds = number(0, 2_000);
+            ciphers();
             whole("whole, real cipher", &flow(seconds, "real"));
             let (took, outcome) = timed(|| whole("whole, fast cipher", &flow(seconds, "fast")));
             assert_eq!(outcome.deeds.received, outcome.deeds.sent, "everything arrives");
