@@ -1,4 +1,9 @@
-//! The built-in scenarios: situations, each a file of the folder `scenarios` and named after it.
+//! The built-in scenarios: situations, each a file of the folder `scenarios` and named after it;
+//! and a [`crowd`] of any size.
+
+mod crowd;
+
+pub use crowd::crowd;
 
 /// All of them: name and text, in the order of their names.
 ///

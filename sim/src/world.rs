@@ -238,10 +238,19 @@ impl<M: DatagramMachine> World<M> {
     ///
     /// Some of the events may have been taken meanwhile, by [`Self::wait_event`] for instance.
     pub fn take_noisy(&mut self) -> Vec<HostId> {
-        for host in &self.noisy {
+        let mut noisy = Vec::new();
+        self.swap_noisy(&mut noisy);
+        noisy
+    }
+
+    /// The same into a vector of the caller's, which is emptied first: its memory serves the world
+    /// in turn, so that a runner who asks after every step allocates nothing.
+    pub fn swap_noisy(&mut self, noisy: &mut Vec<HostId>) {
+        noisy.clear();
+        std::mem::swap(&mut self.noisy, noisy);
+        for host in noisy {
             self.hosts[host.index()].is_noisy = false;
         }
-        std::mem::take(&mut self.noisy)
     }
 
     /// Sets the liberties that all hosts take from now on.

@@ -83,55 +83,54 @@ impl Pass {
         Self { hash, stream }
     }
 
-    /// Takes four words of the sealed text.
-    #[inline]
-    fn absorb(&mut self, sealed: [u64; 4]) {
-        for ((lane, word), odd) in self.hash.iter_mut().zip(sealed).zip(ODD) {
-            // An odd factor loses nothing of a changed word; the turn brings it to all places.
-            *lane = (*lane ^ word).wrapping_mul(odd).rotate_left(29);
+    /// Takes blocks of the sealed text.
+    fn absorb(&mut self, sealed: &[[u8; BLOCK]]) {
+        // The lanes lie in registers while this goes on, and so do those of `cover`; in one loop
+        // together they would not all find room.
+        let mut lanes = self.hash;
+        for block in sealed {
+            let words = words(block);
+            for at in 0..4 {
+                // An odd factor loses nothing of a changed word; the turn brings it to all places.
+                lanes[at] = (lanes[at] ^ words[at]).wrapping_mul(ODD[at]).rotate_left(29);
+            }
         }
+        self.hash = lanes;
     }
 
-    /// The next four words of the stream.
-    #[inline]
-    fn next(&mut self) -> [u64; 4] {
-        for (lane, odd) in self.stream.iter_mut().zip(ODD) {
-            *lane = lane.wrapping_add(odd);
+    /// XORs blocks with the stream.
+    fn cover(&mut self, blocks: &mut [[u8; BLOCK]]) {
+        let mut lanes = self.stream;
+        for block in blocks {
+            for at in 0..4 {
+                lanes[at] = lanes[at].wrapping_add(ODD[at]);
+            }
+            let [a, b, c, d] = lanes;
+            xor(block, [a ^ (b >> 29), b ^ (c << 17), c ^ (d >> 31), d ^ (a << 23)]);
         }
-        let [a, b, c, d] = self.stream;
-        [a ^ (b >> 29), b ^ (c << 17), c ^ (d >> 31), d ^ (a << 23)]
+        self.stream = lanes;
     }
 
     /// XORs the text and takes in its sealed form, which is the text before (`opening`) or after.
     fn run(&mut self, text: &mut [u8], opening: bool) {
         let (blocks, tail) = text.as_chunks_mut::<BLOCK>();
-        for block in blocks {
-            self.block(block, opening);
+        if opening {
+            self.absorb(blocks);
+        }
+        self.cover(blocks);
+        if !opening {
+            self.absorb(blocks);
         }
         if !tail.is_empty() {
             let mut block = [0; BLOCK];
             block[..tail.len()].copy_from_slice(tail);
-            let stream = self.next();
-            let mut sealed = block;
-            xor(&mut sealed, stream);
-            let out = sealed;
+            let mut out = block;
+            self.cover(std::slice::from_mut(&mut out));
             // Behind the end there are zeros in the sealed form, whichever way it goes.
-            let mut absorbed = if opening { block } else { sealed };
+            let mut absorbed = if opening { block } else { out };
             absorbed[tail.len()..].fill(0);
-            self.absorb(words(&absorbed));
+            self.absorb(std::slice::from_ref(&absorbed));
             tail.copy_from_slice(&out[..tail.len()]);
-        }
-    }
-
-    #[inline]
-    fn block(&mut self, block: &mut [u8; BLOCK], opening: bool) {
-        let stream = self.next();
-        if opening {
-            self.absorb(words(block));
-            xor(block, stream);
-        } else {
-            xor(block, stream);
-            self.absorb(words(block));
         }
     }
 

@@ -213,6 +213,11 @@ impl Tape {
         take(&mut self.handshake, tag)
     }
 
+    /// Whether there are neither openings nor faults that were not asked for yet.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.opened.is_empty() && self.faults.is_empty()
+    }
+
     /// The oldest opening that was not asked for yet.
     pub(crate) fn take_opened(&mut self) -> Option<Opened> {
         self.opened.pop_front()

@@ -135,13 +135,14 @@ impl Hosts {
         if is_free {
             return;
         }
+        let honest = book.honest;
         let account = book.account(to);
         account.went += len as u64;
         account.went_packets += 1;
-        if account.proven || !book.honest {
+        if account.proven || !honest {
             return;
         }
-        let Account { came, went, data, came_packets, went_packets, .. } = *book.account(to);
+        let Account { came, went, data, came_packets, went_packets, .. } = *account;
         let most = if data { 3 * came } else { came };
         if went > most {
             let what = format_args!("{went} bytes to {to}, {came} came from there (R-HAND-1)");

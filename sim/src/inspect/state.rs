@@ -109,14 +109,16 @@ impl State {
         loop {
             let (opened, fault) = {
                 let mut tape = self.tape();
+                if tape.is_quiet() {
+                    break;
+                }
                 (tape.take_opened(), tape.take_fault())
             };
             if let Some(fault) = fault {
                 self.report.blame("I5", None, format_args!("{fault}"));
             }
-            match opened {
-                Some(opened) => self.on_opened(opened),
-                None => break,
+            if let Some(opened) = opened {
+                self.on_opened(opened);
             }
         }
         if let Some(arrival) = self.arrival.take() {

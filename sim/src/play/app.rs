@@ -89,9 +89,9 @@ impl Player<'_> {
         if self.world.is_asleep(host) {
             return Ok(());
         }
-        let peer = self.actors[self.pacts[pact].ends[1 - side].host].spec;
+        let peer = &self.actors[self.pacts[pact].ends[1 - side].host];
         let is_stream = self.pacts[pact].streams[stream].id.order() == Order::Bytes;
-        let longest = if is_stream { u64::MAX } else { super::stage::message_max(peer) };
+        let longest = if is_stream { u64::MAX } else { peer.message_max };
         let (model, deeds) = (&mut self.pacts[pact], &mut self.deeds);
         let outbox = &mut self.outboxes[pact][stream][side];
         let onlooker = self.onlooker.as_ref();
@@ -219,16 +219,14 @@ impl Player<'_> {
 
     /// Reads what is there at a host, as far as it may.
     pub(super) fn read_all(&mut self, host: usize) -> Verdict {
-        for pact in 0..self.pacts.len() {
-            for side in [0, 1] {
-                if self.pacts[pact].ends[side].host != host {
-                    continue;
-                }
-                for stream in 0..self.pacts[pact].streams.len() {
-                    let half = self.pacts[pact].streams[stream].receiving(side);
-                    if half.is_some_and(|half| half.readable) {
-                        self.read(Place { pact, stream, side }, u64::MAX)?;
-                    }
+        // Reading begins no connections, so the list stays as it is.
+        for at in 0..self.actors[host].pacts.len() {
+            let pact = self.actors[host].pacts[at];
+            let side = usize::from(self.pacts[pact].ends[1].host == host);
+            for stream in 0..self.pacts[pact].streams.len() {
+                let half = self.pacts[pact].streams[stream].receiving(side);
+                if half.is_some_and(|half| half.readable) {
+                    self.read(Place { pact, stream, side }, u64::MAX)?;
                 }
             }
         }

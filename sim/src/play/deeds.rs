@@ -60,7 +60,7 @@ impl<'a> Player<'a> {
     }
 
     fn host(&self, name: &str) -> Option<usize> {
-        self.actors.iter().position(|actor| actor.spec.name == name)
+        self.names.get(name).copied()
     }
 
     /// Does something for one way, or for both.
@@ -217,6 +217,10 @@ impl<'a> Player<'a> {
             && self.actors[server].spec.kind == HostKind::Private;
         model.excuses.refusing[1] = bounded || stranger || self.actors[server].is_leaving;
         self.actors[host].ends.insert(handle, (pact, 0));
+        for end in [host, server] {
+            self.actors[end].pacts.push(pact);
+        }
+        *self.pairs.entry([host, server]).or_default() += 1;
         self.pacts.push(model);
         self.outboxes.push(Vec::new());
         self.deeds.connections += 1;
@@ -376,7 +380,8 @@ impl<'a> Player<'a> {
 
     fn shut_down(&mut self, host: usize, grace: Duration) {
         self.actors[host].is_leaving = true;
-        for pact in &mut self.pacts {
+        for pact in &self.actors[host].pacts {
+            let pact = &mut self.pacts[*pact];
             let ends = |end: &End| end.host == host && end.phase != Phase::Gone;
             for side in [0, 1] {
                 if ends(&pact.ends[side]) {
@@ -432,10 +437,9 @@ impl<'a> Player<'a> {
     fn crash(&mut self, host: usize) -> bool {
         self.actors[host].is_up = false;
         self.inspector.restarted(self.actors[host].id);
-        for pact in &mut self.pacts {
-            for end in pact.ends.iter_mut().filter(|end| end.host == host) {
-                end.crash();
-            }
+        for pact in &self.actors[host].pacts {
+            let ends = &mut self.pacts[*pact].ends;
+            ends.iter_mut().filter(|end| end.host == host).for_each(End::crash);
         }
         self.actors[host].ends = tripline::ConnectionData::new();
         // Nobody there: an endpoint that knows nothing, takes nothing and answers nothing.

@@ -6,6 +6,7 @@
 //! nothing can be said, because what arrived may have been of no use.
 
 use super::stage;
+use crate::cipher::Map;
 use crate::host::HostId;
 use crate::rule::Stage;
 use crate::scenario::{Action, Deed, Scenario};
@@ -18,7 +19,7 @@ use tripline_sansio::{DatagramMachine, Duration, Instant};
 const DATA: u8 = 0x80;
 
 /// What one host has heard of another.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Heard {
     at: Instant,
     /// A bit for each datagram that has come.
@@ -40,9 +41,8 @@ impl Heard {
 
 /// When each host last heard each other.
 pub(super) struct Hearing {
-    hosts: usize,
-    /// By receiver times hosts, plus sender.
-    last: Rc<RefCell<Vec<Heard>>>,
+    /// By receiver and sender; pairs that never spoke have none.
+    last: Rc<RefCell<Map<u64, Heard>>>,
     /// Whether anything can be said at all.
     is_certain: bool,
     /// By how much longer a silence may seem to an engine, whose loop hands in with a datagram a
@@ -53,31 +53,29 @@ pub(super) struct Hearing {
 impl Hearing {
     /// Nobody has heard anybody yet.
     pub(super) fn of(scenario: &Scenario) -> Self {
-        let hosts = scenario.hosts.len();
         // A clock that jumps, or a host that sleeps, makes its own silence.
         let odd = |action: &Action| {
             matches!(action, Action::Host(_, Deed::Pause(_) | Deed::Jump(_) | Deed::Block(_)))
         };
         let is_certain = !scenario.steps.iter().any(|step| odd(&step.action));
-        Self {
-            hosts,
-            last: Rc::new(RefCell::new(vec![Heard::default(); hosts * hosts])),
-            is_certain,
-            stale: stage::discipline(scenario).stale_by,
-        }
+        let stale = stage::discipline(scenario).stale_by;
+        Self { last: Rc::default(), is_certain, stale }
     }
 
     /// Listens in the world.
     pub(super) fn attach<M: DatagramMachine>(&self, world: &mut World<M>) {
-        let (hosts, last) = (self.hosts, self.last.clone());
+        let last = self.last.clone();
         world.add_tap(move |packet| {
             let (Stage::Delivered, Some(from), Some(to)) = (packet.stage, packet.from, packet.to)
             else {
                 return;
             };
-            let heard = &mut last.borrow_mut()[to.index() * hosts + from.index()];
-            let is_data = packet.bytes.first().is_some_and(|first| first & DATA != 0);
-            if is_data && heard.is_new(packet.index) {
+            if packet.bytes.first().is_none_or(|first| first & DATA == 0) {
+                return;
+            }
+            let mut last = last.borrow_mut();
+            let heard = last.entry(key(to, from)).or_default();
+            if heard.is_new(packet.index) {
                 heard.at = packet.now;
             }
         });
@@ -85,7 +83,12 @@ impl Hearing {
 
     /// For how long `at` has heard nothing from `from`, at most.
     pub(super) fn silence(&self, at: HostId, from: HostId, now: Instant) -> Option<Duration> {
-        let last = self.last.borrow()[at.index() * self.hosts + from.index()].at;
-        self.is_certain.then(|| now - last + self.stale)
+        let last = self.last.borrow().get(&key(at, from)).map(|heard| heard.at);
+        self.is_certain.then(|| now - last.unwrap_or_default() + self.stale)
     }
+}
+
+/// A receiver and a sender as one number.
+const fn key(to: HostId, from: HostId) -> u64 {
+    (to.index() as u64) << 32 | from.index() as u64
 }

@@ -35,6 +35,10 @@ pub(super) struct Actor<'a> {
     pub(super) reading: Reading,
     /// Bytes that may be read at once, while reading has a rate.
     pub(super) allowance: u64,
+    /// The longest message that it takes.
+    pub(super) message_max: u64,
+    /// All connections of which it has an end, in their order.
+    pub(super) pacts: Vec<usize>,
     /// The connection of each handle, and which side this host is.
     pub(super) ends: ConnectionData<(usize, usize)>,
     /// How often it has come up.
@@ -73,7 +77,11 @@ pub(super) struct Player<'a> {
     pub(super) scenario: &'a Scenario,
     pub(super) world: World<Endpoint>,
     pub(super) actors: Vec<Actor<'a>>,
+    /// The hosts' numbers by their names.
+    pub(super) names: BTreeMap<&'a str, usize>,
     pub(super) pacts: Vec<Pact>,
+    /// How many connections each client has begun with each server.
+    pub(super) pairs: BTreeMap<[usize; 2], u32>,
     /// By connection and stream, of both sides.
     pub(super) outboxes: Vec<Vec<[Outbox; 2]>>,
     /// The newest connection of each name.
@@ -90,6 +98,8 @@ pub(super) struct Player<'a> {
     pub(super) onlooker: Option<Onlooker>,
     /// Of all events, in their order.
     pub(super) event_hash: u64,
+    /// Hosts with news, in turn; empty between calls, and kept for its memory.
+    noisy: Vec<HostId>,
 }
 
 impl<'a> Player<'a> {
@@ -108,6 +118,8 @@ impl<'a> Player<'a> {
                 spec,
                 reading: Reading::All,
                 allowance: 0,
+                message_max: stage::message_max(spec),
+                pacts: Vec::new(),
                 ends: ConnectionData::new(),
                 life: 0,
                 is_up: true,
@@ -125,11 +137,14 @@ impl<'a> Player<'a> {
         hearing.attach(&mut world);
         let attackers = Attackers::of(scenario);
         attackers.attach(&mut world);
+        let names = scenario.hosts.iter().map(|host| host.name.as_str()).zip(0..);
         let mut player = Self {
             scenario,
             world,
             actors,
+            names: names.collect(),
             pacts: Vec::new(),
+            pairs: BTreeMap::new(),
             outboxes: Vec::new(),
             connections: BTreeMap::new(),
             streams: BTreeMap::new(),
@@ -141,6 +156,7 @@ impl<'a> Player<'a> {
             deeds: Deeds::default(),
             onlooker,
             event_hash: 0,
+            noisy: Vec::new(),
         };
         player.set_links();
         player.write_agenda();
@@ -224,15 +240,18 @@ impl<'a> Player<'a> {
     /// Shows the models all new events and lets the applications answer, until there are none.
     pub(super) fn pump(&mut self) -> Verdict {
         loop {
-            let noisy = self.world.take_noisy();
+            let mut noisy = std::mem::take(&mut self.noisy);
+            self.world.swap_noisy(&mut noisy);
             if noisy.is_empty() {
+                self.noisy = noisy;
                 return self.ask_inspector();
             }
-            for host in noisy {
+            for host in noisy.drain(..) {
                 while let Some((at, event)) = self.world.next_event(host) {
                     self.on_event(host.index(), at, event)?;
                 }
             }
+            self.noisy = noisy;
         }
     }
 
@@ -265,7 +284,7 @@ impl<'a> Player<'a> {
         let Some((pact, side)) = end else {
             return Ok(());
         };
-        let around = self.surroundings(pact, at);
+        let around = self.surroundings(pact, at, &event);
         let judged = self.pacts[pact].on_event(side, &event, around);
         judged.map_err(|fault| fault.about(format_args!("{} at {name}", self.pacts[pact].name)))?;
         self.answer((pact, side), &event)
@@ -296,13 +315,16 @@ impl<'a> Player<'a> {
         Some((pact, 1))
     }
 
-    /// What the network's side knows of a connection.
-    fn surroundings(&self, pact: usize, now: Instant) -> Surroundings {
-        let hosts = [0, 1].map(|side| self.actors[self.pacts[pact].ends[side].host].id);
-        let pair =
-            |other: &&Pact| [0, 1].map(|side| self.actors[other.ends[side].host].id) == hosts;
+    /// What the network's side knows of a connection. Silence is a reason for ends alone: of other
+    /// events nobody asks.
+    fn surroundings(&self, pact: usize, now: Instant, event: &Event) -> Surroundings {
+        if !matches!(event, Event::Failed { .. } | Event::Lost { .. }) {
+            return Surroundings { now, silence: [None; 2] };
+        }
+        let pair = self.pacts[pact].ends.each_ref().map(|end| end.host);
+        let hosts = pair.map(|host| self.actors[host].id);
         // Of two connections between the same hosts nobody can say which one was heard.
-        let alone = self.pacts.iter().filter(pair).nth(1).is_none();
+        let alone = self.pairs.get(&pair).is_none_or(|count| *count < 2);
         let silence = [0, 1]
             .map(|side| self.hearing.silence(hosts[side], hosts[1 - side], now).filter(|_| alone));
         Surroundings { now, silence }

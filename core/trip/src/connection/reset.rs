@@ -32,14 +32,14 @@ pub(super) struct Resets {
 impl Connection {
     /// The token by which the peer's RESET is known, while one would mean something: that of the
     /// ID which we now send to.
-    pub(crate) fn peer_reset_token(&self) -> Option<[u8; 16]> {
+    pub(crate) fn peer_reset_token(&self) -> Option<&[u8; 16]> {
         let zone = self.zone.as_ref().filter(|_| self.stage != Stage::Over)?;
-        zone.peer_reset_token
+        zone.peer_reset_token.as_ref()
     }
 
     /// RESET came.
     pub(crate) fn on_reset(&mut self, path: Path, token: &[u8; 16], cx: &mut Cx<'_>) -> Outcome {
-        let ours = self.peer_reset_token().is_some_and(|expected| same(&expected, token));
+        let ours = self.peer_reset_token().is_some_and(|expected| same(expected, token));
         if !ours || !self.path.is_active(path) {
             return Outcome::Ignored;
         }

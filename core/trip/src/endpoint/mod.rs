@@ -173,7 +173,8 @@ impl Endpoint {
         let Some(connection) = place.connection.as_deref_mut() else { return };
         let drained = connection.tell_drained(&mut self.events);
         let token = connection.peer_reset_token();
-        if token != place.reset_token {
+        if token != place.reset_token.as_ref() {
+            let token = token.copied();
             self.resets.replace(slot, core::mem::replace(&mut place.reset_token, token), token);
         }
         let gone = connection.is_gone();
@@ -432,9 +433,14 @@ impl DatagramMachine for Endpoint {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let all =
-            [self.deadlines.first(), self.half_opens.next_expiry(), self.leave.next_timeout()];
-        all.into_iter().flatten().min()
+        // One by one, not as a list: this is asked after every call, and seldom finds but the first.
+        let mut earliest = self.deadlines.first();
+        for other in [self.half_opens.next_expiry(), self.leave.next_timeout()] {
+            if let Some(other) = other {
+                earliest = Some(earliest.map_or(other, |at| at.min(other)));
+            }
+        }
+        earliest
     }
 
     fn poll_event(&mut self) -> Option<Event> {

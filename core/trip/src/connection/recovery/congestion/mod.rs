@@ -141,8 +141,13 @@ pub trait Controller: fmt::Debug + Send + Sync {
     /// How fast packets may go out, in bytes per second; at least 1. By default 5/4 of the window
     /// in a smoothed round trip (RFC 9002 §7.7).
     fn pacing_rate(&self, rtt: &RttSummary) -> u64 {
-        let nanos = rtt.smoothed.as_nanos().saturating_mul(4).max(1);
-        let bytes = u128::from(self.window()).saturating_mul(5 * 1_000_000_000);
+        const FIVE: u64 = 5 * 1_000_000_000;
+        let (nanos, window) = (rtt.smoothed.as_nanos().saturating_mul(4).max(1), self.window());
+        // Asked at every drain, and a division of 128 bits is dear: 64 do up to windows of 3 GB.
+        if let (Ok(nanos), Some(bytes)) = (u64::try_from(nanos), window.checked_mul(FIVE)) {
+            return bytes.checked_div(nanos).unwrap_or(0).max(1);
+        }
+        let bytes = u128::from(window).saturating_mul(u128::from(FIVE));
         u64::try_from(bytes.checked_div(nanos).unwrap_or(0)).unwrap_or(u64::MAX).max(1)
     }
 
