@@ -7,7 +7,6 @@
 
 mod options;
 mod plan;
-mod quinn;
 mod report;
 #[path = "../spread.rs"]
 mod spread;
@@ -18,9 +17,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use options::Options;
-use quinn::Quinn;
 use tripline::FastAead;
-use tripline_sim::engine::{CONTROLLERS, Contender, Tripline};
+use tripline_sim::engine::{CONTROLLERS, Contender, QUINN_CONTROLLERS, Quinn, Tripline};
 
 /// Whatever takes part in a comparison.
 type Contenders = Vec<Box<dyn Contender>>;
@@ -69,7 +67,7 @@ fn contenders() -> Result<Contenders, String> {
         let ours = Tripline::named(name).ok_or_else(|| format!("no controller {name:?}"))?;
         all.push(Box::new(ours.aead(Arc::new(FastAead))));
     }
-    for name in quinn::CONTROLLERS {
+    for name in QUINN_CONTROLLERS {
         all.push(Box::new(Quinn::named(name)?));
     }
     Ok(all)
