@@ -1,5 +1,5 @@
 //! The worst cell of our own engine, each of its controllers, on every run of the tests. The other
-//! engines have theirs where their dependencies are, in `tests/bench`, beside the whole table.
+//! engine has its own in `sim/src/engine/quinn`; `tripline sim compare` makes the whole table.
 
 use tripline_sim::engine::{CONTROLLERS, Cell, Contender, Outcome, Race, Tripline};
 use tripline_sim::{Chance, Duration};

@@ -3,7 +3,7 @@
 //! An [`Engine`] is one end of a transfer by some transport: datagrams with their times in and out,
 //! a deadline, an application inside that sends or takes as fast as it can, and figures of its
 //! [`Progress`]. Any sans-IO transport becomes one with a page of code; ours is [`Tripline`],
-//! others live where their dependencies are welcome (`tests/bench`). A [`Contender`] makes both
+//! `Quinn` (feature `quinn`) is another. A [`Contender`] makes both
 //! ends; a [`Cell`] runs one transfer over one link, a [`Race`] two at once through one bottleneck.
 //! All of it happens in a [`World`](crate::World), so every engine is held to the run-loop
 //! contract, and what counts as waste is reckoned from the links' own books, the same for all.
@@ -11,12 +11,16 @@
 //! It measures and judges nothing, writes no reports and keeps no baselines.
 
 mod cell;
+#[cfg(feature = "quinn")]
+mod quinn;
 mod race;
 #[cfg(test)]
 mod tests;
 mod tripline;
 
 pub use cell::{Cell, Outcome};
+#[cfg(feature = "quinn")]
+pub use quinn::{QUINN_CONTROLLERS, Quinn};
 pub use race::{Race, RaceOutcome};
 use std::net::SocketAddr;
 use tripline_sansio::{DatagramMachine, Ecn, Instant, Path, Seed, Transmit};

@@ -1,5 +1,5 @@
 //! The cells with our own engine: that they measure what they say, and repeat. The worst cell of
-//! each engine is a test of its own where all engines are (`tests/bench`).
+//! each engine is a test of the other engine, beside it (`quinn/tests.rs`).
 
 use super::*;
 use crate::{Chance, LinkCounters};

@@ -20,6 +20,6 @@ mod words;
 
 pub use capture::Capture;
 pub use recording::Recording;
-pub use report::report;
+pub use report::{report, svg};
 pub use several::Several;
 pub use trace::Trace;

@@ -40,7 +40,7 @@ mod link;
 mod step;
 #[cfg(test)]
 mod tests;
-mod units;
+pub mod units;
 mod words;
 
 pub use host::{Controller, HostKind, HostSpec, Setting};

@@ -8,7 +8,10 @@ use std::fmt;
 use tripline_sansio::Duration;
 
 /// A length of time: a whole number and a unit.
-pub(super) fn duration(word: &str) -> Result<Duration, String> {
+///
+/// # Errors
+/// What is wrong with the word.
+pub fn duration(word: &str) -> Result<Duration, String> {
     let nanos = scaled(word, &DURATIONS).ok_or_else(|| {
         format!("`{word}` is no length of time: a whole number and ns, us, ms, s, min, h or d")
     })?;
@@ -16,13 +19,19 @@ pub(super) fn duration(word: &str) -> Result<Duration, String> {
 }
 
 /// A number of bytes, decimal: `1200`, `64kB`, `20MB`.
-pub(super) fn bytes(word: &str) -> Result<u64, String> {
+///
+/// # Errors
+/// What is wrong with the word.
+pub fn bytes(word: &str) -> Result<u64, String> {
     scaled(word, &BYTES)
         .ok_or_else(|| format!("`{word}` is no size: a whole number, alone or with kB, MB or GB"))
 }
 
 /// A rate, in bytes per second: `10Mbit/s`, `125kB/s`.
-pub(super) fn rate(word: &str) -> Result<u64, String> {
+///
+/// # Errors
+/// What is wrong with the word.
+pub fn rate(word: &str) -> Result<u64, String> {
     let bits = scaled(word, &RATES).filter(|bits| bits % 8 == 0 && *bits > 0);
     bits.map(|bits| bits / 8).ok_or_else(|| {
         format!("`{word}` is no rate: a whole number and bit/s, kbit/s, Mbit/s, B/s, kB/s or MB/s")
@@ -30,7 +39,10 @@ pub(super) fn rate(word: &str) -> Result<u64, String> {
 }
 
 /// A chance: `5%`, `0.25%`, `never`, `always`.
-pub(super) fn chance(word: &str) -> Result<Chance, String> {
+///
+/// # Errors
+/// What is wrong with the word.
+pub fn chance(word: &str) -> Result<Chance, String> {
     let parse = || {
         let number = word.strip_suffix('%')?;
         let (whole, part) = number.split_once('.').unwrap_or((number, ""));
@@ -99,8 +111,8 @@ fn write(f: &mut fmt::Formatter<'_>, number: u64, units: &Units) -> fmt::Result 
 }
 
 /// A length of time as it is written.
-#[derive(Clone, Copy)]
-pub(super) struct Time(pub(super) Duration);
+#[derive(Clone, Copy, Debug)]
+pub struct Time(pub Duration);
 
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -113,8 +125,8 @@ impl fmt::Display for Time {
 }
 
 /// A number of bytes as it is written.
-#[derive(Clone, Copy)]
-pub(super) struct Size(pub(super) u64);
+#[derive(Clone, Copy, Debug)]
+pub struct Size(pub u64);
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -123,8 +135,8 @@ impl fmt::Display for Size {
 }
 
 /// A rate in bytes per second as it is written.
-#[derive(Clone, Copy)]
-pub(super) struct Rate(pub(super) u64);
+#[derive(Clone, Copy, Debug)]
+pub struct Rate(pub u64);
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,8 +145,8 @@ impl fmt::Display for Rate {
 }
 
 /// A chance as it is written.
-#[derive(Clone, Copy)]
-pub(super) struct Percent(pub(super) Chance);
+#[derive(Clone, Copy, Debug)]
+pub struct Percent(pub Chance);
 
 impl fmt::Display for Percent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

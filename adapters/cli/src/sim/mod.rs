@@ -1,8 +1,9 @@
 //! `tripline sim`: the simulator from the command line.
 //!
 //! Runs scenarios that are drawn from seeds, written by hand or left by a failure, makes failing
-//! ones small, and compares what runs come to with a list. Each command is a file of its own.
+//! ones small, compares what runs come to with a list, and engines with each other. Each command is a file of its own.
 
+mod compare;
 mod hashes;
 mod list;
 mod one;
@@ -45,6 +46,8 @@ enum Command {
     Shrink(shrink::Args),
     /// List the built-in scenarios.
     List,
+    /// Set engines and congestion controllers side by side on the same links.
+    Compare(compare::Args),
     /// Compare what runs come to with the committed list, or write the list anew.
     Hashes(hashes::Args),
 }
@@ -64,6 +67,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result {
         Command::Pcap(args) => pcap::run(args, json),
         Command::Shrink(args) => shrink::run(args, judge, json),
         Command::List => list::run(json),
+        Command::Compare(args) => compare::run(args, json),
         Command::Hashes(args) => hashes::run(args, judge, json),
     }
 }

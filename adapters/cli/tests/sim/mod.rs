@@ -155,3 +155,56 @@ fn sim_report_and_sim_pcap_write_a_run_down() {
     assert_eq!(fs::read(&capture).expect("a capture")[..4], [0x0a, 0x0d, 0x0d, 0x0a]);
     run(&["sim", "report", "subway", "--out", "/nowhere/page.html"]).bad(1, "/nowhere/page.html");
 }
+
+/// Engines side by side: the same whatever the number of threads and each time, as a table, for
+/// machines and as a picture.
+#[test]
+fn sim_compare_sets_engines_side_by_side_and_repeats() {
+    let scratch = Scratch::new("sim-compare");
+    let link = ["--rate", "10Mbit/s", "--rtt", "20ms", "--bytes", "200kB", "--seeds", "2"];
+    let compare = |more: &[&str]| run(&[&["sim", "compare"], &link[..], more].concat()).good();
+    let some = ["--loss", "1%", "--contender", "cubic"];
+    let once = compare(&[&some[..], &["--jobs", "1", "--json"]].concat());
+    assert_eq!(compare(&[&some[..], &["--jobs", "3", "--json"]].concat()), once);
+    let lines = objects(&once);
+    let events: Vec<&str> = lines.iter().filter_map(|line| line["event"].as_str()).collect();
+    assert_eq!(events, ["cell", "cell", "race", "race", "race", "compared"]);
+    for (line, name) in lines.iter().zip(["tripline cubic", "quinn cubic"]) {
+        assert_eq!((&line["contender"], &line["loss_ppm"]), (&name.into(), &10_000.into()));
+        let runs = line["runs"].as_array().expect("runs");
+        assert!(runs.len() == 2 && runs.iter().all(|run| run["finished"] == true), "{line}");
+        assert!(line["seconds"]["median"].as_f64() > Some(0.16), "{line}");
+        assert!(line["wire_bytes"]["min"].as_f64() > Some(200_000.0), "{line}");
+    }
+    assert!(lines[2]["fairness"]["min"].as_f64() >= Some(0.5), "{}", lines[2]);
+
+    let (one, other) = (scratch.path("one.svg"), scratch.path("other.svg"));
+    let table = compare(&[&some[..], &["--svg", &one]].concat());
+    let text = table.join("\n");
+    for wanted in ["quinn cubic", "10 Mbit/s, 20 ms, 1 % loss", "fairness", &one] {
+        assert!(text.contains(wanted), "{wanted:?} is not in {text}");
+    }
+    let again = compare(&[&some[..], &["--svg", &other]].concat());
+    assert_eq!(again[..again.len() - 1], table[..table.len() - 1]);
+    let picture = fs::read_to_string(one).expect("a picture");
+    assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"));
+    assert_eq!(fs::read_to_string(other).expect("a picture"), picture);
+
+    let alone = run(&["sim", "compare", "--cells", "slow", "--share", "1", "--against", "nobody"]);
+    let text = alone.good().join("\n");
+    assert!(text.contains("tripline bbr") && !text.contains("quinn"), "{text}");
+    assert!(text.contains("1 Mbit/s, 200 ms, 5 % loss") && !text.contains("fairness"), "{text}");
+}
+
+#[test]
+fn sim_compare_refuses_and_fails_as_the_others_do() {
+    run(&["sim", "compare", "--contender", "vegas"]).bad(2, "no contender has such a name");
+    run(&["sim", "compare", "--rate", "fast"]).bad(2, "is no rate");
+    run(&["sim", "compare", "--cells", "fast", "--loss", "1%"]).bad(2, "cannot be used with");
+    let down = ["sim", "compare", "--loss", "100%", "--bytes", "1kB", "--contender", "tripline"];
+    run(&down).bad(1, "tripline cubic, seed 1:");
+    let file = "no/such/place/x.svg";
+    let short = ["--rate", "1Mbit/s", "--bytes", "1kB", "--contender", "tripline cubic"];
+    let short = [&["sim", "compare", "--seeds", "1", "--svg", file], &short[..]].concat();
+    run(&short).bad(1, "cannot write no/such/place/x.svg");
+}

@@ -9,7 +9,7 @@ mod curves;
 mod ladder;
 mod overview;
 mod plot;
-mod svg;
+pub mod svg;
 mod tables;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,8 @@
-//! Small pieces that every picture is made of: escaped text, axes with round numbers, units.
+//! Small pieces that every picture is made of: escaped text, axes with round numbers, units. They
+//! draw nothing themselves.
 
 /// Text that means nothing to HTML, between tags and in attributes alike.
-pub(super) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for one in text.chars() {
         match one {
@@ -20,14 +21,14 @@ pub(super) fn escape(text: &str) -> String {
 }
 
 /// A coordinate, to a tenth of a pixel.
-pub(super) fn pixels(value: f64) -> String {
+pub fn pixels(value: f64) -> String {
     let text = format!("{value:.1}");
     text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
 }
 
 /// What an axis counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unit {
+pub enum Unit {
     /// Seconds.
     Time,
     /// Bytes.
@@ -76,20 +77,22 @@ fn true_scale(name: &str, chosen_from: f64) -> f64 {
 
 /// An axis from zero (or `low`) to a round number.
 #[derive(Clone, Debug)]
-pub(super) struct Axis {
-    pub(super) low: f64,
-    pub(super) high: f64,
+pub struct Axis {
+    /// Where it begins.
+    pub low: f64,
+    /// Where it ends.
+    pub high: f64,
     /// Its unit's name.
-    pub(super) unit: &'static str,
+    pub unit: &'static str,
     /// How much of a value one unit is.
-    pub(super) scale: f64,
+    pub scale: f64,
     /// Where the ticks are, and what stands there.
-    pub(super) ticks: Vec<(f64, String)>,
+    pub ticks: Vec<(f64, String)>,
 }
 
 impl Axis {
     /// From 0 to at least `high`, ending at a tick.
-    pub(super) fn to(high: f64, unit: Unit, ticks: u32) -> Self {
+    pub fn to(high: f64, unit: Unit, ticks: u32) -> Self {
         let mut axis = Self::exact(0.0, high, unit, ticks);
         let step = axis.ticks.get(1).map_or(1.0, |(at, _)| *at);
         axis.high = (axis.high / step - 1e-9).ceil().max(1.0) * step;
@@ -98,7 +101,7 @@ impl Axis {
     }
 
     /// From `low` to `high`, as it is.
-    pub(super) fn exact(low: f64, high: f64, unit: Unit, ticks: u32) -> Self {
+    pub fn exact(low: f64, high: f64, unit: Unit, ticks: u32) -> Self {
         let floor = if matches!(unit, Unit::Time) { 1e-9 } else { 1.0 };
         let high = if high.is_finite() { high.max(low + floor) } else { low + floor };
         let (name, chosen_from) = unit.scale(high - low);
@@ -125,7 +128,7 @@ impl Axis {
     }
 
     /// Where on this axis, from 0 to 1, a value is.
-    pub(super) fn part(&self, value: f64) -> f64 {
+    pub fn part(&self, value: f64) -> f64 {
         ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
     }
 }

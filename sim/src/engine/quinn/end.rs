@@ -1,124 +1,19 @@
-//! quinn-proto, a sans-IO QUIC, as a contender: rustls and ring below it, its default transport
-//! configuration but for the size of datagrams and the congestion controller.
-//!
-//! Its random draws follow from the seed; those of rustls (keys, hello) do not, nor its connection
-//! IDs. The certificate is Ed25519, whose signatures are all of one length, so that times and
-//! lengths repeat although bytes do not.
+//! One end of a transfer over quinn-proto: an endpoint with its one connection, virtual time in and
+//! out, and the application that sends or takes as fast as it can.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::time;
-
+use super::{CHUNK, NAME, SEGMENTS};
+use crate::engine::{Engine, Progress, Task};
 use bytes::{Bytes, BytesMut};
-use quinn_proto::congestion::{BbrConfig, ControllerFactory, CubicConfig, NewRenoConfig};
-use quinn_proto::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn_proto::{
-    ClientConfig, Connection, ConnectionHandle, DatagramEvent, Dir, EcnCodepoint, Endpoint,
-    EndpointConfig, Event, FinishError, ReadError, ServerConfig, StreamEvent, StreamId,
-    TransportConfig, WriteError,
+    ClientConfig, Connection, ConnectionHandle, DatagramEvent, Dir, EcnCodepoint, Endpoint, Event,
+    FinishError, ReadError, StreamEvent, StreamId, WriteError,
 };
-use rcgen::{CertificateParams, KeyPair, PKCS_ED25519};
-use rustls::crypto::ring as ring_provider;
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
-use rustls::version::TLS13;
-use tripline_sim::engine::{Contender, Ends, Engine, Progress, Task};
-use tripline_sim::{Ecn, Instant, Path, Seed, Transmit};
-
-/// The certificate's name.
-const NAME: &str = "localhost";
-/// What the application writes at once; it is shared, not copied.
-const CHUNK: usize = 64 << 10;
-/// Datagrams in one train, as quinn's own loop asks for.
-const SEGMENTS: usize = 10;
-
-/// The controllers by name.
-pub const CONTROLLERS: &[&str] = &["newreno", "cubic", "bbr"];
-
-/// quinn-proto with one of its congestion controllers.
-pub struct Quinn {
-    name: String,
-    congestion: Arc<dyn ControllerFactory + Send + Sync>,
-    client: Arc<QuicClientConfig>,
-    server: Arc<QuicServerConfig>,
-}
-
-impl Quinn {
-    /// With the controller of this name, one of [`CONTROLLERS`].
-    pub fn named(controller: &str) -> Result<Self, String> {
-        let congestion: Arc<dyn ControllerFactory + Send + Sync> = match controller {
-            "newreno" => Arc::new(NewRenoConfig::default()),
-            "cubic" => Arc::new(CubicConfig::default()),
-            "bbr" => Arc::new(BbrConfig::default()),
-            other => return Err(format!("quinn has no controller {other:?}")),
-        };
-        let (client, server) = tls().map_err(|error| error.to_string())?;
-        Ok(Self { name: format!("quinn {controller}"), congestion, client, server })
-    }
-
-    fn transport(&self, task: &Task) -> Arc<TransportConfig> {
-        let mut transport = TransportConfig::default();
-        transport.initial_mtu(task.datagram).mtu_discovery_config(None);
-        transport.congestion_controller_factory(Arc::clone(&self.congestion));
-        Arc::new(transport)
-    }
-}
-
-/// Both sides' TLS with a certificate made on the spot, which the client trusts.
-fn tls() -> Result<(Arc<QuicClientConfig>, Arc<QuicServerConfig>), Box<dyn std::error::Error>> {
-    let key = KeyPair::generate_for(&PKCS_ED25519)?;
-    let mut parameters = CertificateParams::new([NAME.to_owned()])?;
-    // Otherwise it follows from the key, and its length varies.
-    parameters.serial_number = Some(1_u64.into());
-    let certificate: CertificateDer<'static> = parameters.self_signed(&key)?.der().clone();
-    let key = PrivatePkcs8KeyDer::from(key.serialize_der());
-    let provider = Arc::new(ring_provider::default_provider());
-    let server = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&[&TLS13])?
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], key.into())?;
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(certificate)?;
-    let mut client = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&TLS13])?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    // A session kept from an earlier cell would change the next one's handshake.
-    client.resumption = rustls::client::Resumption::disabled();
-    Ok((
-        Arc::new(QuicClientConfig::try_from(Arc::new(client))?),
-        Arc::new(QuicServerConfig::try_from(Arc::new(server))?),
-    ))
-}
-
-impl Contender for Quinn {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn ends(&self, task: &Task, seed: &Seed) -> Result<Ends, String> {
-        let transport = self.transport(task);
-        let mut client = ClientConfig::new(self.client.clone());
-        client.transport_config(Arc::clone(&transport));
-        let mut server = ServerConfig::with_crypto(self.server.clone());
-        server.transport_config(transport);
-        let endpoint = |label: &str, server: Option<Arc<ServerConfig>>| {
-            let mut config = EndpointConfig::default();
-            config.rng_seed(Some(seed.random(label).bytes()));
-            Endpoint::new(Arc::new(config), server, false, None)
-        };
-        let sender = Role::Sender { client, to: *task, left: task.bytes, stream: None };
-        Ok(Ends {
-            sender: Box::new(End::new(endpoint("sender", None), sender)),
-            receiver: Box::new(End::new(
-                endpoint("receiver", Some(Arc::new(server))),
-                Role::Receiver,
-            )),
-        })
-    }
-}
+use std::collections::VecDeque;
+use std::time;
+use tripline_sansio::{Ecn, Instant, Path, Transmit};
 
 /// What an end has to do.
-enum Role {
+pub(super) enum Role {
     /// Connects and sends.
     Sender {
         client: ClientConfig,
@@ -132,7 +27,7 @@ enum Role {
 }
 
 /// An endpoint with its one connection, and the application on it.
-struct End {
+pub(super) struct End {
     endpoint: Endpoint,
     connection: Option<(ConnectionHandle, Connection)>,
     role: Role,
@@ -148,7 +43,8 @@ struct End {
 }
 
 impl End {
-    fn new(endpoint: Endpoint, role: Role) -> Self {
+    /// Nothing happens before it is begun.
+    pub(super) fn new(endpoint: Endpoint, role: Role) -> Self {
         Self {
             endpoint,
             connection: None,
@@ -378,30 +274,5 @@ fn to_quinn(ecn: Ecn) -> Option<EcnCodepoint> {
         Ecn::Ect0 => Some(EcnCodepoint::Ect0),
         Ecn::Ect1 => Some(EcnCodepoint::Ect1),
         Ecn::Ce => Some(EcnCodepoint::Ce),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tripline_sim::Duration;
-
-    #[test]
-    fn virtual_time_and_quinns_agree() {
-        let seed = Seed::from_number(1);
-        let task = Task { bytes: 1, receiver: ([10, 0, 0, 2], 1).into(), datagram: 1_200 };
-        let quinn = Quinn::named("cubic").unwrap();
-        let mut ends = quinn.ends(&task, &seed).unwrap();
-        let now = Instant::ZERO + Duration::from_secs(5);
-        ends.sender.begin(now);
-        let mut out = Vec::new();
-        let first = ends.sender.poll_transmit(now, &mut out).unwrap();
-        // QUIC pads its first datagrams to 1,200 bytes.
-        assert_eq!((first.len, out.len()), (1_200, 1_200));
-        assert!(ends.sender.poll_transmit(now, &mut out).is_none());
-        // A first probe after three times the initial round trip of 333 ms.
-        let wait = ends.sender.poll_timeout().unwrap() - now;
-        assert_eq!(wait, Duration::from_millis(999));
-        assert!(Quinn::named("vegas").is_err());
     }
 }
