@@ -310,6 +310,9 @@ impl Pact {
                 over || *phase == tripline::Phase::Pinging && idle
             }
             ConnectError::Refused { .. } if self.excuses.closing => true,
+            ConnectError::Refused { code, .. } if *code == Code::IDLE => {
+                self.may_be_idle(around.silence[1], around.now) || !self.ends[1].is_live()
+            }
             ConnectError::Cancelled => self.excuses.killed[0] || self.excuses.closing,
             ConnectError::Refused { .. } => self.excuses.refusing[1],
             // A true RESET after messages were sent ends the attempt: the server forgot it.

@@ -12,7 +12,7 @@ use super::{Connection, Cx, Stage};
 use crate::config::OnSilence;
 use crate::event::Event;
 use crate::stats::ConnectionStats;
-use crate::wire::{Code, Frame};
+use crate::wire::{Code, Frame, Side};
 use tripline_sansio::{Duration, Instant};
 
 /// The first gap between PINGs to a peer that was silent for longer than the idle limit.
@@ -83,6 +83,10 @@ impl Connection {
         self.timers.set(Timer::Idle, Some(cx.now + gap));
         self.probes = self.probes.max(1);
         self.pings.want(true);
+        // No probe timeout runs any more that would do so (R-PATH-3).
+        if self.side == Side::Client {
+            self.seek_server(cx);
+        }
         self.arm_recovery();
     }
 

@@ -45,6 +45,12 @@ impl Connection {
         if !due || self.side != Side::Client || self.stage != Stage::Ready {
             return;
         }
+        self.seek_server(cx);
+    }
+
+    /// A client asks for its server wherever that may be: at the addresses it knows, and at those
+    /// that its name has now.
+    pub(super) fn seek_server(&mut self, cx: &mut Cx<'_>) {
         self.ask_around(cx.now);
         if let Some((host, port)) = self.home.name.as_deref().cloned() {
             cx.events.push_back(Event::Resolve { connection: self.handle, host, port });
