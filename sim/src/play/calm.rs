@@ -322,7 +322,7 @@ impl Player<'_> {
             let here = |side: &usize| {
                 let [end, peer] = [&pact.ends[*side], &pact.ends[1 - *side]];
                 let probes = patient && stage::probes(self.actors[end.host].spec);
-                let waits = end.is_live() && !(probes && !peer.is_live());
+                let waits = end.is_live() && (peer.is_live() || !probes);
                 end.handle.is_some() && (waits || end.phase == Phase::Over)
             };
             let side = [0, 1].into_iter().find(here)?;
