@@ -319,12 +319,31 @@ impl Player<'_> {
             }
             self.pump()?;
         }
-        self.until("L6", CLOSE, |player| {
-            player.pacts.iter().find_map(|pact| {
-                let here = |end: &&super::pact::End| end.is_live() || end.phase == Phase::Over;
-                let end = pact.ends.iter().find(|end| end.handle.is_some() && here(end))?;
-                Some(format!("{} is not gone: {end:?}", pact.name))
-            })
+        self.until("L6", CLOSE, |player| player.not_gone(true))?;
+        // Who probes for ever and was not reached by the end (a peer that has moved, and speaks
+        // from an address that is no more) is ended by its user.
+        for pact in 0..self.pacts.len() {
+            for side in [0, 1] {
+                if self.pacts[pact].ends[side].is_live() {
+                    self.kill((pact, side));
+                }
+            }
+        }
+        self.pump()?;
+        self.until("L6", CLOSE, |player| player.not_gone(false))
+    }
+
+    /// An end that is not gone; not one that probes for ever while its peer is gone, if `patient`.
+    fn not_gone(&self, patient: bool) -> Option<String> {
+        self.pacts.iter().find_map(|pact| {
+            let here = |side: &usize| {
+                let [end, peer] = [&pact.ends[*side], &pact.ends[1 - *side]];
+                let probes = patient && stage::probes(self.actors[end.host].spec);
+                let waits = end.is_live() && (peer.is_live() || !probes);
+                end.handle.is_some() && (waits || end.phase == Phase::Over)
+            };
+            let side = [0, 1].into_iter().find(here)?;
+            Some(format!("{} is not gone: {:?}", pact.name, pact.ends[side]))
         })
     }
 
