@@ -1,7 +1,8 @@
 //! `tripline sim`: the simulator from the command line.
 //!
 //! Runs scenarios that are drawn from seeds, written by hand or left by a failure, makes failing
-//! ones small, compares what runs come to with a list, and engines with each other. Each command is a file of its own.
+//! ones small, compares what runs come to with a list, and engines with each other. Each command is
+//! a file of its own.
 
 mod compare;
 mod hashes;

@@ -28,8 +28,8 @@ const CHUNK: usize = 64 << 10;
 /// Datagrams in one train, as quinn's own loop asks for.
 const SEGMENTS: usize = 10;
 
-/// An X.509 certificate for [`NAME`], good from 1975 to 4096, that [`SECRET`] has signed for itself.
-/// It protects nothing: both ends of a cell are in one process.
+/// An X.509 certificate for [`NAME`], good from 1975 to 4096, signed by [`SECRET`] for itself. It
+/// protects nothing: both ends of a cell are in one process.
 const CERTIFICATE: &[u8] = include_bytes!("certificate.der");
 /// The certificate's Ed25519 key.
 const SECRET: [u8; 32] = [0x17; 32];

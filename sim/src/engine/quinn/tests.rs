@@ -1,5 +1,5 @@
-//! That quinn-proto is driven as it wants to be, repeats, and shares a link with our engine; and the
-//! worst cell of each controller of both, small enough for every change.
+//! That quinn-proto is driven as it wants to be, repeats, and shares a link with our engine; and
+//! the worst cell of each controller of both, small enough for every change.
 
 use super::*;
 use crate::engine::{CONTROLLERS, Cell, Outcome, Race, Tripline};
