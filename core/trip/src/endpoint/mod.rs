@@ -423,7 +423,7 @@ impl DatagramMachine for Endpoint {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        // One by one, not as a list: this is asked after every call, and seldom finds but the first.
+        // One by one, not as a list: this is asked after every call, and seldom finds but one.
         let mut earliest = self.deadlines.first();
         for other in [self.half_opens.next_expiry(), self.leave.next_timeout()] {
             if let Some(other) = other {
