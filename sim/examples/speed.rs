@@ -24,10 +24,10 @@ use tripline_sim::{
     World, scenarios,
 };
 
-/// Bytes of a message: with [`EVERY`], 1 Mbit/s.
-const MESSAGE: usize = 1_000;
+/// Bytes of a message: it fills a datagram of 1,200 bytes, and with [`EVERY`] makes 1 Mbit/s.
+const MESSAGE: usize = 1_150;
 /// Between two messages.
-const EVERY: Duration = Duration::from_millis(8);
+const EVERY: Duration = Duration::from_micros(9_200);
 /// What a datagram with a message has more than the message, and one with an ACK alone is long.
 const OVERHEAD: usize = 40;
 const CLIENT: ([u8; 4], u16) = ([10, 0, 1, 1], 1_000);
@@ -48,7 +48,7 @@ fn timed<R>(act: impl FnOnce() -> R) -> (Time, R) {
 
 /// The flow as a scenario.
 fn flow(seconds: u64, seal: &str) -> Scenario {
-    let messages = seconds * 1_000 / EVERY.as_millis() as u64;
+    let messages = seconds * 1_000_000 / EVERY.as_micros() as u64;
     let text = format!(
         r#"
 name = "one-megabit"
@@ -60,7 +60,7 @@ links = ["client<>server delay=20ms rate=2Mbit/s queue=64kB"]
 steps = [
     "0s client connect server as c",
     "0s client open up ordered one-way on c",
-    "0s client send up {MESSAGE} times={messages} every=8ms",
+    "0s client send up {MESSAGE} times={messages} every=9200us",
 ]
 "#
     );
@@ -190,7 +190,7 @@ impl Pair {
         }
     }
 
-    /// A message every 8 ms. How many datagrams that were.
+    /// A message every 9.2 ms. How many datagrams that were.
     fn run(mut self, seconds: u64) -> u64 {
         let (handle, stream) = self.sender.expect("the connection begins");
         let message = vec![0x5a; MESSAGE];
@@ -227,7 +227,7 @@ fn parts(seconds: u64, outcome: Time) {
     print("world, engines, inspector", inspected, simulated, packets);
     let share = |part: Time| 100.0 * part.as_secs_f64() / outcome.as_secs_f64();
     println!(
-        "of the whole: world {:.0} %, engines {:.0} %, inspector {:.0} %, player and models {:.0} %",
+        "of the whole: world {:.0} %, engines {:.0} %, inspector {:.0} %, player, models {:.0} %",
         share(world),
         share(engine.saturating_sub(world)),
         share(inspected.saturating_sub(engine)),

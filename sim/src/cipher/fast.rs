@@ -89,10 +89,9 @@ impl Pass {
         // together they would not all find room.
         let mut lanes = self.hash;
         for block in sealed {
-            let words = words(block);
-            for at in 0..4 {
+            for ((lane, word), odd) in lanes.iter_mut().zip(words(block)).zip(ODD) {
                 // An odd factor loses nothing of a changed word; the turn brings it to all places.
-                lanes[at] = (lanes[at] ^ words[at]).wrapping_mul(ODD[at]).rotate_left(29);
+                *lane = (*lane ^ word).wrapping_mul(odd).rotate_left(29);
             }
         }
         self.hash = lanes;
@@ -102,8 +101,8 @@ impl Pass {
     fn cover(&mut self, blocks: &mut [[u8; BLOCK]]) {
         let mut lanes = self.stream;
         for block in blocks {
-            for at in 0..4 {
-                lanes[at] = lanes[at].wrapping_add(ODD[at]);
+            for (lane, odd) in lanes.iter_mut().zip(ODD) {
+                *lane = lane.wrapping_add(odd);
             }
             let [a, b, c, d] = lanes;
             xor(block, [a ^ (b >> 29), b ^ (c << 17), c ^ (d >> 31), d ^ (a << 23)]);

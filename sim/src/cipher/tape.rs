@@ -14,7 +14,7 @@ const TEXTS_MAX: usize = 4_096;
 /// Openings that wait to be asked for.
 const OPENED_MAX: usize = 65_536;
 /// Keys whose use is remembered.
-const KEYS_MAX: usize = 65_536;
+const KEYS_MAX: usize = 262_144;
 /// Numbers of one key that are remembered one by one: those of handshakes and refusals, which do
 /// not rise.
 const PAST_MAX: usize = 64;

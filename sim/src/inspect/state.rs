@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tripline_sansio::Duration;
 
 /// Connections that are remembered; the oldest goes.
-const CONNECTIONS_MAX: usize = 8_192;
+const CONNECTIONS_MAX: usize = 32_768;
 /// One DATA packet of so many is searched for the canary.
 const CANARY_EVERY: u64 = 16;
 

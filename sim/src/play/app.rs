@@ -249,6 +249,8 @@ impl Player<'_> {
         let leaving = self.pacts[pact].excuses.closing;
         let (model, deeds) = (&mut self.pacts[pact].streams[stream], &mut self.deeds);
         let id = model.id;
+        // Onlookers and echoes alone ask for the single messages.
+        let tells = self.onlooker.is_some() || super::stage::echoes(actor.spec);
         let mut got: Vec<usize> = Vec::new();
         let result = self.world.with(actor.id, |endpoint, now| -> Verdict<bool> {
             for _ in 0..most {
@@ -264,7 +266,9 @@ impl Player<'_> {
                         actor.allowance = actor.allowance.saturating_sub(bytes.len().max(1) as u64);
                         deeds.received += 1;
                         deeds.received_bytes += bytes.len() as u64;
-                        got.push(bytes.len());
+                        if tells {
+                            got.push(bytes.len());
+                        }
                     }
                     Ok(ReceiveResult::Nothing) => {
                         half.readable = false;

@@ -433,18 +433,21 @@ impl DatagramMachine for Endpoint {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        // One by one, not as a list: this is asked after every call, and seldom finds but the first.
-        let mut earliest = self.deadlines.first();
-        for other in [self.half_opens.next_expiry(), self.leave.next_timeout()] {
-            if let Some(other) = other {
-                earliest = Some(earliest.map_or(other, |at| at.min(other)));
-            }
-        }
-        earliest
+        // One by one, not as a list: this is asked after every call, and seldom finds but one.
+        let others = earlier(self.half_opens.next_expiry(), self.leave.next_timeout());
+        earlier(self.deadlines.first(), others)
     }
 
     fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
+    }
+}
+
+/// The earlier of two deadlines, of which each may be absent.
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 
