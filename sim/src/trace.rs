@@ -223,7 +223,8 @@ impl Trace {
         destination: SocketAddr,
         digest: Option<u64>,
     ) {
-        // Apart from the stages of datagrams, which count 1 and 2; bytes in a pipe are never dropped.
+        // Apart from the stages of datagrams, which count 1 and 2; bytes in a pipe
+        // are never dropped.
         let is_written = piece.stage == Stage::Offered;
         let mut hash = mix(self.hash, if is_written { 3 } else { 4 });
         hash = mix(hash, piece.now.as_nanos());

@@ -2,14 +2,16 @@
 //!
 //! In go steps, timers and events; out come calls to endpoints, each told to the model.
 
+use super::Deeds;
 use super::fault::{Fault, Verdict, ensure};
-use super::pact::Phase;
+use super::pact::{Pact, Phase};
 use super::player::{Place, Player, Task};
 use crate::scenario::Reading;
 use tripline::{
-    Code, Direction, Event, Order, ReceiveError, ReceiveResult, SendError, SendOptions, StreamError,
+    Code, ConnectionHandle, Direction, Endpoint, Event, Order, ReceiveError, ReceiveResult,
+    SendError, SendOptions, StreamError,
 };
-use tripline_sansio::Duration;
+use tripline_sansio::{Duration, Instant};
 
 /// A host that reads at a rate does so this often.
 const READ_EVERY: Duration = Duration::from_millis(20);
@@ -32,6 +34,77 @@ pub(super) struct Outbox {
     pub(super) jobs: Vec<Job>,
     /// Finish it behind the jobs.
     pub(super) finish: bool,
+}
+
+/// What became of a message that was to be handed in.
+enum Said {
+    /// It was taken.
+    Taken,
+    /// Not now.
+    Blocked,
+    /// Neither it nor any other of its kind.
+    Never,
+}
+
+/// An application's hand on one half.
+struct Hand<'a> {
+    model: &'a mut Pact,
+    deeds: &'a mut Deeds,
+    stream: usize,
+    side: usize,
+    /// The longest message that the peer takes.
+    longest: u64,
+}
+
+impl Hand<'_> {
+    /// Hands in one message of a job.
+    fn send(
+        &mut self,
+        endpoint: &mut Endpoint,
+        (now, handle): (Instant, ConnectionHandle),
+        job: &mut Job,
+    ) -> Verdict<Said> {
+        let Self { model, deeds, stream, side, longest } = self;
+        let leaving = model.excuses.closing;
+        let known = &mut model.streams[*stream];
+        let (id, may_be_gone) = (known.id, known.may_be_gone(*side));
+        let Some(half) = known.sending(*side).filter(|half| !half.blocked) else {
+            return Ok(Said::Blocked);
+        };
+        match endpoint.send(now, handle, id, half.next_message(job.bytes), job.options) {
+            Ok(token) => {
+                model.on_token(*side, *stream, token)?;
+                if let Some(half) = model.streams[*stream].sending(*side) {
+                    half.on_sent(job.bytes, job.options, job.bytes as u64 <= *longest)?;
+                }
+                deeds.sent += 1;
+                deeds.sent_bytes += job.bytes as u64;
+                job.due -= 1;
+                job.left -= 1;
+                Ok(Said::Taken)
+            }
+            Err(SendError::Blocked) => {
+                half.blocked = true;
+                Ok(Said::Blocked)
+            }
+            Err(SendError::Finished) => {
+                // Perhaps the peer's wish is known, and not told yet.
+                let ended = half.has_ended() || half.stop.is_some() || leaving;
+                ensure(ended, "T44", || "refused before the end".into())?;
+                Ok(Said::Never)
+            }
+            Err(SendError::UnknownStream) => {
+                ensure(may_be_gone, "M03", || format!("{id} is gone too soon"))?;
+                Ok(Said::Never)
+            }
+            // Longer than the peer takes, or the connection is being closed.
+            Err(SendError::TooLarge { .. } | SendError::Closing) => {
+                deeds.passed_over += 1;
+                Ok(Said::Never)
+            }
+            Err(error) => Err(Fault::new("T44", format!("send: {error}"))),
+        }
+    }
 }
 
 impl Player<'_> {
@@ -92,56 +165,19 @@ impl Player<'_> {
         let peer = &self.actors[self.pacts[pact].ends[1 - side].host];
         let is_stream = self.pacts[pact].streams[stream].id.order() == Order::Bytes;
         let longest = if is_stream { u64::MAX } else { peer.message_max };
-        let (model, deeds) = (&mut self.pacts[pact], &mut self.deeds);
-        let outbox = &mut self.outboxes[pact][stream][side];
-        let onlooker = self.onlooker.as_ref();
+        let model = &mut self.pacts[pact];
+        let mut hand = Hand { model, deeds: &mut self.deeds, stream, side, longest };
+        let jobs = &mut self.outboxes[pact][stream][side].jobs;
+        let watched = self.onlooker.is_some();
         let mut taken: Vec<u64> = Vec::new();
-        let leaving = model.excuses.closing;
         let result = self.world.with(host, |endpoint, now| -> Verdict {
-            let id = model.streams[stream].id;
-            for job in &mut outbox.jobs {
+            for job in jobs {
                 while job.due > 0 {
-                    let may_be_gone = model.streams[stream].may_be_gone(side);
-                    let Some(half) = model.streams[stream].sending(side) else { return Ok(()) };
-                    if half.blocked {
-                        return Ok(());
-                    }
-                    let message = half.next_message(job.bytes);
-                    match endpoint.send(now, handle, id, message, job.options) {
-                        Ok(token) => {
-                            model.on_token(side, stream, token)?;
-                            let half = model.streams[stream].sending(side);
-                            half.map_or(Ok(()), |half| {
-                                half.on_sent(job.bytes, job.options, job.bytes as u64 <= longest)
-                            })?;
-                            deeds.sent += 1;
-                            deeds.sent_bytes += job.bytes as u64;
-                            job.due -= 1;
-                            job.left -= 1;
-                            if onlooker.is_some() {
-                                taken.push(job.bytes as u64);
-                            }
-                        }
-                        Err(SendError::Blocked) => {
-                            half.blocked = true;
-                            return Ok(());
-                        }
-                        Err(SendError::Finished) => {
-                            // Perhaps the peer's wish is known, and not told yet.
-                            let ended = half.has_ended() || half.stop.is_some() || leaving;
-                            ensure(ended, "T44", || "refused before the end".into())?;
-                            (job.due, job.left) = (0, 0);
-                        }
-                        Err(SendError::UnknownStream) => {
-                            ensure(may_be_gone, "M03", || format!("{id} is gone too soon"))?;
-                            (job.due, job.left) = (0, 0);
-                        }
-                        // Longer than the peer takes, or the connection is being closed.
-                        Err(SendError::TooLarge { .. } | SendError::Closing) => {
-                            (job.due, job.left) = (0, 0);
-                            deeds.passed_over += 1;
-                        }
-                        Err(error) => return Err(Fault::new("T44", format!("send: {error}"))),
+                    match hand.send(endpoint, (now, handle), job)? {
+                        Said::Taken if watched => taken.push(job.bytes as u64),
+                        Said::Taken => {}
+                        Said::Blocked => return Ok(()),
+                        Said::Never => (job.due, job.left) = (0, 0),
                     }
                 }
             }

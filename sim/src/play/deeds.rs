@@ -23,7 +23,8 @@ const SOCKET: usize = 212_992;
 const FORGETS: Duration = Duration::from_secs(15);
 /// The most streams of a connection, so that models stay small.
 const STREAMS_MAX: usize = 4_096;
-/// The longest message that is asked for; longer ones are cut, so that no scenario takes all memory.
+/// The longest message that is asked for; longer ones are cut, so that no scenario takes all the
+/// memory.
 const BYTES_MAX: u64 = 4_000_000;
 
 impl<'a> Player<'a> {

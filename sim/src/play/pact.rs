@@ -302,9 +302,9 @@ impl Pact {
         // Where clocks are odd nobody can say.
         let over = around.now >= self.began + self.deadline || around.silence[0].is_none();
         let fits = match error {
-            // A challenge that verified begins the idle limit, like everything that verifies.
-            // Somebody spoiled the answers: that explains the silence, and ends nothing before time.
+            // Somebody spoiled the answers: that explains the silence, and ends nothing early.
             ConnectError::Identity => over,
+            // A challenge that verified begins the idle limit, like everything that verifies.
             ConnectError::Timeout { phase } => {
                 let idle = self.may_be_idle(around.silence[0], around.now);
                 over || *phase == tripline::Phase::Pinging && idle

@@ -1,8 +1,8 @@
 //! Sets the stage: endpoints as the hosts of a scenario describe them.
 //!
 //! In go specifications, out come configurations and endpoints. A host's key follows from the
-//! scenario's seed and its name alone, so that it survives a crash; everything else that an endpoint
-//! draws follows from its life's number too.
+//! scenario's seed and its name alone, so that it survives a crash; everything else that an
+//! endpoint draws follows from its life's number too.
 
 use super::player::Onlooker;
 use crate::chance::Chance;
