@@ -146,9 +146,8 @@ impl Player<'_> {
                 let what = format!("nothing came for {limit:?}, and there is owed: {what}");
                 return Err(Fault::new(oracle, what));
             }
-            // Not before anything happens at all.
-            let next = [self.world.next_time(), self.agenda.next_time()];
-            let next = next.into_iter().flatten().min().unwrap_or(end);
+            // Not before anything happens. The agenda is not asked: onlookers have a place in it.
+            let next = self.world.next_time().unwrap_or(end);
             self.run_until(end.min(next.max(self.world.now() + LOOK)))?;
         }
         Ok(())

@@ -12,7 +12,7 @@ lasts = "30s"
 hosts = [
     "server public 10.0.0.1:443 echo=on renew-packets=60",
     "phone client 10.0.1.1:1000 sloppy=5%",
-    "desk known 10.0.2.1:1000 congestion=bbr connection-credit=60kB credit-max=80kB message-max=20kB",
+    "desk known 10.0.2.1:1000 congestion=bbr connection-credit=60kB message-max=20kB",
 ]
 links = [
     "phone<>server delay=40ms jitter=20ms order=free loss=5% copies=2% copies-delay=50ms",
