@@ -75,6 +75,10 @@ impl Player<'_> {
         if let Some(onlooker) = &self.onlooker {
             onlooker.borrow_mut().on_calm(self.world.now());
         }
+        // Who has moved and has nothing to say is not found by a peer who has: its user tells it.
+        for actor in self.actors.iter().filter(|actor| actor.has_moved) {
+            self.world.with(actor.id, |endpoint, now| endpoint.network_changed(now, None)).ok();
+        }
         self.pump()?;
         self.push_all()?;
         for host in 0..self.actors.len() {

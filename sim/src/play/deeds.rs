@@ -405,6 +405,7 @@ impl<'a> Player<'a> {
                 let free = self.world.hosts().all(|other| self.world.address(other) != *address);
                 if free {
                     self.world.readdress(id, *address);
+                    self.actors[host].has_moved = true;
                 }
                 free
             }

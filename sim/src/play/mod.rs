@@ -1,6 +1,6 @@
 //! Plays scenarios.
 //!
-//! In goes a [`Scenario`](crate::scenario::Scenario), out comes what it came to ([`Outcome`]) or
+//! In goes a [`Scenario`], out comes what it came to ([`Outcome`]) or
 //! what was wrong ([`Failure`]). A [`Watcher`] may look on: for traces, pictures and captures.
 //!
 //! A run has two phases. In the first everything happens that the scenario says, for as long as it

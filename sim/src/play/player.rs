@@ -45,6 +45,7 @@ pub(super) struct Actor<'a> {
     pub(super) life: u64,
     pub(super) is_up: bool,
     pub(super) is_leaving: bool,
+    pub(super) has_moved: bool,
 }
 
 /// Where a half is: connection, stream, sender.
@@ -124,6 +125,7 @@ impl<'a> Player<'a> {
                 life: 0,
                 is_up: true,
                 is_leaving: false,
+                has_moved: false,
             });
         }
         if let Some(onlooker) = &onlooker {
