@@ -83,6 +83,8 @@ impl Hand<'_> {
                 job.left -= 1;
                 Ok(Said::Taken)
             }
+            // Its clock has jumped, and what happened to the connection is told in a moment.
+            Err(SendError::UnknownConnection) => Ok(Said::Blocked),
             Err(SendError::Blocked) => {
                 half.blocked = true;
                 Ok(Said::Blocked)

@@ -9,7 +9,7 @@ use super::stage;
 use crate::cipher::Map;
 use crate::host::HostId;
 use crate::rule::Stage;
-use crate::scenario::{Action, Deed, Scenario};
+use crate::scenario::{Action, Deed, Knob, Scenario};
 use crate::world::World;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -57,7 +57,21 @@ impl Hearing {
         let odd = |action: &Action| {
             matches!(action, Action::Host(_, Deed::Pause(_) | Deed::Jump(_) | Deed::Block(_)))
         };
-        let is_certain = !scenario.steps.iter().any(|step| odd(&step.action));
+        let turned = scenario.steps.iter().filter_map(|step| match &step.action {
+            Action::Link(link) => Some(link),
+            _ => None,
+        });
+        let damage = scenario.links.iter().chain(turned).flat_map(|link| &link.knobs).any(|knob| {
+            matches!(
+                knob,
+                Knob::Flip(_)
+                    | Knob::Swap(_)
+                    | Knob::Splice(_)
+                    | Knob::Truncate(_)
+                    | Knob::Extend(_)
+            )
+        });
+        let is_certain = !damage && !scenario.steps.iter().any(|step| odd(&step.action));
         let stale = stage::discipline(scenario).stale_by;
         Self { last: Rc::default(), is_certain, stale }
     }
