@@ -33,7 +33,7 @@ pub trait Watcher {
         aead
     }
 
-    /// A step is about to happen, or is passed over.
+    /// A step was done, or passed over: what it sent at once has been shown before it.
     fn on_step(&mut self, now: Instant, step: &Step, fits: bool) {
         let _ = (now, step, fits);
     }

@@ -63,6 +63,11 @@ pub fn text(work: &Workload, all: &[Series]) -> String {
     out
 }
 
+/// A spread for machines.
+fn spread(Spread { min, median, max }: Spread) -> Value {
+    json!({"min": min, "median": median, "max": max})
+}
+
 /// The report for machines: everything in the text, and every round.
 pub fn json(work: &Workload, all: &[Series]) -> Value {
     let base = all.first();
@@ -71,10 +76,10 @@ pub fn json(work: &Workload, all: &[Series]) -> Value {
         .map(|series| {
             json!({
                 "peer": series.name,
-                "megabytes_per_second": rate(series).json(),
-                "cpu_seconds": cpu(series).json(),
-                "handshake_ms": handshake_ms(series).json(),
-                "ratio_to_first": base.map(|base| ratio(series, base).json()),
+                "megabytes_per_second": spread(rate(series)),
+                "cpu_seconds": spread(cpu(series)),
+                "handshake_ms": spread(handshake_ms(series)),
+                "ratio_to_first": base.map(|base| spread(ratio(series, base))),
                 "rounds": series.rounds.iter().map(round).collect::<Vec<_>>(),
             })
         })

@@ -1,6 +1,4 @@
-//! Smallest, middle and largest of a series: what both binaries make of their rounds and runs.
-
-use serde_json::{Value, json};
+//! Smallest, middle and largest of a series: what the binaries make of their rounds and runs.
 
 /// Minimum, median and maximum of a series.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,10 +26,5 @@ impl Spread {
             (sorted[middle - 1] + sorted[middle]) / 2.0
         };
         Self { min, median, max }
-    }
-
-    /// For machines.
-    pub fn json(self) -> Value {
-        json!({"min": self.min, "median": self.median, "max": self.max})
     }
 }

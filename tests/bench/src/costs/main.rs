@@ -9,7 +9,6 @@
 
 mod bulk;
 #[path = "../spread.rs"]
-#[allow(dead_code)]
 mod spread;
 mod strangers;
 
