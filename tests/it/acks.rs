@@ -61,6 +61,30 @@ fn r_ack_1_small_traffic_is_acknowledged_in_time() {
     }
 }
 
+/// R-ACK-1e: the first DATA has a PING that asks for a filled PONG; the ACK does not wait for it. At
+/// 1 Mbit/s on the way back the client would have it 10 ms later.
+#[test]
+fn r_ack_1e_an_ack_goes_ahead_of_a_filled_pong() {
+    let delay = Duration::from_millis(10);
+    let slow = LinkConfig::perfect().delay(delay).rate(125_000, 30_000);
+    let mut pair = Pair::new(4).link(slow);
+    let came = Rc::new(RefCell::new(Vec::new()));
+    let (seen, to) = (Rc::clone(&came), pair.client);
+    pair.world.add_tap(move |packet| {
+        if packet.stage == Stage::Delivered && packet.to == Some(to) {
+            seen.borrow_mut().push((packet.bytes.len(), packet.now));
+        }
+    });
+    let (client, _) = pair.connected();
+    let connected = pair.world.now();
+    pair.run(Duration::from_millis(100));
+    let came = came.borrow();
+    let [(_challenge, _), (ack, first), (pong, second), ..] = came[..] else { panic!("{came:?}") };
+    assert!(ack < 60 && pong == 1_200, "{came:?}");
+    assert!(first == connected && first + Duration::from_millis(9) < second, "{came:?}");
+    assert!(pair.world.machine(pair.client).connection_stats(client).is_some());
+}
+
 /// R-CC-1, RFC 9002 §7.8: an application that never fills half of the window does not grow it.
 #[test]
 fn r_cc_1_an_unused_window_does_not_grow() {

@@ -80,6 +80,11 @@ impl Pings {
         self.owed
     }
 
+    /// Whether the owed PONG is to fill its datagram.
+    pub(crate) fn owes_filled(&self) -> bool {
+        self.owed.is_some_and(|owed| owed.fill)
+    }
+
     /// The PONG that is owed to the address that is active from now on; returns the one that was
     /// owed to the old one.
     pub(crate) fn swap_owed(&mut self, owed: Option<OwedPong>) -> Option<OwedPong> {

@@ -178,14 +178,16 @@ impl Connection {
         if ack_wanted || self.received.has_news() {
             self.put_ack(out, &mut packet, cx);
         }
-        if may_send {
+        // On a slow way back the filled PONG takes long, and the peer waits for the ACK (R-ACK-1e).
+        let ack_alone = packet.ack && self.pings.owes_filled() && !self.is_linked();
+        if may_send && !ack_alone {
             self.put_control(out, &mut packet, cx);
             if flows {
                 self.put_streams(out, &mut packet, cx);
             }
             self.put_probe(out, &mut packet, cx);
         }
-        let useful = packet.eliciting || (packet.ack && ack_wanted);
+        let useful = packet.eliciting || (packet.ack && (ack_wanted || ack_alone));
         if !useful {
             out.truncate(start);
             return None;

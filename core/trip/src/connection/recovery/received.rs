@@ -20,10 +20,12 @@ const ELICITING_MAX: u64 = 2;
 
 /// The same where packets arrive surely and in order (PROTOCOL.md §8, R-LINK-5).
 const ELICITING_MAX_IN_ORDER: u64 = 64;
+
 /// So many packets that want no ACK are news all the same (R-ACK-1d). The peer learns by it which
 /// of its ACKs came, and may number in two bytes; told with every packet it would cost a sender of
-/// bulk, whom each second packet of its own brings an ACK, half a hundredth of the line.
-const QUIET_NEWS: u64 = 64;
+/// bulk, whom each second packet of its own brings an ACK, half a hundredth of the line. Fewer than
+/// the 256 packets of this kind that a sender remembers (`sent::QUIET_MAX`).
+const QUIET_NEWS: u64 = 192;
 
 /// How many packets came with each ECN mark (RFC 9000 §13.4.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -276,16 +278,17 @@ mod tests {
     fn r_ack_1d_quiet_packets_are_told_of_now_and_then() {
         let mut received = received();
         let mut told = 0;
-        for number in 0..640 {
+        for number in 0..10 * QUIET_NEWS {
             received.on_packet(T0, number, false, Ecn::NotEct, false);
             assert!(!received.is_ack_wanted());
             if received.has_news() {
                 told += 1;
-                assert_eq!((number + 1) % 64, 0, "{number}");
+                assert_eq!((number + 1) % QUIET_NEWS, 0, "{number}");
                 received.on_ack_sent();
             }
         }
         assert_eq!(told, 10);
+        assert!(QUIET_NEWS < super::super::sent::QUIET_MAX as u64, "or the sender forgets them");
     }
 
     /// R-ACK-1: a gap, a number below the largest, a CE mark, a PING.
