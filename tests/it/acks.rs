@@ -61,8 +61,8 @@ fn r_ack_1_small_traffic_is_acknowledged_in_time() {
     }
 }
 
-/// R-ACK-1e: the first DATA has a PING that asks for a filled PONG; the ACK does not wait for it. At
-/// 1 Mbit/s on the way back the client would have it 10 ms later.
+/// R-ACK-1e: the first DATA has a PING that asks for a filled PONG; the ACK does not wait for it.
+/// At 1 Mbit/s on the way back the client would have it 10 ms later.
 #[test]
 fn r_ack_1e_an_ack_goes_ahead_of_a_filled_pong() {
     let delay = Duration::from_millis(10);
