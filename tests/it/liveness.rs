@@ -140,6 +140,33 @@ fn t23_a_side_that_probes_outlives_the_silence() {
     assert_eq!(pair.state(Side::Client, client), Some(State::Ready));
 }
 
+/// R-CLOSE-2b, T23: while something is owed, a network that is back waits no five minutes more for
+/// it: neither for what was on its way when it went, nor for what was handed in meanwhile.
+#[test]
+fn t23_what_is_owed_waits_twenty_seconds_at_most() {
+    let after = [Duration::from_secs(20), Duration::from_secs(3_600), Duration::from_secs(4_000)];
+    for (early, outage) in after.into_iter().flat_map(|time| [(true, time), (false, time)]) {
+        let mut pair = pair(|config| config.transport.on_silence = OnSilence::Probe);
+        let (client, server) = pair.connected();
+        let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Ordered));
+        pair.send(Side::Client, client, stream, b"hello");
+        pair.run(Duration::from_secs(5));
+        pair.world.set_links(pair.client, pair.server, LinkConfig::down());
+        if early {
+            pair.send(Side::Client, client, stream, &[9; 50_000]);
+        }
+        pair.run(outage);
+        if !early {
+            pair.send(Side::Client, client, stream, &[9; 50_000]);
+            pair.run(Duration::from_millis(1));
+        }
+        pair.world.set_links(pair.client, pair.server, LinkConfig::perfect());
+        pair.run(Duration::from_secs(21));
+        let came = pair.messages(Side::Server, server, stream).len();
+        assert_eq!(came, 2, "{outage:?}, early: {early}");
+    }
+}
+
 /// T23: by default a silent peer is dropped, whatever the other side does.
 #[test]
 fn t23_each_side_decides_for_itself() {

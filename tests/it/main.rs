@@ -2,6 +2,7 @@
 //! look at the source tree and the dependency tree themselves.
 #![forbid(unsafe_code)]
 
+mod absence;
 mod acks;
 mod again;
 mod agree;

@@ -315,19 +315,21 @@ impl Addresses {
     }
 
     /// A PONG came: proves the address that its PING went to, wherever the PONG came from
-    /// (R-PATH-1). Says whether there was such a PING.
-    pub(crate) fn on_pong(&mut self, token: u64, now: Instant) -> bool {
+    /// (R-PATH-1). Says whether there was such a PING. One that was sent before `awake_since` is no
+    /// sample of the round trip (R-RTT-1).
+    pub(crate) fn on_pong(&mut self, token: u64, now: Instant, awake_since: Instant) -> bool {
         let all = core::iter::once(&mut self.active).chain(&mut self.others);
         let mut sent = all.filter_map(|address| Some((address.ping?, address)));
         let Some((ping, address)) = sent.find(|(ping, _)| ping.token == token) else {
             return false;
         };
         let rtt = now.saturating_duration_since(ping.at);
+        let measured = !ping.repeated && ping.at >= awake_since;
         address.ping = None;
         address.invited = false;
         address.proven = true;
         address.expires = now + PROOF_LASTS;
-        address.proof = Some(Proof { rtt: (!ping.repeated).then_some(rtt), full: ping.full });
+        address.proof = Some(Proof { rtt: measured.then_some(rtt), full: ping.full });
         true
     }
 

@@ -54,11 +54,11 @@ fn r_path_1_a_new_address_is_pinged_once_per_pto_and_proven_by_its_pong() {
     all.on_errand(path(2), Some(7), 50, at(101));
     assert_eq!(all.errand(at(500), PTO, LEAST), None, "the budget is spent");
     assert_eq!(all.elect(at(501)), None);
-    assert!(!all.on_pong(8, at(501)) && all.on_pong(7, at(501)));
+    assert!(!all.on_pong(8, at(501), at(0)) && all.on_pong(7, at(501), at(0)));
     let moved = all.elect(at(501)).unwrap();
     assert_eq!((moved.from, moved.to, all.path()), (path(1), path(2), path(2)));
     assert_eq!(moved.proof, Some(Proof { rtt: None, full: false }));
-    assert!(!all.on_pong(7, at(501)), "each PONG counts once");
+    assert!(!all.on_pong(7, at(501), at(0)), "each PONG counts once");
 }
 
 /// R-PATH-2: a false move is over with the next packet from the true address, with no PING; after
@@ -68,7 +68,7 @@ fn r_path_2_a_proof_lasts_sixty_seconds_longer() {
     let mut all = peer();
     hear(&mut all, path(2), 1, 1_200, at(1));
     all.on_errand(path(2), Some(7), 1_200, at(1));
-    assert!(all.on_pong(7, at(21)));
+    assert!(all.on_pong(7, at(21), at(0)));
     let proof = Proof { rtt: Some(Duration::from_millis(20)), full: true };
     assert_eq!(all.elect(at(21)).unwrap().proof, Some(proof));
     hear(&mut all, path(1), 2, 50, at(60_021));
@@ -113,11 +113,24 @@ fn r_path_3_of_proven_addresses_the_oldest_goes() {
         let now = at(u64::from(port) * 10);
         assert_eq!(hear(&mut all, path(port), u64::from(port), 1_200, now), Origin::Known);
         all.on_errand(path(port), Some(u64::from(port)), 1_200, now);
-        assert!(all.on_pong(u64::from(port), now));
+        assert!(all.on_pong(u64::from(port), now, at(0)));
         assert_eq!(all.elect(now).unwrap().from, path(port - 1));
     }
     assert!(all.others.iter().any(|one| one.path == path(38)));
     assert!(all.others.iter().all(|one| one.path != path(35)));
+}
+
+/// R-RTT-1: a PONG across a time at which the host was away proves an address and measures nothing.
+#[test]
+fn r_rtt_1_a_pong_across_an_absence_is_no_sample() {
+    for (awake_since, rtt) in [(20, Some(Duration::from_millis(40))), (21, None), (60, None)] {
+        let mut all = peer();
+        hear(&mut all, path(2), 1, 1_200, at(20));
+        all.on_errand(path(2), Some(7), 1_200, at(20));
+        assert!(all.on_pong(7, at(60), at(awake_since)));
+        let proof = Some(Proof { rtt, full: true });
+        assert_eq!(all.elect(at(60)).unwrap().proof, proof, "{awake_since}");
+    }
 }
 
 /// R-PATH-3: an address that somebody named gets three full PINGs that say *probe*.
@@ -134,7 +147,7 @@ fn r_path_3_an_address_we_are_told_of_is_probed_three_times() {
     }
     assert_eq!(all.errand(at(1_000), PTO, LEAST), None);
     all.on_newest(Path::to(other), 1);
-    assert!(all.on_pong(5, at(1_000)));
+    assert!(all.on_pong(5, at(1_000), at(0)));
     assert_eq!(all.elect(at(1_000)).unwrap().to.remote, other);
 }
 
@@ -168,7 +181,7 @@ fn r_path_4_a_client_keeps_to_the_kind_that_it_chose() {
     assert_eq!((all.errand(at(3), PTO, LEAST), all.elect(at(3))), (None, None));
     // Proven, as by a PING that was out: that changes nothing.
     all.on_errand(path(1), Some(7), 1_200, at(3));
-    assert!(all.on_pong(7, at(4)));
+    assert!(all.on_pong(7, at(4), at(0)));
     assert_eq!((all.elect(at(4)), all.path()), (None, link));
     all.give_up(link, at(5));
     assert_eq!(all.elect(at(5)).map(|to| to.to), Some(path(1)));

@@ -17,8 +17,11 @@ use tripline_sansio::{Duration, Instant};
 
 /// The first gap between PINGs to a peer that was silent for longer than the idle limit.
 const SILENT_GAP: Duration = Duration::from_secs(3);
-/// The longest such gap.
+/// The longest such gap while nothing is owed to the peer.
 const SILENT_GAP_MAX: Duration = Duration::from_secs(300);
+/// The longest while something is: a network that is back is not to wait for five minutes more
+/// with what somebody waits for (R-CLOSE-2b).
+const OWED_GAP_MAX: Duration = Duration::from_secs(20);
 /// Above this many doublings the longest gap is reached.
 const DOUBLINGS_MAX: u32 = 10;
 
@@ -78,7 +81,8 @@ impl Connection {
             return self.on_silence(Code::IDLE, cx);
         }
         let doublings = self.liveness.vain.min(DOUBLINGS_MAX);
-        let gap = SILENT_GAP.saturating_mul(1_u32 << doublings).min(SILENT_GAP_MAX);
+        let most = if self.owes() { OWED_GAP_MAX } else { SILENT_GAP_MAX };
+        let gap = SILENT_GAP.saturating_mul(1_u32 << doublings).min(most);
         self.liveness.vain = self.liveness.vain.saturating_add(1);
         self.timers.set(Timer::Idle, Some(cx.now + gap));
         self.probes = self.probes.max(1);
@@ -88,6 +92,32 @@ impl Connection {
             self.seek_server(cx);
         }
         self.arm_recovery();
+    }
+
+    /// After a drain: what the user has handed in during a silence brings the next PING nearer.
+    pub(super) fn hasten_ping(&mut self, now: Instant) {
+        if !self.liveness.is_silent() {
+            return;
+        }
+        let latest = now + OWED_GAP_MAX;
+        if self.timers.at(Timer::Idle).is_some_and(|at| at > latest) && self.owes() {
+            self.timers.set(Timer::Idle, Some(latest));
+        }
+    }
+
+    /// Whether the peer has yet to get something that matters: payload, grants, ends, keys. What
+    /// only asks whether it is there does not.
+    fn owes(&self) -> bool {
+        let asks = |frame: &SentFrame| {
+            matches!(
+                frame,
+                SentFrame::Ack { .. } | SentFrame::Ping { .. } | SentFrame::MtuProbe { .. }
+            )
+        };
+        let waits = !self.schedule.is_empty()
+            || !self.control.is_empty()
+            || !self.credit_waiters.is_empty();
+        waits || self.sent.unacked().any(|(_, mut frames)| frames.any(|frame| !asks(&frame)))
     }
 
     /// The peer's counts (row T19). What is lost follows from them and ours; what is still on its

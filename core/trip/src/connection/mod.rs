@@ -4,7 +4,7 @@
 //! deadline. This file has the state and the commands; what happens in between has a file for each
 //! concern:
 //!
-//! - `agree`: what was agreed on, and changes of it;
+//! - `agree`: what was agreed on, and changes of it; `absence`: whether this host was there;
 //! - `opening`, `again`, `retry`: the client's handshake; `close`, `shutdown`: leaving, closing,
 //!   draining; `reset`: the peer forgot us;
 //! - `receive`: a verified packet, frame by frame; `transmit`: building packets and trains;
@@ -19,6 +19,7 @@
 //! - `gaps`: the bounds on them; `streams`, `schedule`, `ping`, `addresses`, `mtu`, `timer`,
 //!   `recovery`: leaf components.
 
+mod absence;
 mod addresses;
 pub(crate) mod again;
 mod agree;
@@ -250,6 +251,8 @@ pub(crate) struct Connection {
     closing: Closing,
     timers: Timers,
     last_received: Instant,
+    /// Since when this host has been there: what was sent before measures no round trip (R-RTT-1).
+    awake_since: Instant,
     /// The time of the last packet that asks for an answer.
     last_eliciting: Instant,
     own_data_acked: bool,
@@ -369,6 +372,7 @@ impl Connection {
             closing: Closing::default(),
             timers: Timers::default(),
             last_received: cx.now,
+            awake_since: Instant::ZERO,
             last_eliciting: cx.now,
             own_data_acked: false,
             stats: ConnectionStats::default(),

@@ -462,8 +462,9 @@ impl Connection {
         // Only an answer to a single OPEN tells which one it answers.
         if opening.repeats.sent == 1
             && let Some(sent) = opening.first_sent
+            && let Some(sample) = self.believed(Some(at - sent), at)
         {
-            self.path_state.rtt.update(cx.now, at - sent, Duration::ZERO, Duration::ZERO);
+            self.path_state.rtt.update(cx.now, sample, Duration::ZERO, Duration::ZERO);
         }
         let began = opening.journey.began.or(opening.first_sent);
         self.started = began.unwrap_or(self.started);

@@ -212,9 +212,11 @@ impl Connection {
     }
 
     fn on_pong(&mut self, token: u64, cx: &mut Cx<'_>) {
+        let awake = self.awake_since;
         match self.pings.on_pong(token) {
             PongKind::Awaited => self.path.prove(),
-            PongKind::Stray if self.path.on_pong(token, cx.now) || self.mtu.on_pong(token) => {}
+            PongKind::Stray
+                if self.path.on_pong(token, cx.now, awake) || self.mtu.on_pong(token) => {}
             PongKind::Stray => self.stats.stray_pongs = self.stats.stray_pongs.saturating_add(1),
         }
     }

@@ -69,7 +69,8 @@ impl Connection {
             }
             acked.extend(frames);
         });
-        if let Some(sample) = outcome.rtt_sample {
+        let rtt_sample = self.believed(outcome.rtt_sample, now);
+        if let Some(sample) = rtt_sample {
             self.path_state.rtt.update(
                 now,
                 sample,
@@ -97,7 +98,7 @@ impl Connection {
                 largest_acked,
                 acked_bytes: outcome.bytes,
                 in_flight: self.sent.bytes_in_flight(),
-                rtt_sample: outcome.rtt_sample,
+                rtt_sample,
             };
             self.path_state.controller.on_ack_end(now, &summary, &self.path_state.rtt.summary());
         }

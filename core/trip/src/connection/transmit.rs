@@ -537,6 +537,7 @@ impl Connection {
 
     /// After a drain: tells the controller if the application is what limits it.
     pub(crate) fn on_drained(&mut self, cx: &mut Cx<'_>) {
+        self.hasten_ping(cx.now);
         let open = matches!(self.stage, Stage::Pinging | Stage::Ready);
         if open
             && self.schedule.is_empty()

@@ -159,6 +159,7 @@ impl Endpoint {
             random: &mut self.random,
             settled: &mut self.settled,
         };
+        connection.notice_absence(cx.now);
         let result = act(connection, &mut cx);
         self.settle(slot);
         Some(result)

@@ -15,6 +15,13 @@ pub(crate) const GRANULARITY: Duration = Duration::from_millis(1);
 /// `kTimeThreshold` in eighths of a round trip (RFC 9002 §6.1.2).
 pub(crate) const TIME_THRESHOLD_EIGHTHS: u32 = 9;
 
+/// The longest round trip that is believed (R-RTT-2): what takes longer was held up, by a queue
+/// that stood still or a peer that slept, and says nothing of how long the next packet takes.
+pub(crate) const LONGEST_RTT: Duration = Duration::from_secs(30);
+
+/// The longest plain probe timeout (R-RTT-2).
+pub(crate) const LONGEST_PTO: Duration = Duration::from_secs(60);
+
 /// `kPersistentCongestionThreshold`, in probe timeouts (RFC 9002 §7.6.1).
 const PERSISTENT_CONGESTION_PTOS: u32 = 3;
 
@@ -57,8 +64,9 @@ impl RttEstimator {
         Self { summary, first_sample_at: None }
     }
 
-    /// Takes in a `sample`. `ack_delay` is what the ACK reported, `max_ack_delay` the peer's
-    /// parameter 9, above which no delay is believed (RFC 9002 §5.3).
+    /// Takes in a `sample`, of which 30 s are believed at most (R-RTT-2). `ack_delay` is what the
+    /// ACK reported, `max_ack_delay` the peer's parameter 9, above which no delay is believed (RFC
+    /// 9002 §5.3).
     pub(crate) fn update(
         &mut self,
         now: Instant,
@@ -66,6 +74,7 @@ impl RttEstimator {
         ack_delay: Duration,
         max_ack_delay: Duration,
     ) {
+        let sample = sample.min(LONGEST_RTT);
         let rtt = &mut self.summary;
         rtt.latest = sample;
         if self.first_sample_at.is_none() {
@@ -93,10 +102,11 @@ impl RttEstimator {
     }
 
     /// The probe timeout without back-off: smoothed + max(4 × variation, 1 ms) + `max_ack_delay`
-    /// (RFC 9002 §6.2.1).
+    /// (RFC 9002 §6.2.1), at most a minute (R-RTT-2).
     pub(crate) fn pto_base(&self, max_ack_delay: Duration) -> Duration {
         let spread = self.summary.variation.saturating_mul(4).max(GRANULARITY);
-        self.summary.smoothed.saturating_add(spread).saturating_add(max_ack_delay)
+        let pto = self.summary.smoothed.saturating_add(spread).saturating_add(max_ack_delay);
+        pto.min(LONGEST_PTO)
     }
 
     /// How long packets must have been lost without a break to count as persistent congestion
@@ -196,7 +206,7 @@ mod tests {
         assert_eq!(rtt.summary().smoothed, (before * 7 + ms(110)) / 8);
     }
 
-    /// RFC 9002 §6.1.2, §6.2.1: no wait below the granularity; no sample overflows.
+    /// R-RTT-2; RFC 9002 §6.1.2, §6.2.1: no wait below the granularity, none without an end.
     #[test]
     fn extremes_stay_in_bounds() {
         let mut rtt = RttEstimator::default();
@@ -206,7 +216,9 @@ mod tests {
         for _ in 0..9 {
             rtt.update(NOW, Duration::MAX, Duration::MAX, Duration::MAX);
         }
-        assert!(rtt.pto_base(Duration::MAX) > rtt.summary().smoothed);
-        assert!(rtt.loss_delay(TIME_THRESHOLD_EIGHTHS) > Duration::from_secs(u64::MAX / 16));
+        assert_eq!(rtt.summary().latest, LONGEST_RTT);
+        assert!(rtt.summary().smoothed <= LONGEST_RTT && rtt.summary().variation <= LONGEST_RTT);
+        assert_eq!(rtt.pto_base(Duration::MAX), LONGEST_PTO);
+        assert_eq!(rtt.loss_delay(TIME_THRESHOLD_EIGHTHS), LONGEST_RTT * 9 / 8);
     }
 }
