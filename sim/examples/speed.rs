@@ -6,6 +6,9 @@
 //! engines, with the inspector too; what one part takes more than the part before is its share.
 //!
 //! `… --example speed crowd [HOSTS CONNECTIONS]` plays a crowd (1,000 and 10,000 unless told).
+//! `… --example speed flow [SECONDS]` plays the flow with the cheap cipher, asks no clock, and does
+//! nothing else: for profilers, and for valgrind, whose counts of instructions are the same however
+//! busy the machine is.
 //!
 //! Times are those of the processor, so other work on the machine disturbs them little.
 
@@ -265,6 +268,11 @@ fn main() {
             let crowd = scenarios::crowd(hosts, connections).expect("the crowd reads");
             let outcome = whole(&format!("{hosts} hosts, {connections} connections"), &crowd);
             println!("{:?}", outcome.deeds);
+        }
+        Some("flow") => {
+            let outcome = play(&flow(number(1, 2_000), "fast"));
+            let outcome = outcome.unwrap_or_else(|failure| panic!("{failure}"));
+            println!("{} packets", outcome.totals.offered);
         }
         _ => {
             let seconds = number(0, 2_000);

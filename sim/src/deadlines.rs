@@ -45,6 +45,11 @@ impl Deadlines {
         }
     }
 
+    /// The earliest deadline.
+    pub(crate) fn earliest(&self) -> Option<Instant> {
+        self.tree.get(1).copied().filter(|at| *at != Instant::MAX)
+    }
+
     /// The earliest deadline and its host; of equal ones that of the lowest index.
     pub(crate) fn first(&self) -> Option<(Instant, usize)> {
         let earliest = *self.tree.get(1)?;
@@ -88,6 +93,7 @@ mod tests {
             let expected =
                 model.iter().enumerate().filter_map(|(host, at)| at.map(|at| (at, host))).min();
             assert_eq!(deadlines.first(), expected);
+            assert_eq!(deadlines.earliest(), expected.map(|(at, _)| at));
         }
         assert_eq!(model.len(), 37, "the tree grew several times");
     }

@@ -410,8 +410,8 @@ impl<M: DatagramMachine> World<M> {
 
     /// When something happens next, if ever.
     pub fn next_time(&self) -> Option<Instant> {
-        let attention = self.attention.first().map(|(at, _)| at);
-        [attention, self.network.next_time(), self.pipes.next_time()].into_iter().flatten().min()
+        let datagrams = earlier(self.attention.earliest(), self.network.next_time());
+        earlier(datagrams, self.pipes.next_time())
     }
 
     /// Goes on to whatever is next and does all of one round; the time then.
@@ -526,8 +526,8 @@ impl<M: DatagramMachine> World<M> {
         }
         self.ready = ready;
         self.attend_writable();
-        while let Some((at, host)) = self.attention.first()
-            && at <= now
+        while self.attention.earliest().is_some_and(|at| at <= now)
+            && let Some((_, host)) = self.attention.first()
         {
             self.attend(HostId(host as u32), Host::wake);
         }
@@ -567,6 +567,15 @@ impl<M: DatagramMachine> World<M> {
             noisy.push(id);
         }
         host.has_told = false;
+    }
+}
+
+/// The earlier of two times, each of which may be absent. One by one and not as a list: this is
+/// asked several times for each datagram.
+pub(crate) fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 

@@ -213,19 +213,15 @@ impl Tape {
         take(&mut self.handshake, tag)
     }
 
-    /// Whether there are neither openings nor faults that were not asked for yet.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.opened.is_empty() && self.faults.is_empty()
+    /// Gives the openings that were not asked for yet, oldest first, and takes the caller's queue,
+    /// which has to be empty, in their place.
+    pub(crate) fn swap_opened(&mut self, empty: &mut VecDeque<Opened>) {
+        std::mem::swap(&mut self.opened, empty);
     }
 
-    /// The oldest opening that was not asked for yet.
-    pub(crate) fn take_opened(&mut self) -> Option<Opened> {
-        self.opened.pop_front()
-    }
-
-    /// The oldest fault that was not asked for yet.
-    pub(crate) fn take_fault(&mut self) -> Option<String> {
-        self.faults.pop_front()
+    /// The faults that were not asked for yet, oldest first.
+    pub(crate) fn take_faults(&mut self) -> VecDeque<String> {
+        std::mem::take(&mut self.faults)
     }
 
     /// Takes a text's buffer back.

@@ -16,6 +16,7 @@ use crate::link::MAX_DATAGRAM;
 use crate::network::Network;
 use crate::pool::{Header, Slot};
 use crate::stream::{Piped, Pipes, Way};
+use crate::world::earlier;
 use clock::Clock;
 pub use clock::ClockConfig;
 pub(crate) use faults::SendState;
@@ -188,7 +189,7 @@ impl<M: DatagramMachine> Host<M> {
         let waits = self.blocked_until.is_some() || self.is_held_back;
         let deadline =
             self.deadline.map(|at| self.world_time(at).max(now)).filter(|at| !waits || *at > now);
-        [deadline, self.blocked_until, self.early_at].into_iter().flatten().min()
+        earlier(earlier(deadline, self.blocked_until), self.early_at)
     }
 
     /// Whether a drain was cut short and is to go on.

@@ -46,7 +46,14 @@ impl Numbers {
 
     /// Adds one number; whether it is new.
     pub(super) fn insert(&mut self, number: u64) -> bool {
-        self.insert_range(number, number) > 0
+        let index = (number.wrapping_sub(self.base) / WORD) as usize;
+        let Some(word) = self.words.get_mut(index).filter(|_| number >= self.base) else {
+            return self.insert_range(number, number) > 0;
+        };
+        let bit = 1 << (number % WORD);
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
     }
 
     /// Adds a range; how many of it are new.

@@ -309,7 +309,7 @@ impl Pipes {
 
     /// When something arrives next.
     pub(crate) fn next_time(&self) -> Option<Instant> {
-        self.arrivals.first().map(|(at, _)| at)
+        self.arrivals.earliest()
     }
 
     /// The next direction in which something arrives at `now`, to whom, and how many things. What
