@@ -1,8 +1,8 @@
 //! Harness bodies for fuzzing, as plain functions over bytes, and the replay of their corpora as
 //! tests.
 //!
-//! - [`script`]: two honest endpoints, driven by operations decoded from the input; the judge of
-//!   [`tripline_sim::script`] says whether every promise was kept.
+//! - [`script()`]: honest users on a hostile network: the input is read as a scenario of
+//!   [`tripline_sim::scenario`], and played and judged as all of them are.
 //! - [`endpoint`](endpoint()): a client and a server whose network is in an attacker's hands. The
 //!   input says what is injected, changed, repeated, cut and held up.
 //!
@@ -22,6 +22,7 @@ mod endpoint;
 mod frames;
 mod handshake;
 mod packet;
+mod script;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -30,11 +31,4 @@ pub use endpoint::endpoint;
 pub use frames::frames;
 pub use handshake::{challenge, confirm, open, parameters};
 pub use packet::packet;
-
-/// Two honest endpoints play a script; see [`tripline_sim::script`].
-///
-/// # Panics
-/// If a promise of the transport or a rule of the run loop is broken.
-pub fn script(data: &[u8]) {
-    tripline_sim::script::run(data);
-}
+pub use script::{decode, script};

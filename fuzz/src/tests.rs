@@ -1,9 +1,11 @@
 //! The corpora and drawn inputs, replayed.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
-use tripline_sansio::{Random, Seed};
+use tripline_sansio::{Duration, Random, Seed};
+use tripline_sim::scenario::Action;
 
 /// Runs `body` on `input` and says which input it was, should it fail.
 fn replay(body: Body, name: &str, input: &[u8]) {
@@ -77,6 +79,45 @@ fn drawn_scripts_pass() {
 #[test]
 fn drawn_attacks_pass() {
     replay_drawn(crate::endpoint, "endpoint", 2_000, 400);
+}
+
+/// What a script says is right, whatever fills the holes; and the tables reach every verb.
+#[test]
+fn every_word_is_one_of_the_language() {
+    let mut verbs = BTreeSet::new();
+    for what in 0..=u8::MAX {
+        for hole in 0..=u8::MAX {
+            let scenario = crate::decode(&[hole, hole, hole, what, hole, hole, hole, hole, hole]);
+            scenario.check().unwrap_or_else(|error| panic!("{error}\n{scenario}"));
+            for step in &scenario.steps {
+                let line = step.to_string();
+                let word = usize::from(matches!(step.action, Action::Host(..)));
+                verbs.insert(line.split(' ').nth(1 + word).expect("a verb").to_owned());
+            }
+        }
+    }
+    let all = "connect open send finish close-stream stop priority read reading renew close kill \
+               network-changed shut-down move crash restart pause jump block replay garbage flood \
+               link cut heal";
+    assert_eq!(verbs, all.split(' ').map(str::to_owned).collect());
+}
+
+/// Scripts are worth something: they connect, send, lose, end and read a lot; and they are bounded.
+#[test]
+fn scripts_reach_far() {
+    let mut sum = [0; 5];
+    for number in 0..40 {
+        let mut random = Seed::from_number(number).random("far");
+        let script = bytes(&mut random, 600);
+        assert!(crate::decode(&script).lasts <= Duration::from_secs(60));
+        let one = crate::script::outcome(&script);
+        let deeds = &one.deeds;
+        let all =
+            [deeds.connected, deeds.streams, deeds.sent, deeds.received, one.totals.dropped()];
+        sum.iter_mut().zip(all).for_each(|(sum, one)| *sum += one);
+    }
+    let least = [40, 150, 1_000, 500, 400];
+    assert!(sum.iter().zip(least).all(|(sum, least)| *sum > least), "{sum:?}");
 }
 
 /// The harness can fail: bytes that break a promise are found out.

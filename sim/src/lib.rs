@@ -92,7 +92,6 @@ pub mod record;
 mod rule;
 pub mod scenario;
 pub mod scenarios;
-pub mod script;
 pub mod shrink;
 mod stream;
 pub mod swarm;

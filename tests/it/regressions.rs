@@ -1,4 +1,5 @@
-//! What random scripts once found, each as a test of its own.
+//! What random scripts once found, each as a test of its own. More of it is in `tests/regressions`,
+//! as scenarios.
 
 use tripline::{Code, Config, Event, Order, SendOptions, State, StreamOptions};
 use tripline_sansio::Duration;
@@ -129,17 +130,6 @@ fn a_probe_is_sent_although_what_waits_has_no_credit() {
     assert_eq!(pair.messages(Side::Server, server, first), [[1; 15_000]]);
     pair.run(Duration::from_secs(1));
     assert_eq!(pair.messages(Side::Server, server, second), [[2; 20_000]]);
-}
-
-/// Rule 3 of the run loop: an ACK that made the probe timeout shorter moved it into the past, where
-/// it stayed after a full drain.
-#[test]
-fn a_probe_timeout_that_an_ack_makes_due_fires_in_the_same_turn() {
-    tripline_sim::script::run(&[
-        25, 200, 220, 192, 133, 161, 179, 0, 18, 4, 179, 0, 175, 156, 0, 0, 84, 0, 147, 0, 143, 89,
-        4, 0, 194, 96, 192, 0, 0, 0, 83, 0, 76, 28, 64, 0, 0, 0, 19, 0, 16, 4, 147, 0, 0, 0, 196,
-        0, 146, 224, 132, 0, 2, 192, 147, 0, 1, 24,
-    ]);
 }
 
 /// R-CHAL-2, PROTOCOL.md §9: a copier on the path that delivers the CHALLENGE first, from an

@@ -86,7 +86,11 @@ fn told(scenario: &Scenario, failure: &Failure) -> String {
 fn promises_are_kept_in_every_scenario() {
     let all = RefCell::new(Deeds::default());
     let play = |scenario: &Scenario| {
-        let outcome = play::play(scenario)?;
+        // One in ten twice: the same script gives the same bytes (rule 7 of the run loop).
+        let outcome = match scenario.seed % 10 {
+            0 => run_twice(scenario, play::play)?,
+            _ => play::play(scenario)?,
+        };
         let mut all = all.borrow_mut();
         all.steps += outcome.deeds.steps;
         all.connected += outcome.deeds.connected;
