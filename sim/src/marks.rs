@@ -57,6 +57,8 @@ marks! {
     NumberLeftOut "number-left-out" "a packet number was left out on purpose",
     NumberFourBytes "number-four-bytes" "a packet bore its number in four bytes",
     PacketReplayed "packet-replayed" "a packet was delivered a second time",
+    AckOfNothing "ack-of-nothing" "an ACK of what was never sent had verified",
+    ReplayAtEdge "replay-at-edge" "a packet came again at the far edge of the replay window",
     PacketForged "packet-forged" "a packet did not verify",
     PacketOvertaken "packet-overtaken" "a packet came after one sent later",
     PacketFarLate "packet-far-late" "a packet came 64 numbers or more behind the largest",

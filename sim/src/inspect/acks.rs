@@ -14,7 +14,7 @@ const WAITING_MAX: usize = 65_536;
 const NEAR: u64 = 2_048;
 const NEAR_MISSING: u64 = 64;
 /// The replay window (R-DATA-3b).
-const WINDOW: u64 = 4_096;
+pub(super) const WINDOW: u64 = 4_096;
 /// Two bytes of number reach this far above the largest acknowledged (R-DATA-3).
 const SHORT: u64 = 1 << 14;
 
@@ -88,6 +88,16 @@ impl Acks {
         true
     }
 
+    /// I6: a packet has verified at the peer (`host`) once more. An engine asks its replay window
+    /// before it opens anything, so none ever does: but for a server that had no room for the
+    /// connection when the packet came first, and forgot it.
+    pub(super) fn on_again(&self, report: &mut Report, host: Option<HostId>, number: u64) {
+        if self.since.is_some() {
+            let what = format_args!("takes number {number}, which it took before (R-DATA-3b)");
+            report.blame("I6", host, what);
+        }
+    }
+
     /// The peer (`host`) sends an ACK of these packets.
     pub(super) fn on_told(&mut self, report: &mut Report, host: Option<HostId>, ack: &Ack<'_>) {
         report.hit_if(ack.further >= 7, Mark::AckManyRanges);
@@ -156,6 +166,12 @@ impl Acks {
             let late = before.is_some_and(|before| new > 0 && high + 3 <= before);
             report.hit_if(late, Mark::AckLate);
         }
+    }
+
+    /// Whether a number was sent, is in the replay window, and has not verified yet.
+    pub(super) fn is_good(&self, number: u64) -> bool {
+        let behind = self.largest.unwrap_or(0).saturating_sub(number);
+        behind < WINDOW && self.sent.contains(number) && !self.delivered.contains(number)
     }
 
     /// Whether nothing is known to be acknowledged.

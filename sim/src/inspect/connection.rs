@@ -4,9 +4,11 @@
 use super::acks::Acks;
 use super::ending::Ending;
 use super::hosts::Hosts;
+use super::lied::Lied;
 use super::numbers::SPAN;
 use super::paths::{Paths, Shape};
 use super::pings::Pings;
+use super::refused::Refused;
 use super::report::Report;
 use super::silence::Silence;
 use super::streams::{Grant, Streams};
@@ -101,6 +103,9 @@ pub(super) struct Side {
     pub(super) pings: Pings,
     pub(super) ending: Ending,
     silence: Silence,
+    lied: Lied,
+    /// Of what came to this side.
+    pub(super) refused: Refused,
     /// The largest datagram that the peer takes, and how long the peer may hold back an ACK.
     datagram: usize,
     peer_delay: Duration,
@@ -113,6 +118,12 @@ impl Side {
         self.streams.learn(host, limits);
         self.datagram = usize::try_from(limits.datagram).unwrap_or(usize::MAX);
         self.peer_delay = Duration::from_millis(limits.ack_delay);
+    }
+
+    /// An ACK up to `claim` has verified here, which its sender made up.
+    pub(super) fn on_lie(&mut self, report: &mut Report, claim: u64) {
+        let next = self.next;
+        self.lied.on_heard(report, claim, next);
     }
 
     fn record(&self, number: u64) -> Option<&Record> {
@@ -216,6 +227,7 @@ impl Connection {
         let (own, peer) = self.split(sent.role);
         let host = own.host;
         let is_disconnect = bits & DISCONNECT != 0;
+        own.lied.on_sent(report, host, is_disconnect);
         if !is_disconnect {
             own.ending.on_other(report, host);
         }
@@ -258,7 +270,9 @@ impl Connection {
         report.hit_if(is_probe_of_home && !shape.is_proven, Mark::ProbeOfHome);
         report.hit_if(bits & GRANTS != 0 && bits & BLOCKED != 0, Mark::BlockedAndGranted);
         if bits & ELICITING != 0 {
-            own.silence.on_sent(report);
+            let is_base = shape.len <= 1_200 || has_payload;
+            let is_main = own.paths.is_active(to) && bits & PROBE == 0 && is_base;
+            own.silence.on_sent(report, host, sent.text, is_main);
         }
         own.push(sent.number, Record { bits, event: hosts.events() });
         (half, is_probe_of_home)
@@ -397,6 +411,7 @@ impl Connection {
         let record = own.record(number).copied().filter(|record| record.bits != 0)?;
         let sender = own.host.map(|host| (host, record.event));
         if !own.acks.on_delivered(report, number, record.bits & ELICITING != 0) {
+            own.acks.on_again(report, peer.host, number);
             return sender;
         }
         let is_first = own.acks.largest == Some(number) && number == 0;
@@ -417,6 +432,7 @@ impl Connection {
         report.hit_if(own.streams.twins.iter().any(twice), Mark::RetransmittedInVain);
         peer.paths.on_verified();
         peer.silence.on_heard();
+        peer.refused.on_opened(report, peer.host);
         peer.zones.on_verified(report, zone);
         peer.ending.on_opened(report, record.bits & DISCONNECT != 0);
         if record.bits & NOTES != 0
@@ -427,6 +443,29 @@ impl Connection {
             }
         }
         sender
+    }
+}
+
+impl Connection {
+    /// The number of a datagram that comes to `role` at `host`, if its engine has to open it: see
+    /// `refused`.
+    pub(super) fn good_number(
+        &self,
+        role: Role,
+        host: HostId,
+        zone: u64,
+        data: &Data<'_>,
+    ) -> Option<u64> {
+        let (own, peer) = (&self.sides[role as usize], &self.sides[role.other() as usize]);
+        let largest = peer.acks.largest?;
+        let number = data.number_near(largest + 1);
+        let is_good = self.suite.cipher() != 2
+            && own.host == Some(host)
+            && !own.ending.is_over()
+            && own.zones.is_newest_heard(zone)
+            && !data.sealed.is_empty()
+            && peer.acks.is_good(number);
+        is_good.then_some(number)
     }
 }
 

@@ -23,11 +23,13 @@ mod connection;
 mod ending;
 mod handshake;
 mod hosts;
+mod lied;
 mod numbers;
 #[cfg(test)]
 mod oracles;
 mod paths;
 mod pings;
+mod refused;
 mod report;
 mod silence;
 mod state;
@@ -39,7 +41,7 @@ mod zones;
 
 pub use violation::{VIOLATIONS_MAX, Violation};
 
-use crate::cipher::{FastAead, Recorder, Tape};
+use crate::cipher::{FastAead, Liar, Lies, Recorder, Tape};
 use crate::host::HostId;
 use crate::marks::Marks;
 use crate::rule::PacketView;
@@ -57,6 +59,7 @@ use tripline_sansio::Duration;
 pub struct Inspector {
     seal: Seal,
     tape: Arc<Mutex<Tape>>,
+    lies: Lies,
     state: Rc<RefCell<State>>,
 }
 
@@ -64,8 +67,9 @@ impl Inspector {
     /// One that has seen nothing yet.
     pub fn new(seal: Seal) -> Self {
         let tape = Arc::new(Mutex::new(Tape::default()));
-        let state = Rc::new(RefCell::new(State::new(tape.clone())));
-        Self { seal, tape, state }
+        let lies = Lies::default();
+        let state = Rc::new(RefCell::new(State::new(tape.clone(), lies.clone())));
+        Self { seal, tape, lies, state }
     }
 
     /// The same configuration with the cipher that tells.
@@ -76,11 +80,24 @@ impl Inspector {
     #[must_use]
     pub fn on(&self, config: Config) -> Config {
         self.allow(&config.transport);
-        let inner: Arc<dyn Aead> = match self.seal {
+        let aead = Arc::new(Recorder::new(self.cipher(&config), self.tape.clone()));
+        Config { aead, ..config }
+    }
+
+    /// The same for a host that lies: now and then it acknowledges what was never sent. Its peers
+    /// have to end such a connection (R-ACK-2).
+    #[must_use]
+    pub fn on_liar(&self, config: Config) -> Config {
+        let aead = Arc::new(Liar::new(self.cipher(&config), self.lies.clone()));
+        self.allow(&config.transport);
+        Config { aead: Arc::new(Recorder::new(aead, self.tape.clone())), ..config }
+    }
+
+    fn cipher(&self, config: &Config) -> Arc<dyn Aead> {
+        match self.seal {
             Seal::Fast => Arc::new(FastAead),
             Seal::Real => config.aead.clone(),
-        };
-        Config { aead: Arc::new(Recorder::new(inner, self.tape.clone())), ..config }
+        }
     }
 
     /// Says that these settings are in use, too.

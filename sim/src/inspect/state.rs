@@ -1,10 +1,11 @@
 //! Where all comes together: each datagram, sent or delivered, goes to the books it concerns.
 
+use super::acks::WINDOW;
 use super::connection::{Bounds, Connection, Role, Sent, Side};
 use super::handshake::Handshakes;
 use super::hosts::Hosts;
 use super::report::Report;
-use crate::cipher::{Map, Opened, Tape, Text};
+use crate::cipher::{Lies, Map, Opened, Tape, Text};
 use crate::host::HostId;
 use crate::marks::Mark;
 use crate::rule::{PacketView, Stage};
@@ -37,6 +38,8 @@ struct Arrival {
     id: Option<u64>,
     /// It is of a zone before the newest one of its receiver.
     is_old: bool,
+    /// It has to be opened: by whom of which connection, and its number (`refused`).
+    good: Option<(u64, Role, u64)>,
 }
 
 /// See the head of this file.
@@ -50,6 +53,7 @@ pub(super) struct State {
     heard: VecDeque<Opened>,
     /// A text whose buffer the tape gets back when it is next at hand.
     spent: Option<Text>,
+    lies: Lies,
     hosts: Hosts,
     handshakes: Handshakes,
     connections: Map<u64, Box<Connection>>,
@@ -63,7 +67,7 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(tape: Arc<Mutex<Tape>>) -> Self {
+    pub(super) fn new(tape: Arc<Mutex<Tape>>, lies: Lies) -> Self {
         Self {
             report: Report::default(),
             bounds: Bounds {
@@ -77,6 +81,7 @@ impl State {
             tape,
             heard: VecDeque::new(),
             spent: None,
+            lies,
             hosts: Hosts::default(),
             handshakes: Handshakes::default(),
             connections: Map::default(),
@@ -131,10 +136,19 @@ impl State {
         self.heard = heard;
         if let Some(arrival) = self.arrival.take() {
             self.report.hit_if(arrival.is_old, Mark::OldZoneTooLate);
+            if let Some((serial, role, number)) = arrival.good
+                && let Some(connection) = self.connections.get_mut(&serial)
+            {
+                let now = self.report.now;
+                connection.sides[role as usize].refused.on_unopened(number, now);
+            }
         }
     }
 
     fn on_opened(&mut self, opened: Opened) {
+        if let Some(arrival) = self.arrival.as_mut().filter(|one| one.id == Some(opened.id)) {
+            arrival.good = None;
+        }
         if !opened.verified {
             self.report.hit(Mark::PacketForged);
             return;
@@ -152,6 +166,9 @@ impl State {
         let what = (known.zone, opened.number);
         let host = connection.sides[known.receiver as usize].host;
         let role = known.receiver.other();
+        if let Some(lie) = self.lies.take((opened.id, opened.number)) {
+            connection.sides[known.receiver as usize].on_lie(&mut self.report, lie.claim);
+        }
         let sender = connection.on_verified(&mut self.report, role, what, from);
         // Whoever carried it here: its sender knew all that had reached it.
         if let (Some(host), Some((sender, event))) = (host, sender) {
@@ -450,11 +467,17 @@ impl State {
         let Some(to) = view.to else { return };
         let ends = (view.source, view.destination);
         self.hosts.on_delivered((view.from, view.index), to, ends, view.bytes.len());
-        let mut arrival = Arrival { host: to, source: view.source, id: None, is_old: false };
+        let mut arrival =
+            Arrival { host: to, source: view.source, id: None, is_old: false, good: None };
         match Packet::read(view.bytes) {
             Ok(Packet::Data(data)) => {
                 arrival.id = Some(data.id);
                 arrival.is_old = self.on_data_delivered(&data, to, view.source);
+                arrival.good = self.ids.get(&data.id).and_then(|known| {
+                    let connection = self.connections.get(&known.connection)?;
+                    let number = connection.good_number(known.receiver, to, known.zone, &data)?;
+                    Some((known.connection, known.receiver, number))
+                });
             }
             Ok(Packet::Open(open)) => {
                 let known = self.ids.get(&open.id);
@@ -493,6 +516,8 @@ impl State {
         let number = data.number_near(acks.largest.map_or(0, |largest| largest + 1));
         let is_replay = acks.largest.is_some() && acks.delivered.contains(number);
         self.report.hit_if(is_replay, Mark::PacketReplayed);
+        let is_edge = |largest: u64| largest.checked_sub(number) == Some(WINDOW);
+        self.report.hit_if(is_replay && acks.largest.is_some_and(is_edge), Mark::ReplayAtEdge);
         known.zone < connection.sides[known.receiver as usize].zones.zone
     }
 

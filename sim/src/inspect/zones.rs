@@ -193,6 +193,11 @@ impl Zones {
         }
     }
 
+    /// Whether it is the zone of the peer of which a packet verified here last.
+    pub(super) const fn is_newest_heard(&self, zone: u64) -> bool {
+        self.verified == zone
+    }
+
     /// A packet of the peer's zone has verified here.
     pub(super) fn on_verified(&mut self, report: &mut Report, zone: u64) {
         report.hit_if(zone < self.verified, Mark::OldZoneAfterSwitch);

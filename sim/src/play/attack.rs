@@ -1,7 +1,8 @@
 //! Attackers: datagrams from nobody.
 //!
 //! They see what arrives at their victim, as somebody on its network would, and send copies of it,
-//! changed copies, noise, or OPENs with a source that is not theirs. In go steps, out come injected
+//! changed copies, noise, or OPENs with a source that is not theirs. Those who repeat know where it
+//! hurts: at the far edge of the replay window, and with a token from where it was not given. In go steps, out come injected
 //! datagrams; each attack draws from a generator of its own. They know no key but public ones.
 
 use super::player::{Player, Task};
@@ -15,8 +16,12 @@ use std::rc::Rc;
 use tripline::{Config, ConnectOptions, Endpoint};
 use tripline_sansio::{DatagramMachine, Duration, Ecn, Random};
 
-/// How many of a victim's datagrams are kept.
-const KEPT: usize = 256;
+/// How many of a victim's datagrams are kept: more than fit into its replay window.
+const KEPT: usize = 4_352;
+/// Most copies are of the newest so many.
+const FRESH: u64 = 256;
+/// How far below the largest number a replay window ends (R-DATA-3b).
+const WINDOW: u16 = 4_096;
 /// The most OPENs that are made for one flood; then they come again, from other addresses.
 const OPENS: u64 = 256;
 
@@ -47,6 +52,44 @@ struct Attack {
 struct Seen {
     next: usize,
     kept: Vec<(SocketAddr, Vec<u8>)>,
+}
+
+impl Seen {
+    /// The one that came so many before the newest.
+    fn back(&self, by: usize) -> Option<&(SocketAddr, Vec<u8>)> {
+        let at = match self.kept.len() {
+            KEPT => (self.next + KEPT).checked_sub(1 + by)? % KEPT,
+            len => len.checked_sub(1 + by)?,
+        };
+        self.kept.get(at)
+    }
+
+    /// A packet at the far edge of the window of the connection that was heard last, or a step
+    /// beyond, if so many have come.
+    fn at_the_edge(&self, random: &mut Random) -> Option<(SocketAddr, Vec<u8>)> {
+        let all = || (0..self.kept.len()).filter_map(|by| self.back(by));
+        let data = || all().filter_map(|one| Some((number_of(&one.1)?, one)));
+        let ((id, first), _) = data().next()?;
+        let mine = || data().filter(|((other, _), _)| *other == id);
+        // Numbers go round; in a window of so few the largest is the one farthest ahead.
+        let ahead = |number: u16| number.wrapping_sub(first).wrapping_add(1 << 15);
+        let largest = mine().map(|((_, number), _)| number).max_by_key(|number| ahead(*number))?;
+        let below = WINDOW - 1 + random.below(3) as u16;
+        let edge = largest.wrapping_sub(below);
+        mine().find(|((_, number), _)| *number == edge).map(|(_, one)| one.clone())
+    }
+}
+
+/// The ID of DATA, and the low end of its number.
+fn number_of(bytes: &[u8]) -> Option<(u64, u16)> {
+    let (first, rest) = bytes.split_first()?;
+    let (id, rest) = rest.split_first_chunk::<8>()?;
+    let low = match first {
+        0x80 => rest.first_chunk::<2>()?,
+        0xc0 => rest.get(2..)?.first_chunk::<2>()?,
+        _ => return None,
+    };
+    Some((u64::from_be_bytes(*id), u16::from_be_bytes(*low)))
 }
 
 /// By host, what arrived of late; nothing is kept where nobody will attack.
@@ -150,9 +193,10 @@ impl Player<'_> {
         let id = self.actors[victim].id;
         let seen = self.attackers.seen.clone();
         let seen = seen.borrow();
-        let seen = seen.get(victim).and_then(|seen| seen.as_ref()).map(|seen| seen.kept.as_slice());
+        let none = Seen::default();
+        let seen = seen.get(victim).and_then(|seen| seen.as_ref()).unwrap_or(&none);
         let attack = &mut self.attackers.attacks[number];
-        if let Some((source, bytes)) = attack.draw(seen.unwrap_or_default()) {
+        if let Some((source, bytes)) = attack.draw(seen) {
             self.world.inject(Duration::ZERO, source, id, Ecn::NotEct, &bytes);
         }
         let attack = &mut self.attackers.attacks[number];
@@ -171,13 +215,16 @@ impl Player<'_> {
 
 impl Attack {
     /// Source and bytes of the next datagram, if there is anything to send.
-    fn draw(&mut self, seen: &[(SocketAddr, Vec<u8>)]) -> Option<(SocketAddr, Vec<u8>)> {
+    fn draw(&mut self, seen: &Seen) -> Option<(SocketAddr, Vec<u8>)> {
         let random = &mut self.random;
         let any = |random: &mut Random| {
-            let at = random.below((seen.len() as u64).max(1)) as usize;
-            seen.get(at).cloned()
+            let most = (seen.kept.len() as u64).clamp(1, FRESH);
+            seen.back(random.below(most) as usize).cloned()
         };
         match self.kind {
+            Kind::Replay if random.below(4) == 0 => {
+                seen.at_the_edge(random).or_else(|| any(random))
+            }
             Kind::Replay => any(random),
             Kind::Flood => {
                 let at = random.below(self.opens.len() as u64) as usize;

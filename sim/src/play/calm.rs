@@ -389,6 +389,12 @@ impl Player<'_> {
                 let what = format!("{} still holds {left} connections", actor.spec.name);
                 return Err(Fault::new("I13", what));
             }
+            // Nobody has a deadline any more, so none of them waits for its end.
+            let left = self.world.machine(actor.id).half_opens();
+            if left > 0 {
+                let what = format!("{} still holds {left} half-open connections", actor.spec.name);
+                return Err(Fault::new("I13", what));
+            }
         }
         Ok(())
     }

@@ -217,6 +217,8 @@ impl<'a> Player<'a> {
         let stranger = self.actors[host].spec.kind != HostKind::Known
             && self.actors[server].spec.kind == HostKind::Private;
         model.excuses.refusing[1] = bounded || stranger || self.actors[server].is_leaving;
+        let sides = [host, server];
+        model.excuses.lying = sides.iter().any(|side| stage::lies(self.actors[*side].spec));
         self.actors[host].ends.insert(handle, (pact, 0));
         for end in [host, server] {
             self.actors[end].pacts.push(pact);

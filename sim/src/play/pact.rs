@@ -72,6 +72,8 @@ pub(super) struct Excuses {
     pub(super) killed: [bool; 2],
     /// By side: its endpoint is being shut down, or refuses for other reasons that are its user's.
     pub(super) refusing: [bool; 2],
+    /// One side breaks rules on purpose: it may be thrown out at any time.
+    pub(super) lying: bool,
 }
 
 /// What is known at the time of an event from the network's side.
@@ -309,6 +311,7 @@ impl Pact {
                 let idle = self.may_be_idle(around.silence[0], around.now);
                 over || *phase == tripline::Phase::Pinging && idle
             }
+            _ if self.excuses.lying => true,
             ConnectError::Refused { .. } if self.excuses.closing => true,
             ConnectError::Refused { code, .. } if *code == Code::IDLE => {
                 self.may_be_idle(around.silence[1], around.now) || !self.ends[1].is_live()
@@ -326,6 +329,7 @@ impl Pact {
     fn judge_loss(&self, side: usize, cause: &LostCause, around: Surroundings) -> Verdict {
         let peer = &self.ends[1 - side];
         let fits = match cause {
+            _ if self.excuses.lying => true,
             LostCause::Killed => self.excuses.killed[side] || self.excuses.closing,
             LostCause::Reset => !peer.is_live(),
             LostCause::Idle => self.may_be_idle(around.silence[side], around.now),

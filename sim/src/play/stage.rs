@@ -70,6 +70,7 @@ fn set(transport: &mut TransportConfig, setting: Setting) {
         | Setting::Connections(_)
         | Setting::RetryAbove(_)
         | Setting::Echo(_)
+        | Setting::Lies(_)
         | Setting::Sloppy(_) => {}
     }
 }
@@ -131,7 +132,8 @@ pub(super) fn endpoint(
     inspector: &Inspector,
     onlooker: Option<&Onlooker>,
 ) -> Endpoint {
-    let mut config = inspector.on(config(scenario, host));
+    let config = config(scenario, host);
+    let mut config = if lies(host) { inspector.on_liar(config) } else { inspector.on(config) };
     if let Some(onlooker) = onlooker {
         config.aead = onlooker.borrow_mut().aead(config.aead);
     }
@@ -164,6 +166,11 @@ pub(super) fn idle(one: &HostSpec, other: &HostSpec) -> Option<Duration> {
 /// Whether the host's application sends back what it is sent.
 pub(super) fn echoes(host: &HostSpec) -> bool {
     host.settings.contains(&Setting::Echo(true))
+}
+
+/// Whether the host's engine breaks rules on purpose.
+pub(super) fn lies(host: &HostSpec) -> bool {
+    host.settings.contains(&Setting::Lies(true))
 }
 
 /// How long the host may hold back an acknowledgement.

@@ -116,6 +116,8 @@ pub enum Setting {
     RetryAbove(u64),
     /// `echo=on`: its application sends back what comes on two-way streams.
     Echo(bool),
+    /// `lies=on`: its engine has real keys, and acknowledges what was never sent.
+    Lies(bool),
     /// `sloppy=10%`: how often its loop takes each of the liberties of
     /// [`Discipline`](crate::Discipline). The world's loops are alike, so the largest of all hosts
     /// counts.
@@ -164,6 +166,7 @@ impl Setting {
             "connections" => Self::Connections(units::number(value)?),
             "retry-above" => Self::RetryAbove(units::number(value)?),
             "echo" => Self::Echo(switch(value)?),
+            "lies" => Self::Lies(switch(value)?),
             "sloppy" => Self::Sloppy(units::chance(value)?),
             _ => return Err(format!("a host has no setting `{key}`")),
         })
@@ -197,6 +200,7 @@ impl fmt::Display for Setting {
             Self::Connections(value) => write!(f, "connections={value}"),
             Self::RetryAbove(value) => write!(f, "retry-above={value}"),
             Self::Echo(value) => write!(f, "echo={}", on(value)),
+            Self::Lies(value) => write!(f, "lies={}", on(value)),
             Self::Sloppy(value) => write!(f, "sloppy={}", Percent(value)),
         }
     }

@@ -167,7 +167,8 @@ fn in_setting(setting: &mut Setting, see: &mut dyn FnMut(Number<'_>)) {
         | Setting::Ecn(_)
         | Setting::Probe(_)
         | Setting::Aes(_)
-        | Setting::Echo(_) => {}
+        | Setting::Echo(_)
+        | Setting::Lies(_) => {}
     }
 }
 

@@ -37,6 +37,11 @@ impl Judge {
         self.sing(scenario).map(|()| outcome)
     }
 
+    /// What a command needs behind it to judge alike.
+    pub(super) fn words(&self) -> String {
+        self.canary.as_ref().map_or_else(String::new, |verb| format!(" --canary {verb}"))
+    }
+
     /// What the canary says of a scenario whose run went well.
     pub(super) fn sing(&self, scenario: &Scenario) -> Result<(), Failure> {
         let Some(verb) = &self.canary else { return Ok(()) };

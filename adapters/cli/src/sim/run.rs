@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args, judge: &Judge, json: bool) -> Result {
     for found in &summary.failures {
         let fresh = oracles.len() < SHRUNK_MAX && oracles.insert(found.failure.oracle.as_str());
         let kept = if fresh { Some(keep(args, judge, found)?) } else { None };
-        tell(found, kept.as_ref(), json)?;
+        tell(found, kept.as_ref(), &judge.words(), json)?;
     }
     match summary.failed {
         0 => Ok(()),
@@ -118,11 +118,11 @@ fn keep(args: &Args, judge: &Judge, found: &Found) -> Result<Kept> {
     Ok(Kept { path, small })
 }
 
-fn tell(found: &Found, kept: Option<&Kept>, json: bool) -> Result {
+fn tell(found: &Found, kept: Option<&Kept>, judge: &str, json: bool) -> Result {
     let Found { seed, failure } = found;
     let again = match kept {
-        Some(kept) => format!("tripline sim play {}", source::quoted(&kept.path)),
-        None => format!("tripline sim seed {seed}"),
+        Some(kept) => format!("tripline sim play {}{judge}", source::quoted(&kept.path)),
+        None => format!("tripline sim seed {seed}{judge}"),
     };
     if json {
         let file = kept.map(|kept| kept.path.display().to_string());

@@ -45,7 +45,9 @@ pub(super) fn run(args: &Args, judge: &Judge, json: bool) -> Result {
     print(format_args!("# fails: {}", crate::fail::one_line(&failure.to_string())))?;
     print(format_args!("# {before} steps before, {after} now, {runs} runs{rest}"))?;
     match &args.out {
-        Some(path) => print(format_args!("tripline sim play {}", source::quoted(path))),
+        Some(path) => {
+            print(format_args!("tripline sim play {}{}", source::quoted(path), judge.words()))
+        }
         None => print(small.to_string().trim_end()),
     }
 }

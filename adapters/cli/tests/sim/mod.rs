@@ -86,7 +86,7 @@ fn sim_run_finds_a_canary_and_makes_it_small() {
     assert_eq!(end.code, Some(1), "{end:?}");
     let again = end.stdout.iter().find_map(|line| line.trim().strip_prefix("again: tripline "));
     let again = again.unwrap_or_else(|| panic!("no command in {end:?}"));
-    let words: Vec<&str> = again.split(' ').chain(["--canary", "move"]).collect();
+    let words: Vec<&str> = again.split(' ').collect();
     run(&words).bad(1, "canary at");
     let [file] = &scratch.received()[..] else { panic!("{:?}", scratch.received()) };
     let text = fs::read_to_string(scratch.path(&format!("in/{file}"))).expect("the file");

@@ -388,6 +388,12 @@ impl Endpoint {
         usize::try_from(self.live).unwrap_or(usize::MAX)
     }
 
+    /// How many clients a server has answered or is about to, and remembers for at most 30 s
+    /// (R-HAND-2); 0 for a client.
+    pub fn half_opens(&self) -> usize {
+        self.half_opens.len()
+    }
+
     /// The peer's address; `None` if the connection is gone.
     pub fn remote(&self, connection: ConnectionHandle) -> Option<SocketAddr> {
         self.connection(connection).map(|connection| connection.remote().remote)

@@ -227,6 +227,11 @@ impl HalfOpens {
         self.by_hash.get(&hash).copied()
     }
 
+    /// How many there are in all.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
     /// How many wait for their client or our user: all but those that are only remembered.
     pub(super) fn waiting(&self) -> usize {
         self.waiting

@@ -64,6 +64,10 @@ struct Slot {
     link: Option<LinkId>,
 }
 
+/// How often the timers of one connection fire in one call at most. One pass fires all that are due,
+/// and what fires is armed anew for later; more is room for timers that make others due.
+const FIRINGS_MAX: usize = 8;
+
 /// The engine: all connections of one socket, as a pure state machine.
 ///
 /// It is driven like every [`DatagramMachine`]: hand in datagrams and the time, then drain
@@ -371,7 +375,11 @@ impl DatagramMachine for Endpoint {
 
     fn handle_timeout(&mut self, now: Instant) {
         let now = self.tick(now);
-        while let Some(slot) = self.deadlines.due(now) {
+        // Rule 8: each fires once, a few times where one timer makes another due. A deadline that
+        // stays behind shows in `poll_timeout`; it must not hold up this call for ever.
+        let mut firings = self.slots.len().saturating_mul(FIRINGS_MAX);
+        while let Some(slot) = self.deadlines.due(now).filter(|_| firings > 0) {
+            firings = firings.saturating_sub(1);
             if self.with(slot, |connection, cx| connection.on_timeout(cx)).is_none() {
                 self.deadlines.set(slot, None);
             }

@@ -55,6 +55,8 @@ pub enum Feature {
     Garbage,
     /// OPENs of strangers.
     Flood,
+    /// Clients that acknowledge what was never sent.
+    Lies,
     /// Hosts with a profile.
     Profile,
     /// Another idle limit.
@@ -127,7 +129,7 @@ pub enum Feature {
 
 impl Feature {
     /// All of them.
-    pub const ALL: [Self; 60] = [
+    pub const ALL: [Self; 61] = [
         Self::Loss,
         Self::Jitter,
         Self::JitterShape,
@@ -154,6 +156,7 @@ impl Feature {
         Self::Replay,
         Self::Garbage,
         Self::Flood,
+        Self::Lies,
         Self::Profile,
         Self::Idle,
         Self::KeepAlive,
@@ -215,6 +218,7 @@ impl Feature {
                 | Self::Replay
                 | Self::Garbage
                 | Self::Flood
+                | Self::Lies
         )
     }
 
@@ -223,7 +227,7 @@ impl Feature {
     /// little.
     pub(super) const fn percent(self) -> u64 {
         match self {
-            Self::RealCipher => 10,
+            Self::RealCipher | Self::Lies => 10,
             Self::Kill | Self::ShutDown | Self::Flood | Self::TwoServers => 20,
             Self::Crash | Self::V6 | Self::Guard => 25,
             _ => 50,

@@ -100,6 +100,9 @@ fn host(plan: &Plan, name: String, kind: HostKind, address: SocketAddr) -> HostS
         add(F::Guard, &mut |dice| guard(plan, dice));
         add(F::Echo, &mut |_| vec![Setting::Echo(true)]);
     }
+    if !kind.is_server() {
+        add(F::Lies, &mut |_| vec![Setting::Lies(true)]);
+    }
     add(F::Sloppy, &mut |dice| vec![Setting::Sloppy(dice.chance(1_000, 400_000))]);
     HostSpec { name, kind, address, settings }
 }
