@@ -103,6 +103,8 @@ impl Arrivals {
 #[derive(Clone, Debug)]
 pub struct Link {
     config: LinkConfig,
+    /// What [`LinkConfig::draws_nothing`] says of it, which is asked for each datagram.
+    draws_nothing: bool,
     seed: Seed,
     losses: Losses,
     jitter: Jitter,
@@ -118,6 +120,7 @@ pub struct Link {
 }
 
 /// What the knobs decided for one datagram, before its queueing is known.
+#[derive(Default)]
 struct Draws {
     lost: Option<DropCause>,
     jitter: Duration,
@@ -134,6 +137,7 @@ impl Link {
     pub fn new(config: LinkConfig, seed: &Seed) -> Self {
         Self {
             config,
+            draws_nothing: config.draws_nothing(),
             seed: seed.clone(),
             losses: Losses::new(),
             jitter: Jitter::new(),
@@ -156,6 +160,7 @@ impl Link {
     /// Changes the configuration; what is on its way or queued stays, the generators go on.
     pub const fn configure(&mut self, config: LinkConfig) {
         self.config = config;
+        self.draws_nothing = config.draws_nothing();
         self.bottleneck.configure(config.line());
     }
 
@@ -240,6 +245,9 @@ impl Link {
     /// Draws once from each generator whose knob is on, whatever becomes of the datagram, so that
     /// the n-th draw always belongs to the n-th datagram.
     fn draw(&mut self, now: Instant) -> Draws {
+        if self.draws_nothing {
+            return Draws::default();
+        }
         let Self { config, seed, .. } = self;
         let mut draws = Draws {
             lost: self.losses.next(seed, &config.losses(), now),

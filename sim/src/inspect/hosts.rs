@@ -21,6 +21,8 @@ const SENT_MAX: usize = 65_536;
 /// What went to an address and what came from it.
 #[derive(Debug, Default)]
 struct Account {
+    /// Whose it is.
+    address: Option<SocketAddr>,
     came: u64,
     came_packets: u64,
     went: u64,
@@ -36,25 +38,50 @@ struct Account {
 struct Book {
     /// It seals with a recorder: it is ours, and judged.
     honest: bool,
-    accounts: BTreeMap<SocketAddr, Account>,
-    order: VecDeque<SocketAddr>,
+    accounts: Vec<Account>,
+    /// Where each address has its account.
+    places: BTreeMap<SocketAddr, usize>,
+    /// The account asked for last, and very often next.
+    newest: usize,
+    /// The account that gives way next, once there are as many as may be.
+    oldest: usize,
     /// Reached, and not proven.
     pending: Vec<SocketAddr>,
 }
 
 impl Book {
-    fn account(&mut self, address: SocketAddr) -> &mut Account {
-        let Self { accounts, order, .. } = self;
-        if accounts.len() >= ADDRESSES_MAX
-            && !accounts.contains_key(&address)
-            && let Some(oldest) = order.pop_front()
-        {
-            accounts.remove(&oldest);
+    /// Where an address has its account.
+    fn place(&self, address: SocketAddr) -> Option<usize> {
+        let newest = self.accounts.get(self.newest);
+        if newest.is_some_and(|account| account.address == Some(address)) {
+            return Some(self.newest);
         }
-        accounts.entry(address).or_insert_with(|| {
-            order.push_back(address);
-            Account::default()
-        })
+        self.places.get(&address).copied()
+    }
+
+    /// The account of an address, a new one if it has none.
+    fn account(&mut self, address: SocketAddr) -> &mut Account {
+        let place = self.place(address).unwrap_or_else(|| self.open(address));
+        self.newest = place;
+        &mut self.accounts[place]
+    }
+
+    /// A new account; where it is.
+    fn open(&mut self, address: SocketAddr) -> usize {
+        let account = Account { address: Some(address), ..Account::default() };
+        let mut place = self.accounts.len();
+        if place < ADDRESSES_MAX {
+            self.accounts.push(account);
+        } else {
+            place = self.oldest;
+            self.oldest = (place + 1) % ADDRESSES_MAX;
+            let gone = std::mem::replace(&mut self.accounts[place], account);
+            if let Some(address) = gone.address {
+                self.places.remove(&address);
+            }
+        }
+        self.places.insert(address, place);
+        place
     }
 }
 
@@ -99,8 +126,8 @@ impl Hosts {
 
     /// Whether an address is proven to a host.
     pub(super) fn is_proven(&self, host: HostId, address: SocketAddr) -> bool {
-        let book = self.books.get(host.index());
-        book.and_then(|book| book.accounts.get(&address)).is_some_and(|account| account.proven)
+        let Some(book) = self.books.get(host.index()) else { return false };
+        book.place(address).is_some_and(|place| book.accounts[place].proven)
     }
 
     /// A datagram is sent, as number `index` to its receiver.
@@ -213,9 +240,10 @@ impl Hosts {
 impl Book {
     /// Something that `who` sent after so many events has come.
     fn prove(&mut self, who: HostId, sent: u64) {
-        let Self { pending, accounts, .. } = self;
+        let Self { pending, accounts, places, .. } = self;
         pending.retain(|address| {
-            let Some(account) = accounts.get_mut(address) else { return false };
+            let Some(place) = places.get(address) else { return false };
+            let account = &mut accounts[*place];
             let is_proof = account.reached.is_some_and(|(by, at)| by == who && at < sent);
             account.proven |= is_proof;
             !is_proof

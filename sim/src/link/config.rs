@@ -278,6 +278,32 @@ impl LinkConfig {
         LineConfig { rate, queue, queue_packets, aqm }
     }
 
+    /// Whether all knobs are off that decide about each datagram by chance, number or time.
+    pub(super) const fn draws_nothing(&self) -> bool {
+        let Self { damage, ecn, .. } = self;
+        let chances = [
+            self.loss,
+            self.duplicate,
+            self.reorder,
+            damage.flip,
+            damage.swap,
+            damage.splice,
+            damage.truncate,
+            damage.extend,
+            ecn.bleach,
+            ecn.remark,
+            ecn.lose,
+        ];
+        let mut sum = 0_u32;
+        let mut at = 0;
+        while at < chances.len() {
+            sum += chances[at].as_ppm();
+            at += 1;
+        }
+        let losses = self.bursts.is_some() || self.blackouts.is_some() || self.lose_every > 0;
+        sum == 0 && !losses && self.jitter.is_zero()
+    }
+
     /// The knobs of loss.
     pub(super) const fn losses(&self) -> LossConfig {
         let Self { loss, bursts, lose_every, blackouts, .. } = *self;
