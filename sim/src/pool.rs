@@ -18,6 +18,8 @@ pub(crate) struct Header {
     pub(crate) source: SocketAddr,
     /// Where it was sent to.
     pub(crate) destination: SocketAddr,
+    /// The same as its sender wrote it.
+    pub(crate) sent_to: SocketAddr,
     /// Its congestion mark.
     pub(crate) ecn: Ecn,
     /// Its number on its route.
@@ -38,8 +40,8 @@ impl Header {
         now: Instant,
         bytes: &'a [u8],
     ) -> PacketView<'a> {
-        let Self { from, to, source, destination, ecn, index, .. } = *self;
-        PacketView { stage, now, from, to, source, destination, ecn, index, bytes }
+        let Self { from, to, source, destination, sent_to, ecn, index, .. } = *self;
+        PacketView { stage, now, from, to, source, destination, sent_to, ecn, index, bytes }
     }
 }
 

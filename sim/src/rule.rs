@@ -37,6 +37,8 @@ pub struct PacketView<'a> {
     pub source: SocketAddr,
     /// Where it is sent to; when it is delivered, the receiver's own address.
     pub destination: SocketAddr,
+    /// Where its sender sent it to, whatever NATs have made of that.
+    pub sent_to: SocketAddr,
     /// Its congestion mark.
     pub ecn: Ecn,
     /// Its number among all that `from` has sent to `to` from this address to that, counted from 0;

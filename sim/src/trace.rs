@@ -394,6 +394,7 @@ mod tests {
             to: None,
             source,
             destination,
+            sent_to: destination,
             ecn: Ecn::NotEct,
             index: 7,
             bytes: &[0; 3],

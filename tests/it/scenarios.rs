@@ -134,7 +134,7 @@ fn every_verb_is_drawn_and_every_scenario_reads_as_it_prints() {
     let count = count.into_inner();
     let all = "connect open send finish close-stream stop priority read reading renew close kill \
                network-changed shut-down move crash restart pause jump block replay garbage flood \
-               link cut heal";
+               link cut heal clock refuses nat reboot-nat readdress-nat";
     for verb in all.split(' ') {
         assert!(count.get(verb).is_some_and(|times| *times >= 10), "{verb}: {count:?}");
     }

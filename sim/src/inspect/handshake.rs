@@ -12,7 +12,7 @@ use tripline_sansio::{Duration, Instant};
 /// Attempts that are remembered; the oldest goes.
 const ATTEMPTS_MAX: usize = 16_384;
 /// How long a server remembers an OPEN (R-HAND-2).
-const HALF_OPEN_LIFE: Duration = Duration::from_secs(30);
+pub(super) const HALF_OPEN_LIFE: Duration = Duration::from_secs(30);
 /// So many other half-opens later it may have had to forget it (they are 4,096, and 2 MiB).
 const CROWD: u64 = 1_000;
 
@@ -53,6 +53,8 @@ pub(super) struct Handshakes {
     /// Accepting CHALLENGEs by host.
     accepted: Map<u64, u64>,
     restarted: Vec<(HostId, Instant)>,
+    /// By how much sooner a server may forget an OPEN whose clock is fast.
+    pub(super) haste: Duration,
 }
 
 impl Handshakes {
@@ -121,6 +123,7 @@ impl Handshakes {
         *count += u64::from(accepts == Some(true));
         let count = *count;
         let restarted = self.restarted.iter().find(|(other, _)| *other == host).map(|one| one.1);
+        let life = HALF_OPEN_LIFE.saturating_sub(self.haste);
         let Some(attempt) = self.attempts.get_mut(&id) else { return };
         let known = attempt.given.iter_mut().rev().find(|given| given.by == host);
         let now = report.now;
@@ -135,7 +138,7 @@ impl Handshakes {
             }
             (known, Some(accepts)) => {
                 let is_forgotten = |given: &Given| {
-                    now - given.at >= HALF_OPEN_LIFE
+                    now - given.at >= life
                         || count - given.count > CROWD
                         || restarted.is_some_and(|at| at >= given.at)
                 };

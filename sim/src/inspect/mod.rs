@@ -125,6 +125,14 @@ impl Inspector {
         self.state.borrow_mut().bounds.slack = slack;
     }
 
+    /// How many hundredths of the true pace the fastest clock goes: whoever has one forgets sooner
+    /// than others see it. 100 unless told.
+    pub fn set_fastest_clock(&self, hundredths: u32) {
+        let life = handshake::HALF_OPEN_LIFE;
+        let haste = life.saturating_sub(life * 100 / hundredths.max(100));
+        self.state.borrow_mut().set_haste(haste);
+    }
+
     /// Bytes that the run puts into its payload, and that must never be seen on the wire.
     pub fn set_canary(&self, canary: impl Into<Vec<u8>>) {
         self.state.borrow_mut().canary = canary.into();

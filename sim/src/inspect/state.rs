@@ -67,6 +67,11 @@ pub(super) struct State {
 }
 
 impl State {
+    /// By how much sooner servers may forget half-open connections.
+    pub(super) const fn set_haste(&mut self, haste: Duration) {
+        self.handshakes.haste = haste;
+    }
+
     pub(super) fn new(tape: Arc<Mutex<Tape>>, lies: Lies) -> Self {
         Self {
             report: Report::default(),
@@ -465,7 +470,8 @@ impl State {
 
     fn on_delivered(&mut self, view: &PacketView<'_>) {
         let Some(to) = view.to else { return };
-        let ends = (view.source, view.destination);
+        // What the sender meant: behind a NAT another address is its receiver's own.
+        let ends = (view.source, view.sent_to);
         self.hosts.on_delivered((view.from, view.index), to, ends, view.bytes.len());
         let mut arrival =
             Arrival { host: to, source: view.source, id: None, is_old: false, good: None };

@@ -58,6 +58,8 @@ impl Player<'_> {
     fn heal_everything(&mut self) -> Verdict {
         self.end_attacks();
         self.world.heal_all(usual_link());
+        self.heal_nats();
+        self.heal_systems();
         for host in 0..self.actors.len() {
             self.world.resume(self.actors[host].id);
             self.restart(host);

@@ -51,6 +51,7 @@ impl<'a> Player<'a> {
             }
             Action::Cut(way) => self.for_way(way, |player, from, to| player.cut(from, to)),
             Action::Heal(way) => self.for_way(way, |player, from, to| player.heal(from, to)),
+            Action::Nat(name, deed) => self.nat_deed(name, deed),
         };
         self.deeds.steps += u64::from(fits);
         self.deeds.passed_over += u64::from(!fits);
@@ -404,7 +405,8 @@ impl<'a> Player<'a> {
         let id = self.actors[host].id;
         match fate {
             Deed::Move(address) => {
-                let free = self.world.hosts().all(|other| self.world.address(other) != *address);
+                let taken = self.world.hosts().any(|other| self.world.address(other) == *address);
+                let free = !taken && self.may_move_to(host, *address);
                 if free {
                     self.world.readdress(id, *address);
                     self.actors[host].has_moved = true;
@@ -424,6 +426,14 @@ impl<'a> Player<'a> {
                 if *by >= FORGETS {
                     self.inspector.restarted(id);
                 }
+                true
+            }
+            Deed::Clock(pace) => {
+                self.world.set_clock(id, pace.config());
+                true
+            }
+            Deed::Refuses(refusal) => {
+                self.world.set_send_faults(id, refusal.faults());
                 true
             }
             Deed::Block(time) => {

@@ -5,7 +5,7 @@
 //! connection had reason to think that its peer was gone. Where datagrams are changed on the way
 //! nothing can be said, because what arrived may have been of no use.
 
-use super::stage;
+use super::{stage, systems};
 use crate::cipher::Map;
 use crate::host::HostId;
 use crate::rule::Stage;
@@ -71,7 +71,8 @@ impl Hearing {
                     | Knob::Extend(_)
             )
         });
-        let is_certain = !damage && !scenario.steps.iter().any(|step| odd(&step.action));
+        let clocks = systems::clocks_are_true(scenario);
+        let is_certain = clocks && !damage && !scenario.steps.iter().any(|step| odd(&step.action));
         let stale = stage::discipline(scenario).stale_by;
         Self { last: Rc::default(), is_certain, stale }
     }

@@ -35,10 +35,14 @@ mod deeds;
 mod fault;
 mod half;
 mod hearing;
+mod nats;
 mod outcome;
 mod pact;
 mod player;
 mod stage;
+#[cfg(test)]
+mod system_tests;
+mod systems;
 #[cfg(test)]
 mod tests;
 mod watcher;
@@ -74,7 +78,7 @@ pub fn play_with<W: Watcher + 'static>(
 }
 
 fn caught(scenario: &Scenario, onlooker: Option<Onlooker>) -> Result<Outcome, Failure> {
-    let run = || Player::new(scenario, onlooker).play();
+    let run = || Player::new(&scenario.unrolled(), onlooker).play();
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let what = panic.downcast_ref::<String>().cloned();
         let what = what.or_else(|| panic.downcast_ref::<&str>().map(|what| (*what).to_owned()));

@@ -9,6 +9,7 @@ use super::app::Outbox;
 use super::attack::Attackers;
 use super::fault::{Fault, Verdict};
 use super::hearing::Hearing;
+use super::nats::Router;
 use super::pact::{Pact, Phase, Surroundings};
 use super::watcher::{End, Watcher};
 use super::{Deeds, Failure, Outcome, stage};
@@ -92,6 +93,8 @@ pub(super) struct Player<'a> {
     pub(super) agenda: EventQueue<Task>,
     /// The links that the scenario names, by hosts, as they are now.
     pub(super) links: BTreeMap<(usize, usize), LinkConfig>,
+    /// The NATs, in the scenario's order.
+    pub(super) nats: Vec<Router<'a>>,
     pub(super) inspector: Inspector,
     pub(super) hearing: Hearing,
     pub(super) attackers: Attackers,
@@ -152,6 +155,7 @@ impl<'a> Player<'a> {
             streams: BTreeMap::new(),
             agenda: EventQueue::new(),
             links: BTreeMap::new(),
+            nats: Vec::new(),
             inspector,
             hearing,
             attackers,
@@ -160,6 +164,8 @@ impl<'a> Player<'a> {
             event_hash: 0,
             noisy: Vec::new(),
         };
+        player.set_systems();
+        player.set_nats();
         player.set_links();
         player.write_agenda();
         player

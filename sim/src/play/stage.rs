@@ -5,6 +5,7 @@
 //! endpoint draws follows from its life's number too.
 
 use super::player::Onlooker;
+use super::systems;
 use crate::chance::Chance;
 use crate::discipline::Discipline;
 use crate::inspect::Inspector;
@@ -71,7 +72,12 @@ fn set(transport: &mut TransportConfig, setting: Setting) {
         | Setting::RetryAbove(_)
         | Setting::Echo(_)
         | Setting::Lies(_)
-        | Setting::Sloppy(_) => {}
+        | Setting::Sloppy(_)
+        | Setting::Skew(_)
+        | Setting::Wander(_)
+        | Setting::WanderEvery(_)
+        | Setting::RefuseLonger(_)
+        | Setting::RefuseMemory(_) => {}
     }
 }
 
@@ -153,7 +159,11 @@ pub(super) fn inspector(scenario: &Scenario) -> Inspector {
         Deed::Pause(time) | Deed::Jump(time) | Deed::Block(time) => Some(*time),
         _ => None,
     });
-    inspector.set_slack(SLACK + held.sum());
+    // And whose clock is slow.
+    let delays = scenario.hosts.iter().map(ack_delay).max().unwrap_or_default();
+    let late = systems::lateness(scenario, delays + SLACK);
+    inspector.set_slack(SLACK + held.sum() + late);
+    inspector.set_fastest_clock(systems::fastest(scenario));
     inspector
 }
 

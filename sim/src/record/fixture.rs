@@ -24,6 +24,7 @@ pub(super) fn packet(stage: Stage, nanos: u64, index: u64, bytes: &[u8]) -> Pack
         to: Some(HostId(1)),
         source: "10.0.0.2:2".parse().unwrap(),
         destination: "10.0.0.1:1".parse().unwrap(),
+        sent_to: "10.0.0.1:1".parse().unwrap(),
         ecn: Ecn::NotEct,
         index,
         bytes,

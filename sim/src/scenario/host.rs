@@ -4,7 +4,9 @@
 //! loop. Settings are kept one by one, so that each can be dropped or changed alone; what is not
 //! named is as in the profile, and without a profile as in the engine's defaults.
 
-use super::units::{self, Percent, Size, Time};
+use super::nat::read_behind;
+use super::system::{Pace, Refusal};
+use super::units::{self, Percent, Size, Skew, Time};
 use super::words::{LineError, Words};
 use crate::chance::Chance;
 use std::fmt;
@@ -122,6 +124,18 @@ pub enum Setting {
     /// [`Discipline`](crate::Discipline). The world's loops are alike, so the largest of all hosts
     /// counts.
     Sloppy(Chance),
+    /// `skew=5%`: how much too fast its clock goes from the start, in millionths; see
+    /// [`Pace`](super::Pace).
+    Skew(i32),
+    /// `wander=1%`: by how much the clock's pace changes.
+    Wander(Chance),
+    /// `wander-every=10s`: how often.
+    WanderEvery(Duration),
+    /// `refuse-longer=1300`: datagrams that its system does not send; see
+    /// [`Refusal`](super::Refusal).
+    RefuseLonger(u64),
+    /// `refuse-memory=2%`: how often its system has no memory for one.
+    RefuseMemory(Chance),
 }
 
 pub(super) fn by_name<T: Copy>(all: &[(T, &str)], word: &str) -> Result<T, String> {
@@ -136,7 +150,7 @@ pub(super) fn name_of<T: Copy + PartialEq>(all: &[(T, &'static str)], value: T) 
     all.iter().find(|(other, _)| *other == value).map_or("?", |(_, name)| name)
 }
 
-fn switch(word: &str) -> Result<bool, String> {
+pub(super) fn switch(word: &str) -> Result<bool, String> {
     by_name(&[(true, "on"), (false, "off")], word)
 }
 
@@ -168,6 +182,11 @@ impl Setting {
             "echo" => Self::Echo(switch(value)?),
             "lies" => Self::Lies(switch(value)?),
             "sloppy" => Self::Sloppy(units::chance(value)?),
+            "skew" => Self::Skew(units::skew(value)?),
+            "wander" => Self::Wander(units::chance(value)?),
+            "wander-every" => Self::WanderEvery(units::duration(value)?),
+            "refuse-longer" => Self::RefuseLonger(units::bytes(value)?),
+            "refuse-memory" => Self::RefuseMemory(units::chance(value)?),
             _ => return Err(format!("a host has no setting `{key}`")),
         })
     }
@@ -202,6 +221,11 @@ impl fmt::Display for Setting {
             Self::Echo(value) => write!(f, "echo={}", on(value)),
             Self::Lies(value) => write!(f, "lies={}", on(value)),
             Self::Sloppy(value) => write!(f, "sloppy={}", Percent(value)),
+            Self::Skew(value) => write!(f, "skew={}", Skew(value)),
+            Self::Wander(value) => write!(f, "wander={}", Percent(value)),
+            Self::WanderEvery(value) => write!(f, "wander-every={}", Time(value)),
+            Self::RefuseLonger(value) => write!(f, "refuse-longer={}", Size(value)),
+            Self::RefuseMemory(value) => write!(f, "refuse-memory={}", Percent(value)),
         }
     }
 }
@@ -215,8 +239,39 @@ pub struct HostSpec {
     pub kind: HostKind,
     /// Its address at the start.
     pub address: SocketAddr,
+    /// `behind=router`: the NAT that it stands behind; its address is one inside then.
+    pub behind: Option<String>,
     /// What it is like, in the order in which it is set.
     pub settings: Vec<Setting>,
+}
+
+impl HostSpec {
+    /// The pace of its clock at the start.
+    pub fn pace(&self) -> Pace {
+        let mut pace = Pace::default();
+        for setting in &self.settings {
+            match *setting {
+                Setting::Skew(skew) => pace.skew = skew,
+                Setting::Wander(wander) => pace.wander = Some(wander),
+                Setting::WanderEvery(every) => pace.every = Some(every),
+                _ => {}
+            }
+        }
+        pace
+    }
+
+    /// What its system does not send at the start.
+    pub fn refusal(&self) -> Refusal {
+        let mut refusal = Refusal::default();
+        for setting in &self.settings {
+            match *setting {
+                Setting::RefuseLonger(longer) => refusal.longer = Some(longer),
+                Setting::RefuseMemory(memory) => refusal.memory = Some(memory),
+                _ => {}
+            }
+        }
+        refusal
+    }
 }
 
 impl std::str::FromStr for HostSpec {
@@ -226,12 +281,13 @@ impl std::str::FromStr for HostSpec {
         let name = words.name("the host's name")?;
         let kind = words.value("the host's kind", |word| by_name(&HostKind::ALL, word))?;
         let address = words.value("the host's address", address)?;
+        let behind = read_behind(&mut words)?;
         let mut settings = Vec::new();
         for (key, value) in words.take_options() {
             settings.push(Setting::parse(key, value).map_err(|error| words.error(error))?);
         }
         words.end()?;
-        Ok(Self { name, kind, address, settings })
+        Ok(Self { name, kind, address, behind, settings })
     }
 }
 
@@ -243,6 +299,7 @@ pub(super) fn address(word: &str) -> Result<SocketAddr, String> {
 impl fmt::Display for HostSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.name, name_of(&HostKind::ALL, self.kind), self.address)?;
+        self.behind.iter().try_for_each(|behind| write!(f, " behind={behind}"))?;
         self.settings.iter().try_for_each(|setting| write!(f, " {setting}"))
     }
 }

@@ -8,7 +8,7 @@ use super::host::{by_name, name_of};
 use super::units::{self, Percent, Rate, Size, Time};
 use super::words::{LineError, Words, check_name};
 use crate::chance::Chance;
-use crate::link::{Aqm, Bursts, CoDel, JitterShape, LinkConfig, Policer};
+use crate::link::{Aqm, Blackouts, Bursts, CoDel, JitterShape, LinkConfig, Policer, Red};
 use std::fmt;
 use tripline_sansio::Duration;
 
@@ -77,13 +77,26 @@ pub enum Knob {
     EctLost(Chance),
     /// `queue-packets=50`: datagrams that the queue holds.
     QueuePackets(u64),
-    /// `aqm=codel` or `aqm=codel-ecn`: with the figures of RFC 8289; or `aqm=tail-drop`.
+    /// `aqm=codel` or `aqm=codel-ecn`: with the figures of RFC 8289; `aqm=red` or `aqm=red-ecn`,
+    /// between 15 and 45 kB of the average; or `aqm=tail-drop`.
     Aqm(Management),
     /// `police=1Mbit/s`: what comes faster is dropped, but for a burst of 20 kB unless the line
     /// says another.
     Police(u64),
     /// `police-burst=20kB`
     PoliceBurst(u64),
+    /// `blackout=200ms`: for so long nothing comes through, again and again: every 5 s unless the
+    /// line says another.
+    Blackout(Duration),
+    /// `blackout-every=10s`
+    BlackoutEvery(Duration),
+    /// `blackout-first=3s`: when the first begins, counted from the start of the run.
+    BlackoutFirst(Duration),
+    /// `red-least=20kB`: where RED begins; it drops all above three times as much unless the line
+    /// says another. Without `aqm=red` it does nothing.
+    RedLeast(u64),
+    /// `red-most=60kB`
+    RedMost(u64),
 }
 
 impl Knob {
@@ -125,6 +138,11 @@ impl Knob {
             "aqm" => Self::Aqm(by_name(&MANAGEMENTS, value)?),
             "police" => Self::Police(units::rate(value)?),
             "police-burst" => Self::PoliceBurst(units::bytes(value)?),
+            "blackout" => Self::Blackout(units::duration(value)?),
+            "blackout-every" => Self::BlackoutEvery(units::duration(value)?),
+            "blackout-first" => Self::BlackoutFirst(units::duration(value)?),
+            "red-least" => Self::RedLeast(units::bytes(value)?),
+            "red-most" => Self::RedMost(units::bytes(value)?),
             _ => return Err(format!("a link has no `{key}`")),
         })
     }
@@ -174,13 +192,39 @@ impl Knob {
             Self::Remark(value) => config.ecn.remark = value,
             Self::EctLost(value) => config.ecn.lose = value,
             Self::QueuePackets(value) => config.queue_packets = size(value),
-            Self::Aqm(value) => config.aqm = value.aqm(),
+            Self::Aqm(value) => config.aqm = value.aqm(config.aqm),
             Self::Police(rate) => config.policer = Some(Policer { rate, ..policer(&config) }),
             Self::PoliceBurst(value) => {
                 config.policer = Some(Policer { burst: short(value), ..policer(&config) });
             }
+            Self::Blackout(_) | Self::BlackoutEvery(_) | Self::BlackoutFirst(_) => {
+                config.blackouts = Some(self.blackouts(&config));
+            }
+            Self::RedLeast(_) | Self::RedMost(_) => config.aqm = self.red(config.aqm),
         }
         config
+    }
+
+    /// The black-outs of a link with this knob turned.
+    const fn blackouts(self, config: &LinkConfig) -> Blackouts {
+        let mut blackouts = blackouts(config);
+        match self {
+            Self::Blackout(lasting) => blackouts.lasting = lasting,
+            Self::BlackoutEvery(every) => blackouts.every = every,
+            Self::BlackoutFirst(first) => blackouts.first = first,
+            _ => {}
+        }
+        blackouts
+    }
+
+    /// The management of a queue with this knob turned: RED's thresholds, if it is RED.
+    const fn red(self, aqm: Aqm) -> Aqm {
+        let Aqm::Red(red) = aqm else { return aqm };
+        Aqm::Red(match self {
+            Self::RedLeast(least) => Red { ecn: red.ecn, ..Red::new(short(least)) },
+            Self::RedMost(most) => Red { most: short(most), ..red },
+            _ => red,
+        })
     }
 }
 
@@ -193,22 +237,38 @@ pub enum Management {
     CoDel,
     /// By CoDel, which marks those who take marks.
     CoDelEcn,
+    /// By RED, which drops.
+    Red,
+    /// By RED, which marks those who take marks.
+    RedEcn,
 }
 
+/// Where RED begins unless the line says another, in bytes.
+const RED_LEAST: u32 = 15_000;
+
 impl Management {
-    const fn aqm(self) -> Aqm {
+    /// The management; RED keeps its thresholds.
+    const fn aqm(self, before: Aqm) -> Aqm {
+        let red = match before {
+            Aqm::Red(red) => red,
+            _ => Red::new(RED_LEAST),
+        };
         match self {
             Self::TailDrop => Aqm::TailDrop,
             Self::CoDel => Aqm::CoDel(CoDel::DEFAULT),
             Self::CoDelEcn => Aqm::CoDel(CoDel { ecn: true, ..CoDel::DEFAULT }),
+            Self::Red => Aqm::Red(Red { ecn: false, ..red }),
+            Self::RedEcn => Aqm::Red(Red { ecn: true, ..red }),
         }
     }
 }
 
-const MANAGEMENTS: [(Management, &str); 3] = [
+const MANAGEMENTS: [(Management, &str); 5] = [
     (Management::TailDrop, "tail-drop"),
     (Management::CoDel, "codel"),
     (Management::CoDelEcn, "codel-ecn"),
+    (Management::Red, "red"),
+    (Management::RedEcn, "red-ecn"),
 ];
 const SHAPES: [(JitterShape, &str); 3] = [
     (JitterShape::Uniform, "uniform"),
@@ -222,6 +282,14 @@ const fn bursts(config: &LinkConfig) -> Bursts {
     match config.bursts {
         Some(bursts) => bursts,
         None => Bursts::new(Chance::NEVER, Chance::percent(25), Chance::ALWAYS),
+    }
+}
+
+/// The same for black-outs: they last no time.
+const fn blackouts(config: &LinkConfig) -> Blackouts {
+    match config.blackouts {
+        Some(blackouts) => blackouts,
+        None => Blackouts::new(Duration::from_secs(5), Duration::ZERO),
     }
 }
 
@@ -278,6 +346,11 @@ impl fmt::Display for Knob {
             Self::Aqm(value) => write!(f, "aqm={}", name_of(&MANAGEMENTS, value)),
             Self::Police(value) => write!(f, "police={}", Rate(value)),
             Self::PoliceBurst(value) => write!(f, "police-burst={}", Size(value)),
+            Self::Blackout(value) => write!(f, "blackout={}", Time(value)),
+            Self::BlackoutEvery(value) => write!(f, "blackout-every={}", Time(value)),
+            Self::BlackoutFirst(value) => write!(f, "blackout-first={}", Time(value)),
+            Self::RedLeast(value) => write!(f, "red-least={}", Size(value)),
+            Self::RedMost(value) => write!(f, "red-most={}", Size(value)),
         }
     }
 }

@@ -5,9 +5,9 @@
 //! plays them is [`play`](crate::play). A scenario replays exactly: all chance in it follows from
 //! its own `seed`. A swarm's seed does not, once the generator has changed.
 //!
-//! The text is TOML; its lists hold one line for each host, link and step. What a line may say is
-//! on the pages of [`HostSpec`], [`LinkSpec`] and [`Step`]. Reading and printing are exact: a
-//! scenario that was printed reads as itself.
+//! The text is TOML; its lists hold one line for each NAT, host, link and step. What a line may
+//! say is on the pages of [`NatSpec`], [`HostSpec`], [`LinkSpec`] and [`Step`]. Reading and
+//! printing are exact: a scenario that was printed reads as itself.
 //!
 //! ```
 //! use tripline_sim::scenario::Scenario;
@@ -37,7 +37,11 @@
 
 mod host;
 mod link;
+mod nat;
+mod repeat;
+mod sense;
 mod step;
+mod system;
 #[cfg(test)]
 mod tests;
 pub mod units;
@@ -45,11 +49,13 @@ mod words;
 
 pub use host::{Controller, HostKind, HostSpec, Setting};
 pub use link::{Knob, LinkSpec, Management, Way};
+pub use nat::{NatDeed, NatKind, NatKnob, NatSpec};
+pub use repeat::Repeat;
 pub use step::{Action, Deed, Reading, Step};
+pub use system::{Pace, Refusal};
 pub use words::LineError;
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use tripline_sansio::Duration;
@@ -80,6 +86,8 @@ pub struct Scenario {
     /// How long the first phase lasts, in which things go wrong. Then all is healed, and everything
     /// promised has to come true.
     pub lasts: Duration,
+    /// The NATs. Only hosts and other NATs that say so stand behind one.
+    pub nats: Vec<NatSpec>,
     /// The hosts.
     pub hosts: Vec<HostSpec>,
     /// The links at the start. Pairs that are not named have a perfect one of 10 ms.
@@ -99,6 +107,8 @@ struct Text {
     #[serde(default)]
     cipher: Seal,
     lasts: String,
+    #[serde(default)]
+    nats: Vec<String>,
     hosts: Vec<String>,
     #[serde(default)]
     links: Vec<String>,
@@ -153,55 +163,13 @@ impl FromStr for Scenario {
             seed: text.seed,
             seal: text.cipher,
             lasts,
+            nats: lines(&text.nats)?,
             hosts: lines(&text.hosts)?,
             links: lines(&text.links)?,
             steps: lines(&text.steps)?,
         };
         scenario.check()?;
         Ok(scenario)
-    }
-}
-
-impl Scenario {
-    /// Whether the lines fit together: names that exist, each once, and steps in the order of their
-    /// times.
-    ///
-    /// # Errors
-    /// [`ScenarioError::Sense`] says what does not fit.
-    pub fn check(&self) -> Result<(), ScenarioError> {
-        let sense = |what: String| Err(ScenarioError::Sense(what));
-        let mut names = BTreeSet::new();
-        let mut addresses = BTreeSet::new();
-        for host in &self.hosts {
-            if !names.insert(host.name.as_str()) {
-                return sense(format!("there are two hosts `{}`", host.name));
-            }
-            if !addresses.insert(host.address) {
-                return sense(format!("two hosts have the address {}", host.address));
-            }
-        }
-        let mut last = Duration::ZERO;
-        for step in &self.steps {
-            if step.at < last {
-                return sense(format!("\"{step}\" comes too late: steps stand in order of time"));
-            }
-            last = step.at;
-        }
-        let ways = self.links.iter().map(|link| &link.way);
-        let step_ways = self.steps.iter().filter_map(|step| match &step.action {
-            Action::Link(LinkSpec { way, .. }) | Action::Cut(way) | Action::Heal(way) => Some(way),
-            Action::Host(..) => None,
-        });
-        let hosts = self.steps.iter().flat_map(|step| match &step.action {
-            Action::Host(host, Deed::Connect { to, .. }) => vec![host, to],
-            Action::Host(host, _) => vec![host],
-            _ => Vec::new(),
-        });
-        let used = ways.chain(step_ways).flat_map(|way| [&way.from, &way.to]).chain(hosts);
-        match used.into_iter().find(|name| !names.contains(name.as_str())) {
-            Some(name) => sense(format!("there is no host `{name}`")),
-            None => Ok(()),
-        }
     }
 }
 
@@ -214,6 +182,9 @@ impl fmt::Display for Scenario {
         writeln!(f, "seed = {}", self.seed)?;
         let seal = if self.seal == Seal::Fast { "fast" } else { "real" };
         writeln!(f, "cipher = \"{seal}\"\nlasts = \"{}\"", Time(self.lasts))?;
+        if !self.nats.is_empty() {
+            list(f, "nats", &self.nats)?;
+        }
         list(f, "hosts", &self.hosts)?;
         list(f, "links", &self.links)?;
         list(f, "steps", &self.steps)

@@ -9,10 +9,15 @@
 //! 9s    phone move 10.0.7.7:1000
 //! ```
 //!
+//! Any step may end in `repeat=N each=TIME`, see [`Repeat`].
+//!
 //! A step that does not fit when its time comes (no such stream yet, a connection that is gone) is
 //! passed over and counted. So steps can be left out one by one, which is how failures shrink.
 
 use super::link::{LinkSpec, Way};
+use super::nat::NatDeed;
+use super::repeat::Repeat;
+use super::system::{Pace, Refusal};
 use super::units::{self, Rate, Size, Time};
 use super::words::{LineError, Words, check_name};
 use std::fmt;
@@ -27,6 +32,8 @@ pub struct Step {
     pub at: Duration,
     /// What.
     pub action: Action,
+    /// How often, if more than once.
+    pub repeat: Option<Repeat>,
 }
 
 /// Something that happens.
@@ -40,6 +47,22 @@ pub enum Action {
     Cut(Way),
     /// `heal a>b`: as before the cut.
     Heal(Way),
+    /// `reboot-nat NAT`, `readdress-nat NAT ADDRESS`, `nat NAT timeout=5s`: the NAT of this name.
+    Nat(String, NatDeed),
+}
+
+impl Action {
+    /// The hosts that it names.
+    pub fn hosts(&self) -> Vec<&str> {
+        match self {
+            Self::Host(host, Deed::Connect { to, .. }) => vec![host, to],
+            Self::Host(host, _) => vec![host],
+            Self::Link(LinkSpec { way, .. }) | Self::Cut(way) | Self::Heal(way) => {
+                vec![&way.from, &way.to]
+            }
+            Self::Nat(..) => Vec::new(),
+        }
+    }
 }
 
 /// What a host does, or what happens to it.
@@ -115,6 +138,10 @@ pub enum Deed {
     Pause(Duration),
     /// `jump 5min`: the host's clock goes forward at once.
     Jump(Duration),
+    /// `clock skew=5% wander=1%`: the host's clock goes at another pace.
+    Clock(Pace),
+    /// `refuses longer=1300 memory=5% all=on`: its system does not send these any more.
+    Refuses(Refusal),
     /// `block 50ms`: its socket takes nothing.
     Block(Duration),
     /// `replay N over=10s`: an attacker repeats N datagrams that the host once got, at random.
@@ -162,7 +189,12 @@ impl std::str::FromStr for Step {
         let mut words = Words::new(line);
         let at = words.value("the time", units::duration)?;
         let subject = words.next("what happens")?;
+        let repeat = Repeat::read(&mut words)?;
         let action = match subject {
+            "nat" | "reboot-nat" | "readdress-nat" => {
+                let (name, deed) = NatDeed::read(subject, &mut words)?;
+                Action::Nat(name, deed)
+            }
             "link" => Action::Link(LinkSpec::read(&mut words)?),
             "cut" => Action::Cut(words.value("the way (`a>b`)", Way::parse)?),
             "heal" => Action::Heal(words.value("the way (`a>b`)", Way::parse)?),
@@ -173,7 +205,7 @@ impl std::str::FromStr for Step {
             }
         };
         words.end()?;
-        Ok(Self { at, action })
+        Ok(Self { at, action, repeat })
     }
 }
 
@@ -220,6 +252,8 @@ impl Deed {
             "restart" => Self::Restart,
             "pause" => Self::Pause(words.value("how long", units::duration)?),
             "jump" => Self::Jump(words.value("how far", units::duration)?),
+            "clock" => Self::Clock(Pace::read(words)?),
+            "refuses" => Self::Refuses(Refusal::read(words)?),
             "block" => Self::Block(words.value("how long", units::duration)?),
             "replay" => Self::Replay(words.value("how many", units::number)?, over(words)?),
             "garbage" => Self::Garbage(words.value("how many", units::number)?, over(words)?),
@@ -289,7 +323,9 @@ impl fmt::Display for Step {
             Action::Link(link) => write!(f, "link {link}"),
             Action::Cut(way) => write!(f, "cut {way}"),
             Action::Heal(way) => write!(f, "heal {way}"),
-        }
+            Action::Nat(name, deed) => deed.write(f, name),
+        }?;
+        self.repeat.map_or(Ok(()), |repeat| write!(f, "{repeat}"))
     }
 }
 
@@ -340,6 +376,8 @@ impl fmt::Display for Deed {
             Self::Restart => f.write_str("restart"),
             Self::Pause(time) => write!(f, "pause {}", Time(*time)),
             Self::Jump(time) => write!(f, "jump {}", Time(*time)),
+            Self::Clock(pace) => write!(f, "clock{pace}"),
+            Self::Refuses(refusal) => write!(f, "refuses{refusal}"),
             Self::Block(time) => write!(f, "block {}", Time(*time)),
             Self::Replay(count, over) => attack(f, "replay", *count, *over),
             Self::Garbage(count, over) => attack(f, "garbage", *count, *over),

@@ -63,6 +63,21 @@ pub fn chance(word: &str) -> Result<Chance, String> {
     }
 }
 
+/// So much too fast, or too slow with a minus, in millionths: `5%`, `-0.25%`; up to ±90 %.
+///
+/// # Errors
+/// What is wrong with the word.
+pub fn skew(word: &str) -> Result<i32, String> {
+    let (sign, share) = word.strip_prefix('-').map_or((1, word), |share| (-1, share));
+    let ppm = chance(share).ok().map(Chance::as_ppm).filter(|ppm| *ppm <= SKEW_MAX);
+    ppm.and_then(|ppm| i32::try_from(ppm).ok()).map(|ppm| sign * ppm).ok_or_else(|| {
+        format!("`{word}` is no skew: a percentage from -90% to 90%, of at most four decimals")
+    })
+}
+
+/// The largest skew of a clock, either way, in millionths.
+const SKEW_MAX: u32 = 900_000;
+
 /// A whole number.
 pub(super) fn number<N: std::str::FromStr>(word: &str) -> Result<N, String> {
     digits(word).ok_or_else(|| format!("`{word}` is no number, or too large a one"))
@@ -159,6 +174,17 @@ impl fmt::Display for Percent {
     }
 }
 
+/// How much too fast something is, in millionths, as it is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Skew(pub i32);
+
+impl fmt::Display for Skew {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        write!(f, "{sign}{}", Percent(Chance::ppm(self.0.unsigned_abs())))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +203,10 @@ mod tests {
         for word in ["0%", "5%", "0.0001%", "2.5%", "33.3333%", "100%"] {
             assert_eq!(Percent(chance(word).unwrap()).to_string(), word);
         }
+        for word in ["0%", "5%", "-0.0001%", "-20%", "90%"] {
+            assert_eq!(Skew(skew(word).unwrap()).to_string(), word);
+        }
+        assert_eq!((skew("-2%"), skew("0.5%")), (Ok(-20_000), Ok(5_000)));
         assert_eq!(rate("10Mbit/s"), Ok(1_250_000));
         assert_eq!(chance("never"), Ok(Chance::NEVER));
     }
@@ -194,6 +224,9 @@ mod tests {
         }
         for word in ["", "%", "5", "101%", "1.23456%", "1.+1%", "-1%", ".5%"] {
             assert!(chance(word).is_err(), "{word}");
+        }
+        for word in ["", "-", "--1%", "+1%", "91%", "-90.0001%", "1", "always"] {
+            assert!(skew(word).is_err(), "{word}");
         }
         assert!(number::<u8>("256").is_err() && number::<u64>("+1").is_err());
     }

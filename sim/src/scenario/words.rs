@@ -64,7 +64,7 @@ impl<'a> Words<'a> {
         parse(word).map_err(|error| self.error(error))
     }
 
-    /// A name: letters, digits, `-`, `_` and `.`.
+    /// A name: letters, digits, `-`, `_` and `.`, and `#` for a number.
     pub(super) fn name(&mut self, what: &str) -> Result<String, LineError> {
         self.value(what, |word| check_name(word).map(|()| word.to_owned()))
     }
@@ -101,9 +101,12 @@ impl<'a> Words<'a> {
 
 /// Whether a word can be a name.
 pub(super) fn check_name(word: &str) -> Result<(), String> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let fits =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | super::repeat::NUMBER);
     if word.is_empty() || word.len() > 64 || !word.chars().all(fits) {
-        return Err(format!("`{word}` is no name: at most 64 letters, digits, `-`, `_` and `.`"));
+        return Err(format!(
+            "`{word}` is no name: at most 64 letters, digits, `-`, `_`, `.` and `#`"
+        ));
     }
     Ok(())
 }

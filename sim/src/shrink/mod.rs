@@ -9,6 +9,7 @@
 //! Nothing here plays a scenario: that is handed in.
 
 mod ddmin;
+mod nats;
 mod numbers;
 mod parts;
 #[cfg(test)]
@@ -83,6 +84,7 @@ impl<P: FnMut(&Scenario) -> Result<Outcome, Failure>> Shrinker<P> {
         self.drop_hosts();
         self.drop_steps();
         self.drop_links();
+        self.drop_nats();
         self.drop_settings();
         self.drop_options();
         self.shrink_numbers();

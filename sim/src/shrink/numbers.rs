@@ -3,7 +3,7 @@
 use super::Shrinker;
 use crate::chance::Chance;
 use crate::play::{Failure, Outcome};
-use crate::scenario::{Action, Deed, Knob, Reading, Scenario, Setting};
+use crate::scenario::{Action, Deed, Knob, NatDeed, NatKnob, Reading, Scenario, Setting};
 use tripline::Reliability;
 use tripline_sansio::Duration;
 
@@ -15,6 +15,8 @@ enum Number<'a> {
     Time(&'a mut Duration),
     Count(&'a mut u64),
     Small(&'a mut u8),
+    Port(&'a mut u16),
+    Skew(&'a mut i32),
     Chance(&'a mut Chance),
 }
 
@@ -24,6 +26,8 @@ impl Number<'_> {
             Self::Time(time) => u64::try_from(time.as_nanos()).unwrap_or(u64::MAX),
             Self::Count(count) => **count,
             Self::Small(small) => u64::from(**small),
+            Self::Port(port) => u64::from(**port),
+            Self::Skew(skew) => u64::from(skew.unsigned_abs()),
             Self::Chance(chance) => u64::from(chance.as_ppm()),
         }
     }
@@ -32,6 +36,11 @@ impl Number<'_> {
         match self {
             Self::Time(time) => **time = Duration::from_nanos(number),
             Self::Count(count) => **count = number,
+            Self::Skew(skew) => {
+                let size = i32::try_from(number).unwrap_or(i32::MAX);
+                **skew = if **skew < 0 { -size } else { size };
+            }
+            Self::Port(port) => **port = u16::try_from(number).unwrap_or(u16::MAX),
             Self::Small(small) => **small = u8::try_from(number).unwrap_or(u8::MAX),
             Self::Chance(chance) => {
                 **chance = Chance::ppm(u32::try_from(number).unwrap_or(u32::MAX));
@@ -130,14 +139,24 @@ fn visit(scenario: &mut Scenario, see: &mut dyn FnMut(Number<'_>)) {
     for host in &mut scenario.hosts {
         host.settings.iter_mut().for_each(|setting| in_setting(setting, see));
     }
+    for nat in &mut scenario.nats {
+        nat.knobs.iter_mut().for_each(|knob| in_nat(knob, see));
+    }
     for link in &mut scenario.links {
         link.knobs.iter_mut().for_each(|knob| in_knob(knob, see));
     }
     for step in &mut scenario.steps {
+        if let Some(repeat) = &mut step.repeat {
+            see(Number::Count(&mut repeat.times));
+            see(Number::Time(&mut repeat.each));
+        }
         match &mut step.action {
             Action::Link(link) => link.knobs.iter_mut().for_each(|knob| in_knob(knob, see)),
             Action::Host(_, deed) => in_deed(deed, see),
-            Action::Cut(_) | Action::Heal(_) => {}
+            Action::Nat(_, NatDeed::Turn(knobs)) => {
+                knobs.iter_mut().for_each(|knob| in_nat(knob, see));
+            }
+            Action::Nat(..) | Action::Cut(_) | Action::Heal(_) => {}
         }
     }
 }
@@ -147,7 +166,8 @@ fn in_setting(setting: &mut Setting, see: &mut dyn FnMut(Number<'_>)) {
         Setting::Idle(time)
         | Setting::KeepAlive(time)
         | Setting::AckDelay(time)
-        | Setting::RenewAfter(time) => see(Number::Time(time)),
+        | Setting::RenewAfter(time)
+        | Setting::WanderEvery(time) => see(Number::Time(time)),
         Setting::MessageMax(count)
         | Setting::StreamCredit(count)
         | Setting::ConnectionCredit(count)
@@ -160,8 +180,12 @@ fn in_setting(setting: &mut Setting, see: &mut dyn FnMut(Number<'_>)) {
         | Setting::RenewPackets(count)
         | Setting::Segments(count)
         | Setting::Connections(count)
-        | Setting::RetryAbove(count) => see(Number::Count(count)),
-        Setting::Sloppy(chance) => see(Number::Chance(chance)),
+        | Setting::RetryAbove(count)
+        | Setting::RefuseLonger(count) => see(Number::Count(count)),
+        Setting::Sloppy(chance) | Setting::Wander(chance) | Setting::RefuseMemory(chance) => {
+            see(Number::Chance(chance));
+        }
+        Setting::Skew(skew) => see(Number::Skew(skew)),
         Setting::Profile(_)
         | Setting::Congestion(_)
         | Setting::Ecn(_)
@@ -172,12 +196,27 @@ fn in_setting(setting: &mut Setting, see: &mut dyn FnMut(Number<'_>)) {
     }
 }
 
+fn in_nat(knob: &mut NatKnob, see: &mut dyn FnMut(Number<'_>)) {
+    match knob {
+        NatKnob::Timeout(time) => see(Number::Time(time)),
+        NatKnob::FirstPort(port) | NatKnob::Ports(port) => see(Number::Port(port)),
+        NatKnob::Mapping(_)
+        | NatKnob::Filtering(_)
+        | NatKnob::RefreshInbound(_)
+        | NatKnob::Choice(_)
+        | NatKnob::Hairpin(_) => {}
+    }
+}
+
 fn in_knob(knob: &mut Knob, see: &mut dyn FnMut(Number<'_>)) {
     match knob {
         Knob::Delay(time)
         | Knob::Jitter(time)
         | Knob::CopiesDelay(time)
-        | Knob::ReorderDelay(time) => see(Number::Time(time)),
+        | Knob::ReorderDelay(time)
+        | Knob::Blackout(time)
+        | Knob::BlackoutEvery(time)
+        | Knob::BlackoutFirst(time) => see(Number::Time(time)),
         Knob::Loss(chance)
         | Knob::Copies(chance)
         | Knob::Reorder(chance)
@@ -202,7 +241,9 @@ fn in_knob(knob: &mut Knob, see: &mut dyn FnMut(Number<'_>)) {
         | Knob::LoseEvery(count)
         | Knob::QueuePackets(count)
         | Knob::Police(count)
-        | Knob::PoliceBurst(count) => see(Number::Count(count)),
+        | Knob::PoliceBurst(count)
+        | Knob::RedLeast(count)
+        | Knob::RedMost(count) => see(Number::Count(count)),
         Knob::FreeOrder(_) | Knob::JitterShape(_) | Knob::Aqm(_) => {}
     }
 }
@@ -240,5 +281,14 @@ fn in_deed(deed: &mut Deed, see: &mut dyn FnMut(Number<'_>)) {
         | Deed::Move(_)
         | Deed::Crash
         | Deed::Restart => {}
+        Deed::Clock(pace) => {
+            see(Number::Skew(&mut pace.skew));
+            pace.wander.iter_mut().for_each(|wander| see(Number::Chance(wander)));
+            pace.every.iter_mut().for_each(|every| see(Number::Time(every)));
+        }
+        Deed::Refuses(refusal) => {
+            refusal.longer.iter_mut().for_each(|longer| see(Number::Count(longer)));
+            refusal.memory.iter_mut().for_each(|memory| see(Number::Chance(memory)));
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::Shrinker;
 use super::ddmin::ddmin;
 use crate::play::{Failure, Outcome};
-use crate::scenario::{Action, Deed, LinkSpec, Scenario, Step, Way};
+use crate::scenario::{Action, Deed, Scenario, Step, Way};
 use tripline::Reliability;
 use tripline_sansio::Duration;
 
@@ -17,13 +17,7 @@ impl<P: FnMut(&Scenario) -> Result<Outcome, Failure>> Shrinker<P> {
             let there = |name: &str| candidate.hosts.iter().any(|host| host.name == name);
             let both = |way: &Way| there(&way.from) && there(&way.to);
             candidate.links.retain(|link| both(&link.way));
-            candidate.steps.retain(|step| match &step.action {
-                Action::Host(host, Deed::Connect { to, .. }) => there(host) && there(to),
-                Action::Host(host, _) => there(host),
-                Action::Link(LinkSpec { way, .. }) | Action::Cut(way) | Action::Heal(way) => {
-                    both(way)
-                }
-            });
+            candidate.steps.retain(|step| step.action.hosts().into_iter().all(there));
             self.attempt(candidate)
         });
     }
@@ -60,7 +54,10 @@ impl<P: FnMut(&Scenario) -> Result<Outcome, Failure>> Shrinker<P> {
     }
 
     /// Items of all the lists inside a scenario that `lists` names, seen as one list.
-    fn drop_inner<T: Clone>(&mut self, lists: impl Fn(&mut Scenario) -> Vec<&mut Vec<T>>) {
+    pub(super) fn drop_inner<T: Clone>(
+        &mut self,
+        lists: impl Fn(&mut Scenario) -> Vec<&mut Vec<T>>,
+    ) {
         let mut before = self.best.clone();
         let len = lists(&mut before).iter().map(|list| list.len()).sum();
         ddmin(len, |kept| {
@@ -93,7 +90,7 @@ impl<P: FnMut(&Scenario) -> Result<Outcome, Failure>> Shrinker<P> {
 }
 
 /// The items at these places.
-fn pick<T: Clone>(all: &[T], places: &[usize]) -> Vec<T> {
+pub(super) fn pick<T: Clone>(all: &[T], places: &[usize]) -> Vec<T> {
     places.iter().filter_map(|at| all.get(*at)).cloned().collect()
 }
 
@@ -102,6 +99,15 @@ type Plainer = fn(&mut Step);
 
 /// All ways to make a step plainer.
 fn plainer(step: &Step) -> Vec<Plainer> {
+    let mut all = plainer_action(step);
+    if step.repeat.is_some() {
+        all.insert(0, once);
+    }
+    all
+}
+
+/// The same of what happens, apart from how often.
+fn plainer_action(step: &Step) -> Vec<Plainer> {
     let Action::Host(_, deed) = &step.action else {
         return match &step.action {
             Action::Cut(way) | Action::Heal(way) if way.both => vec![one_way],
@@ -113,8 +119,32 @@ fn plainer(step: &Step) -> Vec<Plainer> {
         Deed::Open { .. } => vec![no_priority],
         Deed::Send { .. } => vec![no_beat, no_expiry, reliable],
         Deed::Close(..) | Deed::ShutDown(_) => vec![no_grace],
+        Deed::Clock(_) => vec![no_wander],
+        Deed::Refuses(_) => vec![no_length, no_memory],
         Deed::Replay(..) | Deed::Garbage(..) | Deed::Flood(..) => vec![all_at_once],
         _ => Vec::new(),
+    }
+}
+
+fn once(step: &mut Step) {
+    step.repeat = None;
+}
+
+fn no_wander(step: &mut Step) {
+    if let Action::Host(_, Deed::Clock(pace)) = &mut step.action {
+        (pace.wander, pace.every) = (None, None);
+    }
+}
+
+fn no_length(step: &mut Step) {
+    if let Action::Host(_, Deed::Refuses(refusal)) = &mut step.action {
+        refusal.longer = None;
+    }
+}
+
+fn no_memory(step: &mut Step) {
+    if let Action::Host(_, Deed::Refuses(refusal)) = &mut step.action {
+        refusal.memory = None;
     }
 }
 

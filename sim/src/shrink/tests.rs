@@ -155,3 +155,85 @@ fn runs_are_bounded() {
         assert!(move_then_renew(&small.scenario));
     }
 }
+
+/// NATs, clocks, refusals and repetitions of which something is needed, and something not.
+const WORLDLY: &str = r#"
+name = "worldly"
+seed = 7
+lasts = "60s"
+nats = [
+    "inner 100.64.0.2 home behind=middle timeout=30s",
+    "middle 100.64.0.3 symmetric behind=outer ports=500 hairpin=on",
+    "outer 203.0.113.9 open timeout=40s",
+]
+hosts = [
+    "server public 198.51.100.7:443 skew=3% wander=1%",
+    "phone client 192.168.1.5:1000 behind=inner refuse-memory=2%",
+    "desk client 192.168.1.6:1000 behind=outer",
+]
+links = ["phone<>server blackout=200ms aqm=red red-least=20kB"]
+steps = [
+    "0s phone connect server as c#",
+    "1s phone open r# ordered two-way on c# repeat=900 each=7ms",
+    "1s phone send r# 180 repeat=900 each=7ms",
+    "2s phone clock skew=-5% wander=1% wander-every=20ms",
+    "3s reboot-nat inner",
+    "3s nat middle timeout=5s ports=7",
+    "4s phone refuses longer=1300 memory=5%",
+]
+"#;
+
+#[test]
+fn repetitions_shrink_to_what_is_needed() {
+    let times = |scenario: &Scenario| {
+        let sends = scenario.steps.iter().filter(|step| step.to_string().contains(" send "));
+        sends.map(crate::scenario::Step::times).sum::<u64>()
+    };
+    let fails = |scenario: &Scenario| times(scenario) >= 40;
+    let big: Scenario = WORLDLY.parse().unwrap();
+    let small = shrink(&big, &failure("L2"), 5_000, runner("L2", fails));
+    let scenario = &small.scenario;
+    assert!(small.done && (40..80).contains(&times(scenario)), "{scenario}");
+    assert_eq!((scenario.steps.len(), scenario.hosts.len(), scenario.nats.len()), (1, 1, 0));
+    assert!(scenario.steps[0].repeat.is_some_and(|repeat| repeat.each.is_zero()), "{scenario}");
+    // What happens once is written so.
+    let any = |scenario: &Scenario| times(scenario) >= 1;
+    let small = shrink(&big, &failure("L2"), 5_000, runner("L2", any));
+    assert_eq!(small.scenario.steps[0].repeat, None, "{}", small.scenario);
+}
+
+/// Whoever stood behind a NAT that is left out stands where that stood.
+#[test]
+fn nats_that_do_not_matter_are_left_out_from_between() {
+    use crate::scenario::NatDeed;
+    let fails = |scenario: &Scenario| {
+        let ports = scenario.steps.iter().any(|step| {
+            matches!(&step.action, Action::Nat(name, NatDeed::Turn(knobs))
+                if name == "middle" && knobs.len() == 1)
+        });
+        ports && scenario.hosts.iter().any(|host| host.behind.as_deref() == Some("middle"))
+    };
+    let mut big: Scenario = WORLDLY.parse().unwrap();
+    let turn = |scenario: &Scenario| scenario.to_string().contains("nat middle");
+    // With both knobs it does not fail; without the inner NAT the phone is behind the middle one.
+    assert!(!fails(&big));
+    big.nats.remove(0);
+    big.hosts[1].behind = Some("middle".into());
+    big.steps.retain(|step| !step.to_string().contains("inner"));
+    if let Action::Nat(_, NatDeed::Turn(knobs)) = &mut big.steps[4].action {
+        knobs.truncate(1);
+    }
+    assert!(fails(&big) && turn(&big) && big.check().is_ok());
+    let small = shrink(&big, &failure("I4"), 5_000, runner("I4", fails));
+    let scenario = &small.scenario;
+    assert!(small.done && fails(scenario), "{scenario}");
+    let names: Vec<_> = scenario.nats.iter().map(|nat| (&*nat.name, nat.behind.clone())).collect();
+    assert_eq!(names, [("middle", None)], "{scenario}");
+    assert_eq!((scenario.hosts.len(), scenario.steps.len()), (1, 1), "{scenario}");
+    assert!(scenario.nats[0].knobs.is_empty(), "{scenario}");
+    // A whole chain goes, and leaves hosts in the open.
+    let phone = |scenario: &Scenario| scenario.hosts.iter().any(|host| host.name == "phone");
+    let big: Scenario = WORLDLY.parse().unwrap();
+    let small = shrink(&big, &failure("I4"), 5_000, runner("I4", phone));
+    assert!(small.scenario.nats.is_empty() && small.scenario.hosts[0].behind.is_none());
+}

@@ -13,11 +13,11 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use tripline::{Direction, Order, Profile, Reliability};
 use tripline_sim::scenario::{
-    Action, Controller, Deed, HostKind, HostSpec, Knob, LinkSpec, Reading, Scenario, Seal, Setting,
-    Step, Way,
+    Action, Controller, Deed, HostKind, HostSpec, Knob, LinkSpec, NatDeed, NatKind, NatKnob,
+    NatSpec, Pace, Reading, Refusal, Scenario, Seal, Setting, Step, Way,
 };
 use tripline_sim::{Chance, Duration};
 
@@ -43,7 +43,7 @@ pub(super) fn scenario() -> impl Strategy<Value = Scenario> {
         let mut steps: Vec<_> =
             opening.into_iter().flatten().zip(CONNECTIONS).flat_map(open).chain(steps).collect();
         let there = |name: &str| hosts.iter().any(|host| host.name == name);
-        steps.retain(|step| names(&step.action).into_iter().all(there));
+        steps.retain(|step| step.action.hosts().into_iter().all(there));
         let links = links.into_iter().filter(|link| both(&link.way).into_iter().all(there));
         let links = links.collect();
         steps.sort_by_key(|step| step.at);
@@ -54,20 +54,12 @@ pub(super) fn scenario() -> impl Strategy<Value = Scenario> {
             seed,
             seal: if real { Seal::Real } else { Seal::Fast },
             lasts: last + Duration::from_secs(longer),
+            nats: vec![router()],
             hosts,
             links,
             steps,
         }
     })
-}
-
-/// The hosts that an action names.
-fn names(action: &Action) -> Vec<&str> {
-    match action {
-        Action::Host(host, Deed::Connect { to, .. }) => vec![host, to],
-        Action::Host(host, _) => vec![host],
-        Action::Link(LinkSpec { way, .. }) | Action::Cut(way) | Action::Heal(way) => both(way),
-    }
 }
 
 fn both(way: &Way) -> Vec<&str> {
@@ -111,7 +103,12 @@ fn client(name: &'static str, number: u8) -> impl Strategy<Value = HostSpec> {
     let kind = proptest::strategy::Union::new_weighted(
         all.map(|(often, kind)| (often, Just(kind))).to_vec(),
     );
-    host(name, number, kind, vec(settings(), 0..4))
+    let host = host(name, number, kind, vec(settings(), 0..4));
+    (host, prop::bool::weighted(0.3)).prop_map(|(host, inside)| {
+        // Nobody finds a server behind a NAT.
+        let behind = (inside && !host.kind.is_server()).then(|| "router".to_owned());
+        HostSpec { behind, ..host }
+    })
 }
 
 fn host(
@@ -124,8 +121,20 @@ fn host(
         name: name.into(),
         kind,
         address: SocketAddr::from(([10, 0, number, 1], 1_000)),
+        behind: None,
         settings: settings.concat(),
     })
+}
+
+/// The only NAT; hosts behind it are few.
+fn router() -> NatSpec {
+    NatSpec {
+        name: "router".into(),
+        outside: IpAddr::from([10, 0, 8, 1]),
+        kind: NatKind::Home,
+        behind: None,
+        knobs: Vec::new(),
+    }
 }
 
 /// Settings that belong together.
@@ -233,7 +242,7 @@ fn open(((host, at, streams), name): (Opening, &'static str)) -> Vec<Step> {
         }
         other => other,
     }));
-    let step = |deed| Step { at, action: Action::Host(host.clone(), deed) };
+    let step = |deed| Step { at, action: Action::Host(host.clone(), deed), repeat: None };
     deeds.into_iter().map(step).collect()
 }
 
@@ -252,8 +261,9 @@ fn step() -> impl Strategy<Value = Step> {
         4 => way().prop_map(Action::Heal),
         4 => way().prop_map(Action::Cut),
         4 => link().prop_map(Action::Link),
+        4 => nat().prop_map(|deed| Action::Nat("router".into(), deed)),
     ];
-    (time(), action).prop_map(|(at, action)| Step { at, action })
+    (time(), action).prop_map(|(at, action)| Step { at, action, repeat: None })
 }
 
 fn open_stream(on: impl Strategy<Value = String>) -> impl Strategy<Value = Deed> {
@@ -344,8 +354,37 @@ fn fate() -> BoxedStrategy<Deed> {
         2 => tens(200).prop_map(Deed::Pause),
         2 => tens(3_000).prop_map(Deed::Jump),
         2 => tens(100).prop_map(Deed::Block),
+        2 => pace().prop_map(Deed::Clock),
+        3 => refusal().prop_map(Deed::Refuses),
     ]
     .boxed()
+}
+
+/// A clock that is up to a fifth wrong, or wanders, or is right again.
+fn pace() -> impl Strategy<Value = Pace> {
+    let skew = prop_oneof![1 => Just(0), 3 => -200_000..=200_000_i32];
+    let wander = option::weighted(0.3, chance(20));
+    (skew, wander).prop_map(|(skew, wander)| Pace { skew, wander, every: None })
+}
+
+/// What a system does not send: most often nothing, so that it comes to an end.
+fn refusal() -> impl Strategy<Value = Refusal> {
+    let longer = option::weighted(0.3, 1_200..1_500_u64);
+    let memory = option::weighted(0.3, chance(60));
+    (longer, memory, prop::bool::weighted(0.2)).prop_map(|(longer, memory, all)| Refusal {
+        longer,
+        memory,
+        all,
+    })
+}
+
+fn nat() -> impl Strategy<Value = NatDeed> {
+    let timeout = tens(500).prop_map(|time| vec![NatKnob::Timeout(time)]);
+    prop_oneof![
+        3 => Just(NatDeed::Reboot),
+        1 => (2..5_u8).prop_map(|last| NatDeed::Readdress(IpAddr::from([10, 0, 8, last]))),
+        1 => timeout.prop_map(NatDeed::Turn),
+    ]
 }
 
 fn attack() -> BoxedStrategy<Deed> {

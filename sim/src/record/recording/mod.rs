@@ -215,7 +215,7 @@ impl Watcher for Recording {
     fn on_step(&mut self, now: Instant, step: &Step, fits: bool) {
         let host = match &step.action {
             Action::Host(host, _) => Some(host.as_str()),
-            Action::Link(_) => None,
+            Action::Link(_) | Action::Nat(..) => None,
             Action::Cut(way) => {
                 if self.cuts.len() < NOTES {
                     self.cuts.push(Cut { way: way.clone(), from: now, to: None });

@@ -5,7 +5,7 @@ use super::hosts::{Cast, address};
 use super::links::some_knobs;
 use super::work::by;
 use super::{Family, Plan, step};
-use crate::scenario::{Action, Deed, HostSpec, LinkSpec, Step, Way};
+use crate::scenario::{Action, Deed, HostSpec, LinkSpec, Pace, Refusal, Step, Way};
 use crate::swarm::dice::Dice;
 use std::net::SocketAddr;
 use tripline_sansio::Duration;
@@ -39,7 +39,12 @@ pub(super) fn draw(plan: &Plan, cast: &Cast) -> Vec<Step> {
 }
 
 /// Calls `fault` for each time that a kind of fault strikes somebody.
-fn strikes(plan: &Plan, feature: F, whom: &str, mut fault: impl FnMut(Duration, &mut Dice)) {
+pub(super) fn strikes(
+    plan: &Plan,
+    feature: F,
+    whom: &str,
+    mut fault: impl FnMut(Duration, &mut Dice),
+) {
     let mut dice = plan.dice(format!("{whom} {feature:?}"));
     // Those that the family is about strike all; others one in two.
     let sure = plan.family.brings().contains(&feature);
@@ -157,6 +162,38 @@ fn halts(plan: &Plan, host: &HostSpec, steps: &mut Vec<Step>) {
     strikes(plan, F::Block, name, |at, dice| {
         steps.push(by(name, at, Deed::Block(dice.time(MILLI / 10, SECOND * 5))));
     });
+    strikes(plan, F::Clocks, name, |at, dice| {
+        steps.push(by(name, at, Deed::Clock(pace(plan, dice))));
+    });
+    strikes(plan, F::Refusals, name, |at, dice| {
+        steps.push(by(name, at, Deed::Refuses(refusal(dice))));
+        let until = plan.later(at, dice.time(MILLI, SECOND * 20));
+        if let (true, Some(at)) = (dice.percent(85), until) {
+            steps.push(by(name, at, Deed::Refuses(Refusal::default())));
+        }
+    });
+}
+
+/// The pace of a clock: mostly nearly right, up to a fifth too slow or too fast.
+pub(super) fn pace(plan: &Plan, dice: &mut Dice) -> Pace {
+    let size = i32::try_from(dice.log(1, 200_000)).unwrap_or(0);
+    let skew = if dice.percent(50) { size } else { -size };
+    if !dice.percent(40) {
+        return Pace { skew, ..Pace::default() };
+    }
+    // Each change of pace costs a turn of the loop.
+    let least = (plan.lasts / 500).max(MILLI * 10);
+    let every = dice.time(least, least.max(SECOND * 60));
+    Pace { skew, wander: Some(dice.chance(10, 100_000)), every: Some(every) }
+}
+
+/// What a system does not send for a while: the larger ones, some, or nothing at all.
+fn refusal(dice: &mut Dice) -> Refusal {
+    match dice.between(0, 9) {
+        0..=2 => Refusal { all: true, ..Refusal::default() },
+        3..=5 => Refusal { longer: Some(dice.between(1_200, 1_500)), ..Refusal::default() },
+        _ => Refusal { memory: Some(dice.chance(1_000, 1_000_000)), ..Refusal::default() },
+    }
 }
 
 /// Replays and noise hit anybody, floods hit servers.

@@ -47,6 +47,16 @@ pub enum Feature {
     Jump,
     /// A host's socket takes nothing for a while.
     Block,
+    /// Clients behind NATs.
+    Nats,
+    /// NATs forget, and become others.
+    NatChanges,
+    /// Clocks go too fast, too slow, or now this and now that.
+    Clocks,
+    /// Nothing comes through for a while, again and again.
+    Blackouts,
+    /// A host's system does not send everything.
+    Refusals,
     /// Run loops take liberties.
     Sloppy,
     /// Datagrams of the past come again.
@@ -105,6 +115,8 @@ pub enum Feature {
     Unreliable,
     /// Priorities, and changes of them.
     Priorities,
+    /// Streams that are alike, one after the other.
+    Repeat,
     /// Streams are ended behind their last message.
     Finish,
     /// Streams are closed at once.
@@ -129,7 +141,7 @@ pub enum Feature {
 
 impl Feature {
     /// All of them.
-    pub const ALL: [Self; 61] = [
+    pub const ALL: [Self; 67] = [
         Self::Loss,
         Self::Jitter,
         Self::JitterShape,
@@ -152,6 +164,11 @@ impl Feature {
         Self::Pause,
         Self::Jump,
         Self::Block,
+        Self::Nats,
+        Self::NatChanges,
+        Self::Clocks,
+        Self::Blackouts,
+        Self::Refusals,
         Self::Sloppy,
         Self::Replay,
         Self::Garbage,
@@ -181,6 +198,7 @@ impl Feature {
         Self::Expiry,
         Self::Unreliable,
         Self::Priorities,
+        Self::Repeat,
         Self::Finish,
         Self::CloseStream,
         Self::Stop,
@@ -214,6 +232,11 @@ impl Feature {
                 | Self::Pause
                 | Self::Jump
                 | Self::Block
+                | Self::Nats
+                | Self::NatChanges
+                | Self::Clocks
+                | Self::Blackouts
+                | Self::Refusals
                 | Self::Sloppy
                 | Self::Replay
                 | Self::Garbage
@@ -230,6 +253,9 @@ impl Feature {
             Self::RealCipher | Self::Lies => 10,
             Self::Kill | Self::ShutDown | Self::Flood | Self::TwoServers => 20,
             Self::Crash | Self::V6 | Self::Guard => 25,
+            // Where clocks are wrong, nobody can say whether a silence was long enough.
+            Self::Clocks => 30,
+            Self::Nats | Self::Blackouts | Self::Refusals | Self::Repeat => 35,
             _ => 50,
         }
     }

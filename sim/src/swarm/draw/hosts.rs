@@ -103,8 +103,18 @@ fn host(plan: &Plan, name: String, kind: HostKind, address: SocketAddr) -> HostS
     if !kind.is_server() {
         add(F::Lies, &mut |_| vec![Setting::Lies(true)]);
     }
+    add(F::Clocks, &mut |dice| {
+        let pace = super::fate::pace(plan, dice);
+        let wander = pace.wander.map(Setting::Wander);
+        let every = pace.every.map(Setting::WanderEvery);
+        [Some(Setting::Skew(pace.skew)), wander, every].into_iter().flatten().collect()
+    });
+    add(F::Refusals, &mut |dice| match dice.percent(30) {
+        true => vec![Setting::RefuseLonger(dice.between(1_200, 1_500))],
+        false => vec![Setting::RefuseMemory(dice.chance(1_000, 100_000))],
+    });
     add(F::Sloppy, &mut |dice| vec![Setting::Sloppy(dice.chance(1_000, 400_000))]);
-    HostSpec { name, kind, address, settings }
+    HostSpec { name, kind, address, behind: None, settings }
 }
 
 const DAY: Duration = Duration::from_secs(86_400);

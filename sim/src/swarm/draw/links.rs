@@ -12,12 +12,13 @@ use tripline_sansio::Duration;
 const MICRO: Duration = Duration::from_micros(1);
 
 /// The features that are knobs of links, in the order in which they are turned.
-const KINDS: [F; 12] = [
+const KINDS: [F; 13] = [
     F::Jitter,
     F::JitterShape,
     F::FreeOrder,
     F::Loss,
     F::Bursts,
+    F::Blackouts,
     F::Damage,
     F::Tampering,
     F::Copies,
@@ -95,6 +96,16 @@ fn turn(plan: &Plan, feature: F, dice: &mut Dice, knobs: &mut Vec<Knob>) {
         }
         F::Bursts if dice.percent(20) => knobs.push(Knob::LoseEvery(dice.log(2, 1_000))),
         F::Bursts => bursts(extreme, dice, knobs),
+        F::Blackouts => {
+            let longest = if extreme { 10_000_000 } else { 1_000_000 };
+            let lasting = dice.time(MICRO * 1_000, MICRO * longest);
+            let every = dice.time(lasting * 2, (lasting * 4).max(plan.lasts / 2));
+            knobs.push(Knob::Blackout(lasting));
+            knobs.push(Knob::BlackoutEvery(every));
+            if dice.percent(50) {
+                knobs.push(Knob::BlackoutFirst(dice.within(every)));
+            }
+        }
         F::Damage => damage(extreme, dice, knobs),
         F::Tampering => {
             let kinds = [Knob::Bleach, Knob::Remark, Knob::EctLost];
@@ -173,12 +184,26 @@ fn rate(plan: &Plan, extreme: bool, dice: &mut Dice, knobs: &mut Vec<Knob>) {
     if plan.has(F::Managed) && dice.percent(70) {
         let managed = [Management::TailDrop, Management::CoDel, Management::CoDelEcn];
         knobs.push(Knob::Aqm(dice.pick(managed)));
+        if dice.percent(35) {
+            red(queue, dice, knobs);
+        }
         if dice.percent(50) {
             knobs.push(Knob::QueuePackets(dice.log(3, 1_000)));
         }
     }
     if plan.has(F::Marks) && dice.percent(70) {
         knobs.push(Knob::MarkAbove(dice.log(1_500, queue)));
+    }
+}
+
+/// RED in place of another management, for a queue of so many bytes.
+fn red(queue: u64, dice: &mut Dice, knobs: &mut Vec<Knob>) {
+    let _before = knobs.pop();
+    knobs.push(Knob::Aqm(dice.pick([Management::Red, Management::RedEcn])));
+    let least = dice.log(1_500, queue);
+    knobs.push(Knob::RedLeast(least));
+    if dice.percent(50) {
+        knobs.push(Knob::RedMost(dice.log(least, queue.max(least))));
     }
 }
 

@@ -10,6 +10,7 @@ mod fate;
 mod feature;
 mod hosts;
 mod links;
+mod nats;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -35,11 +36,13 @@ use tripline_sansio::{Duration, Seed};
 /// ```
 pub fn draw(seed: u64) -> Scenario {
     let plan = Plan::new(seed);
-    let cast = hosts::draw(&plan);
+    let mut cast = hosts::draw(&plan);
+    let nats = nats::draw(&plan, &mut cast);
     let links = links::draw(&plan, &cast);
     let calls = work::calls(&plan, &cast);
     let mut steps = work::draw(&plan, &cast, &calls);
     steps.extend(fate::draw(&plan, &cast));
+    steps.extend(nats::steps(&plan, &nats));
     // Faults first where they strike at the same time as work: those of one kind keep their order.
     steps.sort_by_key(|step| step.at);
     Scenario {
@@ -49,6 +52,7 @@ pub fn draw(seed: u64) -> Scenario {
         seed: seed & (u64::MAX >> 1),
         seal: if plan.has(Feature::RealCipher) { Seal::Real } else { Seal::Fast },
         lasts: plan.lasts,
+        nats,
         hosts: cast.hosts,
         links,
         steps,
@@ -126,5 +130,5 @@ impl Plan {
 
 /// A step.
 fn step(at: Duration, action: crate::scenario::Action) -> Step {
-    Step { at, action }
+    Step { at, action, repeat: None }
 }

@@ -4,13 +4,16 @@ use super::Feature as F;
 use super::hosts::{Cast, message_max};
 use super::work::{Call, by};
 use super::{Family, Plan};
-use crate::scenario::{Deed, HostSpec, Setting, Step};
+use crate::scenario::{Deed, HostSpec, Repeat, Setting, Step};
 use crate::swarm::dice::{Dice, rounded};
 use tripline::{Direction, Order, Reliability};
 use tripline_sansio::Duration;
 
 const MILLI: Duration = Duration::from_millis(1);
 const ORDERS: [Order; 4] = [Order::Bytes, Order::Ordered, Order::Unordered, Order::Latest];
+
+/// The most streams of a batch.
+const BATCH_MAX: u64 = 24;
 
 /// What one stream may cost.
 #[derive(Clone, Copy)]
@@ -61,7 +64,12 @@ pub(super) fn draw(plan: &Plan, cast: &Cast, calls: &[Call]) -> Vec<Step> {
         let Some(start) = start else { continue };
         let order = dice.pick(ORDERS);
         let stream = Stream { plan, name: format!("s{at}"), from, to, order, start, share };
-        stream.draw(&call.name, &mut dice, &mut steps);
+        let mut batch = plan.dice(format!("stream {at} batch"));
+        if plan.has(F::Repeat) && batch.percent(25) {
+            stream.batch(&call.name, &mut batch, &mut steps);
+        } else {
+            stream.draw(&call.name, &mut dice, &mut steps);
+        }
     }
     steps
 }
@@ -91,6 +99,32 @@ impl Stream<'_> {
         }
         self.ends(last, back, two_way, steps);
         self.extras(steps);
+    }
+
+    /// Streams that are alike, one after the other, each with a message and perhaps its end.
+    fn batch(&self, connection: &str, dice: &mut Dice, steps: &mut Vec<Step>) {
+        let plan = self.plan;
+        let times = dice.log(2, BATCH_MAX);
+        let rest = plan.lasts.saturating_sub(self.start) / u32::try_from(times).unwrap_or(1);
+        let each = if dice.percent(20) { Duration::ZERO } else { rounded(dice.within(rest)) };
+        let repeat = Some(Repeat { times, each });
+        let stream = format!("{}-#", self.name);
+        let two_way = dice.percent(50);
+        let direction = if two_way { Direction::TwoWay } else { Direction::OneWay };
+        let (order, on) = (self.order, connection.to_owned());
+        let open = Deed::Open { stream: stream.clone(), order, direction, on, priority: None };
+        let send = Deed::Send {
+            stream: stream.clone(),
+            bytes: self.size(self.to, (self.share.bytes / times).max(1), dice),
+            times: 1,
+            every: None,
+            reliability: Reliability::Reliable,
+            expires: None,
+        };
+        let finish = plan.has(F::Finish).then_some(Deed::Finish(stream));
+        for deed in [Some(open), Some(send), finish].into_iter().flatten() {
+            steps.push(Step { repeat, ..by(&self.from.name, self.start, deed) });
+        }
     }
 
     /// Sends of one side; says when the last one begins.

@@ -30,7 +30,7 @@ fn load(scenario: &Scenario) -> (u64, u64) {
     let mut load = (0, 0);
     for step in &scenario.steps {
         if let Action::Host(_, Deed::Send { bytes, times, .. }) = step.action {
-            load = (load.0 + bytes * times, load.1 + times);
+            load = (load.0 + bytes * times * step.times(), load.1 + times * step.times());
         }
     }
     load
@@ -69,12 +69,24 @@ fn words(scenario: &Scenario) -> Vec<String> {
     words.extend(knobs.map(|one| first(one.to_string(), '=')));
     words.extend(scenario.hosts.iter().map(|host| format!("{:?}", host.kind)));
     words.push(format!("{:?}", scenario.seal));
+    words.extend(
+        scenario.hosts.iter().filter_map(|host| host.behind.as_ref().map(|_| "behind".into())),
+    );
+    let knobs = scenario.nats.iter().flat_map(|nat| &nat.knobs);
+    words.extend(knobs.map(|one| first(one.to_string(), '=')));
+    words.extend(
+        scenario.nats.iter().filter_map(|nat| nat.behind.as_ref().map(|_| "nat-behind".into())),
+    );
+    if scenario.steps.iter().any(|step| step.repeat.is_some()) {
+        words.push("repeat".to_owned());
+    }
     for step in &scenario.steps {
         words.push(match &step.action {
             Action::Host(_, deed) => first(deed.to_string(), ' '),
             Action::Link(_) => "link".to_owned(),
             Action::Cut(_) => "cut".to_owned(),
             Action::Heal(_) => "heal".to_owned(),
+            Action::Nat(..) => step.to_string().split(' ').nth(1).unwrap_or_default().to_owned(),
         });
         if let Action::Host(_, Deed::Send { reliability, expires, every, .. }) = &step.action {
             words.push(format!("{reliability:?}"));
@@ -106,8 +118,11 @@ fn every_word_of_the_language_occurs() {
                  ect-lost queue-packets aqm police police-burst lose-every read reading renew \
                  stop close-stream network-changed echo order mark-above queue copies-most \
                  copies-delay reorder-delay credit-max renew-after renew-packets Fast Client \
-                 Public Known";
-    let rarely = "kill shut-down flood connections retry-above Private Real";
+                 Public Known behind timeout refresh mapping filtering choice skew \
+                 wander wander-every clock refuses refuse-memory blackout blackout-every \
+                 blackout-first repeat";
+    let rarely = "kill shut-down flood connections retry-above Private Real readdress-nat nat \
+                  reboot-nat first-port ports hairpin nat-behind refuse-longer red-least red-most";
     let least = |words: &str, least: u64| {
         for word in words.split_whitespace() {
             let count = counts.get(word).copied().unwrap_or(0);
