@@ -13,6 +13,7 @@ pub(crate) fn address(number: u8) -> SocketAddr {
 pub(crate) const DATA_BYTES: usize = 100;
 const WINDOW: u32 = 16;
 const RTO: Duration = Duration::from_millis(100);
+const SECOND: Duration = Duration::from_secs(1);
 
 /// Go-back-N with a fixed window and timeout: sends numbers in trains, one acknowledgement a batch.
 pub(crate) struct Arq {
@@ -136,7 +137,8 @@ impl DatagramMachine for Arq {
     }
 }
 
-/// Which rule a [`Rogue`] breaks, from its first turn or its first timeout on.
+/// Which rule a [`Rogue`], of datagrams or of streams, breaks, from its first turn or its first
+/// timeout on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sin {
     /// None: a control, or the tests of the others would prove nothing.
@@ -155,12 +157,12 @@ pub(crate) enum Sin {
     ZeroSegment,
     /// A train of 65 datagrams.
     LongTrain,
-    /// A datagram longer than UDP's limit.
+    /// A datagram longer than UDP's limit, or a write larger than anybody could want.
     Huge,
     /// Bytes without a transmit.
     Litter,
     /// The buffer is replaced, not appended to.
-    Clears,
+    Replace,
     /// Transmits without end.
     EndlessTransmits,
     /// Events without end.
@@ -171,6 +173,49 @@ pub(crate) enum Sin {
     Foreign,
     /// The deadline differs from look to look.
     Fickle,
+    /// It says that it wrote, and did not (this one and the next two: streams).
+    Boast,
+    /// It writes and does not say so.
+    Hide,
+    /// It writes without end.
+    EndlessWrites,
+}
+
+/// The timer of a [`Rogue`], each second, with the sins that a timer can commit.
+pub(crate) struct Alarm {
+    sin: Sin,
+    deadline: Option<Instant>,
+    looks: std::cell::Cell<u64>,
+}
+
+impl Alarm {
+    pub(crate) fn new(sin: Sin) -> Self {
+        let deadline = Some(Instant::ZERO + SECOND);
+        Self { sin, deadline, looks: std::cell::Cell::new(0) }
+    }
+
+    /// Whether it was time.
+    pub(crate) fn ring(&mut self, now: Instant) -> bool {
+        let due = self.deadline.is_some_and(|at| at <= now);
+        match self.sin {
+            Sin::StuckTimer => return false,
+            Sin::Spin => self.deadline = Some(now + Duration::from_nanos(1)),
+            _ if due => self.deadline = Some(now + SECOND),
+            _ => {}
+        }
+        due && self.sin != Sin::Spin
+    }
+
+    pub(crate) fn next(&self) -> Option<Instant> {
+        match self.sin {
+            Sin::PastDeadline => Some(Instant::ZERO),
+            Sin::Fickle => {
+                self.looks.set(self.looks.get() + 1);
+                Some(Instant::from_nanos(self.looks.get()))
+            }
+            _ => self.deadline,
+        }
+    }
 }
 
 /// A machine that sends two datagrams, tells one event, has a timer each second, and breaks one
@@ -179,14 +224,12 @@ pub(crate) struct Rogue {
     pub(crate) sin: Sin,
     pub(crate) to_send: u32,
     pub(crate) to_tell: u32,
-    deadline: Option<Instant>,
-    looks: std::cell::Cell<u64>,
+    alarm: Alarm,
 }
 
 impl Rogue {
     pub(crate) fn new(sin: Sin) -> Self {
-        let deadline = Some(Instant::from_nanos(1_000_000_000));
-        Self { sin, to_send: 2, to_tell: 1, deadline, looks: std::cell::Cell::new(0) }
+        Self { sin, to_send: 2, to_tell: 1, alarm: Alarm::new(sin) }
     }
 }
 
@@ -196,15 +239,7 @@ impl DatagramMachine for Rogue {
     fn handle_datagram(&mut self, _: Instant, _: Path, _: Ecn, _: &mut [u8]) {}
 
     fn handle_timeout(&mut self, now: Instant) {
-        match self.sin {
-            Sin::StuckTimer => {}
-            Sin::Spin => self.deadline = Some(now + Duration::from_nanos(1)),
-            _ if self.deadline.is_some_and(|at| at <= now) => {
-                self.to_tell += 1;
-                self.deadline = Some(now + Duration::from_secs(1));
-            }
-            _ => {}
-        }
+        self.to_tell += u32::from(self.alarm.ring(now));
     }
 
     fn poll_transmit(&mut self, _: Instant, out: &mut Vec<u8>) -> Option<Transmit> {
@@ -220,7 +255,7 @@ impl DatagramMachine for Rogue {
         if self.sin != Sin::EndlessTransmits {
             self.to_send -= 1;
         }
-        if self.sin == Sin::Clears {
+        if self.sin == Sin::Replace {
             out.clear();
         }
         let (bytes, answer) = match self.sin {
@@ -239,14 +274,7 @@ impl DatagramMachine for Rogue {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        match self.sin {
-            Sin::PastDeadline => Some(Instant::ZERO),
-            Sin::Fickle => {
-                self.looks.set(self.looks.get() + 1);
-                Some(Instant::from_nanos(self.looks.get()))
-            }
-            _ => self.deadline,
-        }
+        self.alarm.next()
     }
 
     fn poll_event(&mut self) -> Option<()> {
@@ -260,3 +288,15 @@ impl DatagramMachine for Rogue {
         Some(())
     }
 }
+
+/// One test per way to break the contract; the module has a function `sin`.
+macro_rules! sins {
+    ($($name:ident: $sin:ident, $expected:literal;)*) => {$(
+        #[test]
+        #[should_panic(expected = $expected)]
+        fn $name() {
+            sin(Sin::$sin);
+        }
+    )*};
+}
+pub(crate) use sins;

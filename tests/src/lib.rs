@@ -4,13 +4,11 @@
 
 pub mod frames;
 mod hostile;
-mod ledger;
 mod pair;
 mod tape;
 mod wiretap;
 
 pub use hostile::Hostile;
-pub use ledger::Ledger;
 pub use pair::{Pair, Side, identity};
 pub use tape::{Tape, Taped};
 pub use wiretap::{Sealed, Wiretap};

@@ -6,7 +6,7 @@ use tripline::{
     SendOptions, State, StreamId, StreamOptions,
 };
 use tripline_sansio::{Duration, Instant, Seed};
-use tripline_sim::{HostId, LinkConfig, World};
+use tripline_sim::{HostId, Inspector, LinkConfig, Seal, World};
 
 /// The identity called `name`; the same in every run.
 pub fn identity(name: &str) -> SecretKey {
@@ -51,6 +51,17 @@ impl Pair {
     /// An anonymous client and a public server, 10 ms apart on a perfect link.
     pub fn new(seed: u64) -> Self {
         Self::with(seed, Config::client(), Config::public_server(identity("server")))
+    }
+
+    /// The same, with an inspector that holds both to PROTOCOL.md as it is seen on the wire and
+    /// under the seal: [`Inspector::violations`] says in the end who broke what.
+    pub fn inspected(seed: u64) -> (Self, Inspector) {
+        let inspector = Inspector::new(Seal::Real);
+        let [client, server] = [Config::client(), Config::public_server(identity("server"))]
+            .map(|config| inspector.on(config));
+        let mut pair = Self::with(seed, client, server);
+        pair.world.add_tap(inspector.tap());
+        (pair, inspector)
     }
 
     /// The same with these configurations.

@@ -1,5 +1,6 @@
-use super::toy::{BEAT, Rogue, Sin, Talk, Told};
+use super::toy::{BEAT, Rogue, Talk, Told};
 use super::*;
+use crate::toy::{Sin, sins};
 use crate::{Chance, Discipline, HostId, Stage};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -405,17 +406,6 @@ fn sin(sin: Sin) {
 #[test]
 fn a_machine_that_breaks_nothing_passes() {
     sin(Sin::None);
-}
-
-/// One test per way to break the contract.
-macro_rules! sins {
-    ($($name:ident: $sin:ident, $expected:literal;)*) => {$(
-        #[test]
-        #[should_panic(expected = $expected)]
-        fn $name() {
-            sin(Sin::$sin);
-        }
-    )*};
 }
 
 sins! {

@@ -1,6 +1,6 @@
 //! Two toy stream machines: one that keeps the contract and one that breaks it.
 
-use std::cell::Cell;
+use crate::toy::{Alarm, Sin};
 use std::collections::VecDeque;
 use tripline_sansio::{Duration, Instant, Random, StreamMachine};
 
@@ -134,49 +134,18 @@ impl StreamMachine for Talk {
     }
 }
 
-/// Which rule a [`Rogue`] breaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sin {
-    /// None: a control.
-    None,
-    /// The deadline is past after a drain.
-    PastDeadline,
-    /// A timeout changes nothing.
-    StuckTimer,
-    /// A timeout moves the deadline by a nanosecond, for ever.
-    Spin,
-    /// The deadline differs from look to look.
-    Fickle,
-    /// It says that it wrote, and did not.
-    Boast,
-    /// It writes and does not say so.
-    Hide,
-    /// The buffer is replaced, not appended to.
-    Replace,
-    /// It writes without end.
-    EndlessWrites,
-    /// One call writes more than anybody could want.
-    Huge,
-    /// Events without end.
-    EndlessEvents,
-    /// Fetching an event makes something to write.
-    LateOutput,
-}
-
 /// Writes ten bytes and tells one event at the start and with each timer, each second, and breaks
 /// one rule.
 pub(super) struct Rogue {
     sin: Sin,
     to_write: u32,
     to_tell: u32,
-    deadline: Option<Instant>,
-    looks: Cell<u64>,
+    alarm: Alarm,
 }
 
 impl Rogue {
     pub(super) fn new(sin: Sin) -> Self {
-        let deadline = Some(Instant::ZERO + BEAT);
-        Self { sin, to_write: 1, to_tell: 1, deadline, looks: Cell::new(0) }
+        Self { sin, to_write: 1, to_tell: 1, alarm: Alarm::new(sin) }
     }
 }
 
@@ -188,16 +157,9 @@ impl StreamMachine for Rogue {
     fn handle_eof(&mut self, _: Instant) {}
 
     fn handle_timeout(&mut self, now: Instant) {
-        match self.sin {
-            Sin::StuckTimer => {}
-            Sin::Spin => self.deadline = Some(now + Duration::from_nanos(1)),
-            _ if self.deadline.is_some_and(|at| at <= now) => {
-                self.to_write += 1;
-                self.to_tell += 1;
-                self.deadline = Some(now + BEAT);
-            }
-            _ => {}
-        }
+        let more = u32::from(self.alarm.ring(now));
+        self.to_write += more;
+        self.to_tell += more;
     }
 
     fn poll_write(&mut self, _: Instant, out: &mut Vec<u8>) -> bool {
@@ -218,14 +180,7 @@ impl StreamMachine for Rogue {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        match self.sin {
-            Sin::PastDeadline => Some(Instant::ZERO),
-            Sin::Fickle => {
-                self.looks.set(self.looks.get() + 1);
-                Some(Instant::from_nanos(self.looks.get()))
-            }
-            _ => self.deadline,
-        }
+        self.alarm.next()
     }
 
     fn poll_event(&mut self) -> Option<()> {

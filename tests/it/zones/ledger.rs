@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tripline::{Aead, AeadKey, AeadOpenError, Cipher, PureAead};
-use tripline_sansio::codec::Reader;
+use tripline_sim::wire::{Frame, frames};
 
 /// The books of one endpoint's cipher.
 #[derive(Clone, Debug, Default)]
@@ -75,7 +75,11 @@ impl Ledger {
 
     /// Whether a packet holds RENEW (`Some(false)`) or RENEW_CONFIRM (`Some(true)`).
     pub(super) fn renews(&self, packet: &[u8]) -> Option<bool> {
-        renews(&self.sealed(packet)?.text)
+        let text = self.sealed(packet)?.text;
+        frames(&text).find_map(|frame| match frame {
+            Ok(Frame::Renew(half)) => Some(half.confirm),
+            _ => None,
+        })
     }
 
     /// The next packet with room for them holds these frames instead of its own.
@@ -94,25 +98,6 @@ pub(super) fn header_len(packet: &[u8]) -> Option<usize> {
     match packet.first()? {
         0x80 => Some(11),
         0xc0 => Some(13),
-        _ => None,
-    }
-}
-
-/// The half of a zone stands behind the ACK, if there is one, before everything else.
-fn renews(text: &[u8]) -> Option<bool> {
-    let mut reader = Reader::new(text);
-    let mut kind = reader.varint().ok()?;
-    if matches!(kind, 0x03 | 0x04) {
-        let ecn = if kind == 0x04 { 3 } else { 0 };
-        let [_, _, _, count] = [(); 4].map(|()| reader.varint().ok());
-        for _ in 0..2 * count? + ecn {
-            reader.varint().ok()?;
-        }
-        kind = reader.varint().ok()?;
-    }
-    match kind {
-        0x40 => Some(false),
-        0x41 => Some(true),
         _ => None,
     }
 }
