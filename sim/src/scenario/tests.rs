@@ -6,7 +6,7 @@ const HOSTS: [&str; 3] = [
      stream-credit=48kB connection-credit=96kB credit-max=1MB two-way=3 one-way=4",
     "a.b-c_d private [fd00::1]:443 send-buffer=40kB ack-delay=25ms congestion=newreno \
      datagram=1200 ceiling=1452 ecn=off probe=on renew-packets=100 renew-after=10s",
-    "phone known 10.0.1.1:1000 aes=on segments=1 connections=10 retry-above=0 echo=on sloppy=2.5%",
+    "phone known 10.0.1.1:1000 aes=on segments=1 connections=10 retry-above=0 echo=on lies=on sloppy=2.5%",
 ];
 const LINKS: [&str; 5] = [
     "phone<>server delay=40ms jitter=3ms order=free loss=2% copies=1% copies-most=3 \
