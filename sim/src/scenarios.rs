@@ -32,6 +32,7 @@ pub const ALL: &[(&str, &str)] = &[
     ("key-rollover", include_str!("../scenarios/key-rollover.toml")),
     ("laptop-lid", include_str!("../scenarios/laptop-lid.toml")),
     ("lossy-wifi", include_str!("../scenarios/lossy-wifi.toml")),
+    ("old-numbers", include_str!("../scenarios/old-numbers.toml")),
     ("one-way-partition", include_str!("../scenarios/one-way-partition.toml")),
     ("private-club", include_str!("../scenarios/private-club.toml")),
     ("rebinding-phone", include_str!("../scenarios/rebinding-phone.toml")),

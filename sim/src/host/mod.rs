@@ -431,7 +431,9 @@ impl<M: DatagramMachine> Host<M> {
         if let Some(at) = deadline
             && at <= around.local
         {
-            self.violated(around, Rule::Deadline, format_args!("the deadline is {at:?}"));
+            // The host's clock need not be the world's.
+            let what = format_args!("the deadline is {at:?}, its clock says {:?}", around.local);
+            self.violated(around, Rule::Deadline, what);
         }
         if due.is_none() || !is_silent {
             self.silent = 0;

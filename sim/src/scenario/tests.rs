@@ -7,7 +7,7 @@ const HOSTS: [&str; 3] = [
     "a.b-c_d private [fd00::1]:443 send-buffer=40kB ack-delay=25ms congestion=newreno \
      datagram=1200 ceiling=1452 ecn=off probe=on renew-packets=100 renew-after=10s",
     "phone known 10.0.1.1:1000 behind=router aes=on segments=1 connections=10 retry-above=0 \
-     echo=on sloppy=2.5% skew=-0.5% wander=1% wander-every=10s refuse-longer=1300 \
+     echo=on lies=on sloppy=2.5% skew=-0.5% wander=1% wander-every=10s refuse-longer=1300 \
      refuse-memory=2%",
 ];
 const NATS: [&str; 3] = [
