@@ -92,8 +92,10 @@ impl Ending {
             report.hit(mark);
             report.hit_if(!self.heard && peer.sent > 0, Mark::DisconnectCrossed);
             report.hit_if(code == 11, Mark::DisconnectIdle);
-            let is_accusation = matches!(code, 2..=6);
-            report.hit_if(is_accusation, Mark::DisconnectViolation);
+            // All sides are honest, and what was forged has no effect (R-WIRE-2).
+            if matches!(code, 2..=6) {
+                report.blame("I26", host, format_args!("accuses its peer ({code}) of a breach"));
+            }
             report.hit_if(is_server && !self.spoke, Mark::RefusedAfterConfirm);
         } else {
             report.hit(Mark::DisconnectRepeated);

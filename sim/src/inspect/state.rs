@@ -493,6 +493,7 @@ impl State {
         let number = data.number_near(acks.largest.map_or(0, |largest| largest + 1));
         let is_replay = acks.largest.is_some() && acks.delivered.contains(number);
         self.report.hit_if(is_replay, Mark::PacketReplayed);
+        self.report.hit_if(acks.is_beyond_window(number), Mark::PacketBeyondWindow);
         known.zone < connection.sides[known.receiver as usize].zones.zone
     }
 

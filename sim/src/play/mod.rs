@@ -38,6 +38,7 @@ mod hearing;
 mod outcome;
 mod pact;
 mod player;
+mod referring;
 mod stage;
 #[cfg(test)]
 mod tests;

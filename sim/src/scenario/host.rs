@@ -116,6 +116,10 @@ pub enum Setting {
     RetryAbove(u64),
     /// `echo=on`: its application sends back what comes on two-way streams.
     Echo(bool),
+    /// `asks=on`: its application knows no server's key, and trusts the one that it is shown.
+    Asks(bool),
+    /// `front=on`: it lets nobody in, and sends everybody to the next server that is no front.
+    Front(bool),
     /// `sloppy=10%`: how often its loop takes each of the liberties of
     /// [`Discipline`](crate::Discipline). The world's loops are alike, so the largest of all hosts
     /// counts.
@@ -164,6 +168,8 @@ impl Setting {
             "connections" => Self::Connections(units::number(value)?),
             "retry-above" => Self::RetryAbove(units::number(value)?),
             "echo" => Self::Echo(switch(value)?),
+            "asks" => Self::Asks(switch(value)?),
+            "front" => Self::Front(switch(value)?),
             "sloppy" => Self::Sloppy(units::chance(value)?),
             _ => return Err(format!("a host has no setting `{key}`")),
         })
@@ -197,6 +203,8 @@ impl fmt::Display for Setting {
             Self::Connections(value) => write!(f, "connections={value}"),
             Self::RetryAbove(value) => write!(f, "retry-above={value}"),
             Self::Echo(value) => write!(f, "echo={}", on(value)),
+            Self::Asks(value) => write!(f, "asks={}", on(value)),
+            Self::Front(value) => write!(f, "front={}", on(value)),
             Self::Sloppy(value) => write!(f, "sloppy={}", Percent(value)),
         }
     }

@@ -167,6 +167,8 @@ fn in_setting(setting: &mut Setting, see: &mut dyn FnMut(Number<'_>)) {
         | Setting::Ecn(_)
         | Setting::Probe(_)
         | Setting::Aes(_)
+        | Setting::Asks(_)
+        | Setting::Front(_)
         | Setting::Echo(_) => {}
     }
 }
@@ -234,6 +236,7 @@ fn in_deed(deed: &mut Deed, see: &mut dyn FnMut(Number<'_>)) {
         Deed::Finish(_)
         | Deed::Reading(_)
         | Deed::Renew(_)
+        | Deed::Refer(..)
         | Deed::Kill(_)
         | Deed::NetworkChanged
         | Deed::Move(_)
