@@ -72,7 +72,7 @@ marks! {
     AckCe "ack-ce" "an ACK told of a congestion mark",
     AckLate "ack-late" "an ACK brought a number 3 or more below those acknowledged before",
     Retransmitted "retransmitted" "bytes of a stream were sent again",
-    Resliced "resliced" "bytes of a stream were sent again together with new ones",
+    Resliced "resliced" "bytes of a stream were sent again, cut otherwise than at first",
     RetransmittedInVain "retransmitted-in-vain" "a frame and its repetition were both delivered",
     ProbeThird "probe-third" "a side spoke three times into silence, with growing gaps",
     ProbeAtCap "probe-at-cap" "a side waited about three seconds between two probes",

@@ -63,6 +63,11 @@ impl Acks {
         }
     }
 
+    /// Whether a number lies so far behind that its receiver no longer looks at it (R-DATA-3b).
+    pub(super) fn is_beyond_window(&self, number: u64) -> bool {
+        self.largest.is_some_and(|largest| largest.saturating_sub(number) >= WINDOW)
+    }
+
     /// A packet has verified at the peer. Returns whether for the first time.
     pub(super) fn on_delivered(
         &mut self,
@@ -77,7 +82,6 @@ impl Acks {
         let behind = largest - number;
         report.hit_if(behind > 0, Mark::PacketOvertaken);
         report.hit_if(behind >= 64, Mark::PacketFarLate);
-        report.hit_if(behind >= WINDOW, Mark::PacketBeyondWindow);
         self.largest = Some(largest);
         if is_ack_eliciting && behind < WINDOW {
             self.waiting.push_back((number, report.now));

@@ -385,7 +385,8 @@ impl Connection {
                 own.ending.on_notify(report, *deadline, &peer.ending);
             }
             Frame::Disconnect { code, .. } => {
-                own.ending.on_disconnect(report, host, (*code, is_server), &peer.ending);
+                let what = (*code, is_server);
+                own.ending.on_disconnect(report, host, what, &peer.ending, &own.lied);
             }
             Frame::Forward(_) => {
                 report.hit(Mark::ForwardSent);

@@ -1,5 +1,6 @@
 //! The end of a connection as one side shows it (I18).
 
+use super::lied::Lied;
 use super::report::Report;
 use crate::host::HostId;
 use crate::marks::Mark;
@@ -83,6 +84,7 @@ impl Ending {
         host: Option<HostId>,
         (code, is_server): (u64, bool),
         peer: &Self,
+        lied: &Lied,
     ) {
         self.sent += 1;
         if self.sent == 1 {
@@ -92,8 +94,11 @@ impl Ending {
             report.hit(mark);
             report.hit_if(!self.heard && peer.sent > 0, Mark::DisconnectCrossed);
             report.hit_if(code == 11, Mark::DisconnectIdle);
-            let is_accusation = matches!(code, 2..=6);
+            let is_accusation = !self.heard && matches!(code, 2..=6);
             report.hit_if(is_accusation, Mark::DisconnectViolation);
+            if is_accusation && !lied.is_known() {
+                report.blame("I26", host, format_args!("accuses an honest peer ({code})"));
+            }
             report.hit_if(is_server && !self.spoke, Mark::RefusedAfterConfirm);
         } else {
             report.hit(Mark::DisconnectRepeated);

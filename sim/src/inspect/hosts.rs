@@ -29,10 +29,16 @@ struct Account {
     went_packets: u64,
     /// DATA from there has verified.
     data: bool,
+    /// What may still go there because the host was given the address for its server.
+    gift: u64,
     /// Who was reached there first, and after how many events.
     reached: Option<(HostId, u64)>,
     proven: bool,
 }
+
+/// Of the three full PINGs for which an address that a host was given is good, what is left after
+/// the first (R-PATH-3a). If the server speaks from there meanwhile, the rest goes elsewhere.
+const GIFT: u64 = 2 * 1_200;
 
 #[derive(Debug, Default)]
 struct Book {
@@ -159,18 +165,24 @@ impl Hosts {
         is_free: bool,
     ) {
         let book = self.book(from);
-        if is_free {
-            return;
-        }
         let honest = book.honest;
         let account = book.account(to);
+        if is_free {
+            account.gift = GIFT;
+            return;
+        }
         account.went += len as u64;
         account.went_packets += 1;
         if account.proven || !honest {
             return;
         }
+        let most = if account.data { 3 * account.came } else { account.came };
+        let taken = account.went.saturating_sub(most);
+        if taken <= account.gift {
+            account.gift -= taken;
+            account.went -= taken;
+        }
         let Account { came, went, data, came_packets, went_packets, .. } = *account;
-        let most = if data { 3 * came } else { came };
         if went > most {
             let what = format_args!("{went} bytes to {to}, {came} came from there (R-HAND-1)");
             report.blame("I4", Some(from), what);

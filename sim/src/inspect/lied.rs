@@ -20,6 +20,11 @@ impl Lied {
         }
     }
 
+    /// Whether a lie was told. All else is honest, and what is forged has no effect (R-WIRE-2).
+    pub(super) const fn is_known(&self) -> bool {
+        self.to.is_some()
+    }
+
     /// Something is sent.
     pub(super) fn on_sent(
         &mut self,

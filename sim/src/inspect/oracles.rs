@@ -5,6 +5,7 @@ use super::connection::Role;
 use super::ending::Ending;
 use super::handshake::Handshakes;
 use super::hosts::Hosts;
+use super::lied::Lied;
 use super::paths::{Paths, Shape};
 use super::pings::Pings;
 use super::report::Report;
@@ -255,29 +256,46 @@ fn i18_the_end_is_said_a_few_times() {
     let (mut own, peer) = (Ending::default(), Ending::default());
     own.on_other(&mut report, Some(HOST));
     for _ in 0..4 {
-        own.on_disconnect(&mut report, Some(HOST), (0, false), &peer);
+        own.on_disconnect(&mut report, Some(HOST), (0, false), &peer, &Lied::default());
     }
     assert!(found(&mut report).is_empty(), "by the clock");
-    own.on_disconnect(&mut report, Some(HOST), (0, false), &peer);
+    own.on_disconnect(&mut report, Some(HOST), (0, false), &peer, &Lied::default());
     assert_eq!(found(&mut report), ["I18"]);
     for _ in 0..4 {
         own.on_opened(&mut report, false);
     }
     for _ in 0..2 {
-        own.on_disconnect(&mut report, Some(HOST), (0, false), &peer);
+        own.on_disconnect(&mut report, Some(HOST), (0, false), &peer, &Lied::default());
     }
     assert!(found(&mut report).is_empty(), "on the 1st, 2nd and 4th stray");
-    own.on_disconnect(&mut report, Some(HOST), (0, false), &peer);
+    own.on_disconnect(&mut report, Some(HOST), (0, false), &peer, &Lied::default());
     assert_eq!(found(&mut report), ["I18"]);
     own.on_other(&mut report, Some(HOST));
     assert_eq!(found(&mut report), ["I18"], "nothing else follows");
     let mut answering = Ending::default();
     answering.on_other(&mut report, Some(HOST));
     answering.on_opened(&mut report, true);
-    answering.on_disconnect(&mut report, Some(HOST), (0, false), &own);
+    answering.on_disconnect(&mut report, Some(HOST), (0, false), &own, &Lied::default());
     assert!(found(&mut report).is_empty());
-    answering.on_disconnect(&mut report, Some(HOST), (0, false), &own);
+    answering.on_disconnect(&mut report, Some(HOST), (0, false), &own, &Lied::default());
     assert_eq!(found(&mut report), ["I18"], "one answer");
+}
+
+#[test]
+fn i26_nobody_accuses_an_honest_peer() {
+    let (mut report, mut lied) = (Report::default(), Lied::default());
+    let accuse = |report: &mut Report, lied: &Lied, mut own: Ending| {
+        own.on_other(report, Some(HOST));
+        own.on_disconnect(report, Some(HOST), (2, false), &Ending::default(), lied);
+        found(report)
+    };
+    assert_eq!(accuse(&mut report, &lied, Ending::default()), ["I26"]);
+    let mut told = Ending::default();
+    told.on_opened(&mut report, true);
+    let said: Vec<&str> = accuse(&mut report, &lied, told);
+    assert_eq!(said, ["I18"], "it repeats what it was told, though after it spoke on");
+    lied.on_heard(&mut report, 9, 3);
+    assert!(accuse(&mut report, &lied, Ending::default()).is_empty());
 }
 
 #[test]

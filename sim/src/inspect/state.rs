@@ -524,6 +524,7 @@ impl State {
         self.report.hit_if(is_replay, Mark::PacketReplayed);
         let is_edge = |largest: u64| largest.checked_sub(number) == Some(WINDOW);
         self.report.hit_if(is_replay && acks.largest.is_some_and(is_edge), Mark::ReplayAtEdge);
+        self.report.hit_if(acks.is_beyond_window(number), Mark::PacketBeyondWindow);
         known.zone < connection.sides[known.receiver as usize].zones.zone
     }
 

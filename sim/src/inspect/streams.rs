@@ -214,7 +214,6 @@ impl Streams {
         }
         book.compare(report, frame, host);
         if let Some(before) = before {
-            report.hit_if(frame.offset < before, Mark::Resliced);
             if frame.offset > before {
                 let what = format_args!(
                     "stream {}: bytes from {}, none from {before} (R-MSG-1)",
@@ -228,7 +227,7 @@ impl Streams {
             }
         } else if !frame.payload.is_empty() {
             report.hit(Mark::Retransmitted);
-            self.note_twin(frame, number);
+            self.note_twin(report, frame, number);
         }
         if frame.aligned {
             let mut count = 0;
@@ -241,9 +240,12 @@ impl Streams {
     }
 
     /// A frame came again: with which packet the first one went.
-    fn note_twin(&mut self, frame: &Stream<'_>, number: u64) {
+    fn note_twin(&mut self, report: &mut Report, frame: &Stream<'_>, number: u64) {
         let same = |one: &&Piece| one.stream == frame.stream.0 && one.offset == frame.offset;
         let Some(first) = self.firsts.iter().rev().find(same).map(|piece| piece.number) else {
+            // Its beginning is known to lie within another piece, or to be long forgotten.
+            let around = |one: &Piece| one.stream == frame.stream.0 && one.offset < frame.offset;
+            report.hit_if(self.firsts.iter().any(around), Mark::Resliced);
             return;
         };
         self.twins.push_back((first, number));

@@ -367,13 +367,20 @@ impl Player<'_> {
                 }
                 Ok(())
             }
-            Event::Resolve { connection, .. } => {
-                let ends = &self.pacts[pact].ends;
-                let (host, server) = (ends[side].host, ends[1 - side].host);
-                let found = Ok(vec![self.world.address(self.actors[server].id)]);
+            Event::Resolve { connection, host: name, .. } => {
+                let host = self.pacts[pact].ends[side].host;
+                let found = Ok(self.addresses_of(pact, name));
                 // The connection may have ended meanwhile.
                 self.world.with(self.actors[host].id, |endpoint, now| {
                     endpoint.resolved(now, *connection, found).ok()
+                });
+                Ok(())
+            }
+            // The judge has seen that it is the right one.
+            Event::ServerKey { connection, .. } => {
+                let host = self.pacts[pact].ends[side].host;
+                self.world.with(self.actors[host].id, |endpoint, now| {
+                    endpoint.trust(now, *connection).ok()
                 });
                 Ok(())
             }

@@ -27,8 +27,6 @@ const PROGRESS: Duration = Duration::from_secs(7_200);
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long closing may take: ten probe timeouts of a path that was slow before it was healed.
 const CLOSE: Duration = Duration::from_secs(600);
-/// The same where clocks jumped.
-const ODD_CLOCKS: Duration = Duration::from_secs(60 * 86_400);
 /// In what time everything falls idle after the last connection is gone: half-opens live 30 s.
 const IDLE: Duration = Duration::from_secs(120);
 /// A way there and back once all is healed, and some more.
@@ -329,7 +327,7 @@ impl Player<'_> {
             }
             self.pump()?;
         }
-        self.until("L6", self.close_time(), |player| player.not_gone(true))?;
+        self.until("L6", CLOSE, |player| player.not_gone(true))?;
         // Who probes for ever and was not reached by the end (a peer that has moved, and speaks
         // from an address that is no more) is ended by its user.
         for pact in 0..self.pacts.len() {
@@ -340,13 +338,7 @@ impl Player<'_> {
             }
         }
         self.pump()?;
-        self.until("L6", self.close_time(), |player| player.not_gone(false))
-    }
-
-    /// How long closing may take. A clock that jumped is one long round trip, and probe timeouts
-    /// follow that.
-    fn close_time(&self) -> Duration {
-        if self.hearing.is_certain() { CLOSE } else { ODD_CLOCKS }
+        self.until("L6", CLOSE, |player| player.not_gone(false))
     }
 
     /// An end that is not gone; not one that probes for ever while its peer is gone, if `patient`.
@@ -366,7 +358,7 @@ impl Player<'_> {
 
     /// Nobody sends, nobody has a deadline, nobody holds a connection.
     fn fall_silent(&mut self) -> Verdict {
-        self.until("L8", IDLE.max(self.close_time()), |player| {
+        self.until("L8", IDLE.max(CLOSE), |player| {
             let waits = |actor: &super::player::Actor<'_>| {
                 let at = player.world.machine(actor.id).poll_timeout()?;
                 Some(format!("silence; {} waits for {at:?}", actor.spec.name))

@@ -61,7 +61,7 @@ impl<'a> Player<'a> {
         Ok(())
     }
 
-    fn host(&self, name: &str) -> Option<usize> {
+    pub(super) fn host(&self, name: &str) -> Option<usize> {
         self.names.get(name).copied()
     }
 
@@ -147,6 +147,10 @@ impl<'a> Player<'a> {
             Deed::Renew(name) => Ok(self.on_connection(host, name, |player, end| {
                 player.call(end, |endpoint, now, handle| endpoint.renew(now, handle)).is_some()
             })),
+            Deed::Refer(name, to) => {
+                let Some(to) = self.host(to) else { return Ok(false) };
+                Ok(self.on_connection(host, name, |player, end| player.refer(end, to)))
+            }
             Deed::Close(name, grace) => {
                 Ok(self.on_connection(host, name, |player, end| player.close(end, *grace)))
             }
@@ -194,16 +198,17 @@ impl<'a> Player<'a> {
             return Ok(None);
         };
         let pact = self.pacts.len();
-        let options = ConnectOptions {
-            deadline,
-            user_id: (pact as u64).to_be_bytes(),
-            ..ConnectOptions::to(key.public_key())
-        };
+        let asks = stage::asks(self.actors[host].spec);
+        let server_key = (!asks).then(|| key.public_key());
+        let user_id = (pact as u64).to_be_bytes();
+        let options = ConnectOptions { deadline, user_id, server_key, ..ConnectOptions::default() };
         let id = self.actors[host].id;
         let target = Target::Name {
             host: self.actors[server].spec.name.clone(),
             port: self.world.address(self.actors[server].id).port(),
         };
+        let front = self.behind(server).map(|_| server);
+        let server = self.behind(server).unwrap_or(server);
         let begun = self.world.with(id, |endpoint, now| endpoint.connect(now, target, options));
         let handle = match begun {
             Ok(handle) => handle,
@@ -214,10 +219,16 @@ impl<'a> Player<'a> {
         let idle = stage::idle(self.actors[host].spec, self.actors[server].spec);
         let mut model = Pact::new(name, [host, server], (self.world.now(), deadline), idle);
         model.ends[0].handle = Some(handle);
-        let bounded = stage::is_bounded(self.actors[server].spec);
-        let stranger = self.actors[host].spec.kind != HostKind::Known
-            && self.actors[server].spec.kind == HostKind::Private;
-        model.excuses.refusing[1] = bounded || stranger || self.actors[server].is_leaving;
+        (model.front, model.key) = (front, Some(key.public_key()));
+        let refuses = |at: usize| {
+            let server = &self.actors[at];
+            let stranger = self.actors[host].spec.kind != HostKind::Known
+                && server.spec.kind == HostKind::Private;
+            stage::is_bounded(server.spec) || stranger || server.is_leaving
+        };
+        // Who asked a front for its key is told of the other one together with a refusal.
+        let told_off = front.is_some_and(|front| asks || refuses(front));
+        model.excuses.refusing[1] = refuses(server) || told_off;
         let sides = [host, server];
         model.excuses.lying = sides.iter().any(|side| stage::lies(self.actors[*side].spec));
         self.actors[host].ends.insert(handle, (pact, 0));
@@ -393,6 +404,9 @@ impl<'a> Player<'a> {
                     pact.excuses.refusing[side] = true;
                 }
             }
+        }
+        for pact in self.pacts.iter_mut().filter(|pact| pact.front == Some(host)) {
+            pact.excuses.refusing[1] = true;
         }
         let id = self.actors[host].id;
         self.world.with(id, |endpoint, now| {

@@ -96,11 +96,6 @@ impl Hearing {
         });
     }
 
-    /// Whether clocks and hosts were such that anything can be said.
-    pub(super) const fn is_certain(&self) -> bool {
-        self.is_certain
-    }
-
     /// For how long `at` has heard nothing from `from`, at most.
     pub(super) fn silence(&self, at: HostId, from: HostId, now: Instant) -> Option<Duration> {
         let last = self.last.borrow().get(&key(at, from)).map(|heard| heard.at);

@@ -39,6 +39,7 @@ mod nats;
 mod outcome;
 mod pact;
 mod player;
+mod referring;
 mod stage;
 #[cfg(test)]
 mod system_tests;

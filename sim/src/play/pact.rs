@@ -7,8 +7,8 @@ use super::fault::{Fault, Verdict, ensure};
 use super::half::Half;
 use std::collections::{BTreeMap, VecDeque};
 use tripline::{
-    Code, ConnectError, ConnectionHandle, Direction, Event, Fate, LostCause, MessageToken, Side,
-    StreamId, StreamOptions,
+    Code, ConnectError, ConnectionHandle, Direction, Event, Fate, LostCause, MessageToken,
+    PublicKey, Side, StreamId, StreamOptions,
 };
 use tripline_sansio::{Duration, Instant};
 
@@ -145,6 +145,10 @@ pub(super) struct Pact {
     pub(super) deadline: Duration,
     /// The smaller idle limit of both sides.
     pub(super) idle: Option<Duration>,
+    /// Where the client asks first, if that host lets nobody in itself.
+    pub(super) front: Option<usize>,
+    /// The key that the client may be shown.
+    pub(super) key: Option<PublicKey>,
 }
 
 /// While a side does not know that the other hears it, its idle limit is at most this (protocol
@@ -173,6 +177,8 @@ impl Pact {
             began,
             deadline,
             idle,
+            front: None,
+            key: None,
         }
     }
 
@@ -260,6 +266,9 @@ impl Pact {
                 self.on_fate(side, *stream, *token, *fate, true)
             }
             Event::Writable { stream, .. } => self.on_writable(side, *stream),
+            Event::ServerKey { key, .. } => {
+                ensure(self.key == Some(*key), "T10", || "a key that is not the server's".into())
+            }
             Event::Forward { .. } | Event::Resolve { .. } => Ok(()),
             other => Err(Fault::new("T10", format!("before it was connected came {other:?}"))),
         }

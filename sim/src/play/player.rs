@@ -290,6 +290,7 @@ impl<'a> Player<'a> {
             onlooker.borrow_mut().on_event(at, end, &event);
         }
         let Some((pact, side)) = end else {
+            self.send_on(host, &event);
             return Ok(());
         };
         let around = self.surroundings(pact, at, &event);

@@ -11,7 +11,8 @@ use crate::discipline::Discipline;
 use crate::inspect::Inspector;
 use crate::scenario::{Action, Controller, Deed, HostKind, HostSpec, Scenario, Setting};
 use tripline::{
-    Config, Congestion, Direction, Endpoint, OnSilence, PublicKey, SecretKey, TransportConfig,
+    Config, Congestion, Direction, Endpoint, OnSilence, PublicKey, Screening, SecretKey,
+    TransportConfig,
 };
 use tripline_sansio::{Duration, Instant, Seed};
 
@@ -72,6 +73,8 @@ fn set(transport: &mut TransportConfig, setting: Setting) {
         | Setting::RetryAbove(_)
         | Setting::Echo(_)
         | Setting::Lies(_)
+        | Setting::Asks(_)
+        | Setting::Front(_)
         | Setting::Sloppy(_)
         | Setting::Skew(_)
         | Setting::Wander(_)
@@ -104,6 +107,11 @@ fn config(scenario: &Scenario, host: &HostSpec) -> Config {
     for setting in &host.settings {
         match *setting {
             Setting::Aes(value) => config.hardware_aes = value,
+            Setting::Front(true) => {
+                if let Some(server) = &mut config.server {
+                    server.screening = Screening::Ask;
+                }
+            }
             Setting::Segments(value) => config.segments_max = value.clamp(1, 64) as usize,
             Setting::Connections(value) => {
                 config.connections_max = u32::try_from(value).unwrap_or(u32::MAX);
@@ -181,6 +189,16 @@ pub(super) fn echoes(host: &HostSpec) -> bool {
 /// Whether the host's engine breaks rules on purpose.
 pub(super) fn lies(host: &HostSpec) -> bool {
     host.settings.contains(&Setting::Lies(true))
+}
+
+/// Whether the host knows no server's key, and asks for it.
+pub(super) fn asks(host: &HostSpec) -> bool {
+    host.settings.contains(&Setting::Asks(true))
+}
+
+/// Whether the host sends all newcomers elsewhere.
+pub(super) fn is_front(host: &HostSpec) -> bool {
+    host.settings.contains(&Setting::Front(true))
 }
 
 /// How long the host may hold back an acknowledgement.

@@ -120,6 +120,10 @@ pub enum Setting {
     Echo(bool),
     /// `lies=on`: its engine has real keys, and acknowledges what was never sent.
     Lies(bool),
+    /// `asks=on`: its application knows no server's key, and trusts the one that it is shown.
+    Asks(bool),
+    /// `front=on`: it lets nobody in, and sends everybody to the next server that is no front.
+    Front(bool),
     /// `sloppy=10%`: how often its loop takes each of the liberties of
     /// [`Discipline`](crate::Discipline). The world's loops are alike, so the largest of all hosts
     /// counts.
@@ -181,6 +185,8 @@ impl Setting {
             "retry-above" => Self::RetryAbove(units::number(value)?),
             "echo" => Self::Echo(switch(value)?),
             "lies" => Self::Lies(switch(value)?),
+            "asks" => Self::Asks(switch(value)?),
+            "front" => Self::Front(switch(value)?),
             "sloppy" => Self::Sloppy(units::chance(value)?),
             "skew" => Self::Skew(units::skew(value)?),
             "wander" => Self::Wander(units::chance(value)?),
@@ -220,6 +226,8 @@ impl fmt::Display for Setting {
             Self::RetryAbove(value) => write!(f, "retry-above={value}"),
             Self::Echo(value) => write!(f, "echo={}", on(value)),
             Self::Lies(value) => write!(f, "lies={}", on(value)),
+            Self::Asks(value) => write!(f, "asks={}", on(value)),
+            Self::Front(value) => write!(f, "front={}", on(value)),
             Self::Sloppy(value) => write!(f, "sloppy={}", Percent(value)),
             Self::Skew(value) => write!(f, "skew={}", Skew(value)),
             Self::Wander(value) => write!(f, "wander={}", Percent(value)),

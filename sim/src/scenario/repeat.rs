@@ -137,6 +137,7 @@ fn deed_names(deed: &mut Deed) -> Vec<&mut String> {
     match deed {
         Deed::Connect { to, name, .. } => vec![to, name],
         Deed::Open { stream, on, .. } => vec![stream, on],
+        Deed::Refer(name, to) => vec![name, to],
         Deed::Send { stream: name, .. }
         | Deed::Finish(name)
         | Deed::CloseStream(name, _)

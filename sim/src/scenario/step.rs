@@ -120,6 +120,8 @@ pub enum Deed {
     Reading(Reading),
     /// `renew CONNECTION`: new keys.
     Renew(String),
+    /// `refer CONNECTION HOST`: its server asks the client to go to another server.
+    Refer(String, String),
     /// `close CONNECTION [grace=5s]`
     Close(String, Duration),
     /// `kill CONNECTION`
@@ -243,6 +245,7 @@ impl Deed {
             }
             "reading" => Self::Reading(words.value("how it reads", reading)?),
             "renew" => Self::Renew(words.name("the connection")?),
+            "refer" => Self::Refer(words.name("the connection")?, words.name("the server")?),
             "close" => Self::Close(words.name("the connection")?, grace(words)?),
             "kill" => Self::Kill(words.name("the connection")?),
             "network-changed" => Self::NetworkChanged,
@@ -361,6 +364,7 @@ impl fmt::Display for Deed {
             Self::Reading(Reading::Nothing) => f.write_str("reading none"),
             Self::Reading(Reading::Rate(rate)) => write!(f, "reading {}", Rate(*rate)),
             Self::Renew(connection) => write!(f, "renew {connection}"),
+            Self::Refer(connection, to) => write!(f, "refer {connection} {to}"),
             Self::Close(connection, grace) => {
                 write!(f, "close {connection}")?;
                 option(f, "grace", some_time(*grace))

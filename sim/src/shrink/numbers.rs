@@ -191,6 +191,8 @@ fn in_setting(setting: &mut Setting, see: &mut dyn FnMut(Number<'_>)) {
         | Setting::Ecn(_)
         | Setting::Probe(_)
         | Setting::Aes(_)
+        | Setting::Asks(_)
+        | Setting::Front(_)
         | Setting::Echo(_)
         | Setting::Lies(_) => {}
     }
@@ -276,6 +278,7 @@ fn in_deed(deed: &mut Deed, see: &mut dyn FnMut(Number<'_>)) {
         Deed::Finish(_)
         | Deed::Reading(_)
         | Deed::Renew(_)
+        | Deed::Refer(..)
         | Deed::Kill(_)
         | Deed::NetworkChanged
         | Deed::Move(_)

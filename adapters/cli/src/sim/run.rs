@@ -35,6 +35,9 @@ pub(super) struct Args {
     /// Show which rare events were reached, and by which seed first.
     #[arg(long)]
     marks: bool,
+    /// Fail if any of the rare events was reached by no seed, and name it.
+    #[arg(long)]
+    require_marks: bool,
     /// Where scenarios that fail are written, made small.
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
@@ -65,9 +68,25 @@ pub(super) fn run(args: &Args, judge: &Judge, json: bool) -> Result {
         tell(found, kept.as_ref(), &judge.words(), json)?;
     }
     match summary.failed {
+        0 if args.require_marks => all_reached(&summary),
         0 => Ok(()),
         failed => Err(Fail::local(format_args!("{failed} of {} runs failed", summary.runs))),
     }
+}
+
+/// Whether every rare event was reached.
+fn all_reached(summary: &Summary) -> Result {
+    let missed: Vec<_> = Mark::ALL
+        .iter()
+        .filter(|mark| summary.reached.get(**mark).is_none())
+        .map(|mark| mark.name())
+        .collect();
+    if missed.is_empty() {
+        return Ok(());
+    }
+    let (count, names) = (missed.len(), missed.join(", "));
+    let runs = summary.runs;
+    Err(Fail::local(format_args!("{count} marks reached by none of {runs} seeds: {names}")))
 }
 
 fn play(args: &Args, judge: &Judge, json: bool) -> Summary {

@@ -114,6 +114,13 @@ fn host(plan: &Plan, name: String, kind: HostKind, address: SocketAddr) -> HostS
         false => vec![Setting::RefuseMemory(dice.chance(1_000, 100_000))],
     });
     add(F::Sloppy, &mut |dice| vec![Setting::Sloppy(dice.chance(1_000, 400_000))]);
+    // The first of two servers may let nobody in, and send everybody to the other one.
+    if name == "server" && plan.has(F::TwoServers) && plan.dice("front").percent(25) {
+        settings.push(Setting::Front(true));
+    }
+    if !kind.is_server() && plan.dice(format!("{name} asks")).percent(12) {
+        settings.push(Setting::Asks(true));
+    }
     HostSpec { name, kind, address, behind: None, settings }
 }
 

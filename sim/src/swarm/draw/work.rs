@@ -102,6 +102,7 @@ pub(super) fn draw(plan: &Plan, cast: &Cast, calls: &[Call]) -> Vec<Step> {
         };
         steps.push(by(cast.clients()[call.client].name.as_str(), call.start, deed));
         renew(plan, cast, call, &mut steps);
+        refer(plan, cast, call, &mut steps);
     }
     steps.extend(streams::draw(plan, cast, calls));
     // Behind the streams: what happens at one time happens to what was there.
@@ -143,6 +144,21 @@ fn renew(plan: &Plan, cast: &Cast, call: &Call, steps: &mut Vec<Step>) {
             let other = side(cast, call, &mut dice);
             steps.push(by(other, at, Deed::Renew(call.name.clone())));
         }
+    }
+}
+
+/// Now and then a server asks a client to go elsewhere, or to come again.
+fn refer(plan: &Plan, cast: &Cast, call: &Call, steps: &mut Vec<Step>) {
+    let mut dice = plan.dice(format!("{} refer", call.name));
+    if !dice.percent(4) {
+        return;
+    }
+    let host = &cast.servers()[call.server].name;
+    for _ in 0..dice.log(1, 3) {
+        let to = usize::try_from(dice.between(0, cast.servers().len() as u64 - 1)).unwrap_or(0);
+        let Some(at) = plan.later(call.start, dice.within(plan.lasts / 2)) else { continue };
+        let to = cast.servers()[to].name.clone();
+        steps.push(by(host, at, Deed::Refer(call.name.clone(), to)));
     }
 }
 
