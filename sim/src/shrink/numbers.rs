@@ -160,6 +160,11 @@ fn in_setting(setting: &mut Setting, see: &mut dyn FnMut(Number<'_>)) {
         | Setting::RenewPackets(count)
         | Setting::Segments(count)
         | Setting::Connections(count)
+        | Setting::Memory(count)
+        | Setting::Window(count)
+        | Setting::KeyPackets(count)
+        | Setting::Quiet(count)
+        | Setting::Answers(count)
         | Setting::RetryAbove(count) => see(Number::Count(count)),
         Setting::Sloppy(chance) => see(Number::Chance(chance)),
         Setting::Profile(_)

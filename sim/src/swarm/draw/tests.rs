@@ -107,7 +107,8 @@ fn every_word_of_the_language_occurs() {
                  stop close-stream network-changed echo order mark-above queue copies-most \
                  copies-delay reorder-delay credit-max renew-after renew-packets Fast Client \
                  Public Known";
-    let rarely = "kill shut-down flood connections retry-above Private Real";
+    let rarely = "kill shut-down flood connections retry-above Private Real memory window \
+                  key-packets quiet answers";
     let least = |words: &str, least: u64| {
         for word in words.split_whitespace() {
             let count = counts.get(word).copied().unwrap_or(0);
