@@ -2,10 +2,11 @@
 //! process in which nothing else runs.
 //!
 //! Two endpoints hand each other their datagrams through one buffer; there is no socket and no
-//! thread, and no simulator but in `churn`, so every allocation counted is the engine's.
+//! thread, and no simulator but in `churn` and `heap`, so every allocation counted is the engine's.
 #![forbid(unsafe_code)]
 
 mod churn;
+mod heap;
 mod idle;
 mod strangers;
 mod wire;
@@ -38,6 +39,7 @@ fn main() {
     idle::idle_polls_do_nothing();
     strangers::d2_strangers_hold_no_more_than_is_documented();
     churn::t80_nothing_is_kept_of_what_has_ended();
+    heap::t80_every_run_gives_all_memory_back();
     println!("test t30_t40_t80_memory ... ok");
 }
 

@@ -93,6 +93,8 @@ pub(crate) struct Host<M: DatagramMachine> {
     early_at: Option<Instant>,
     /// A pipe takes nothing more, and the machine may wait for it with all it has to do.
     is_held_back: bool,
+    /// How many turns there were in all.
+    pub(crate) turns_total: u64,
     /// How many turns there were at `turns_at`.
     turns: u32,
     turns_at: Instant,
@@ -167,6 +169,7 @@ impl<M: DatagramMachine> Host<M> {
             blocked_until: None,
             early_at: None,
             is_held_back: false,
+            turns_total: 0,
             turns: 0,
             turns_at: Instant::ZERO,
             silent: 0,
@@ -459,6 +462,7 @@ impl<M: DatagramMachine> Host<M> {
             self.turns = 0;
         }
         self.turns += 1;
+        self.turns_total += 1;
         if self.turns > MAX_TURNS {
             let what = format_args!("more than {MAX_TURNS} turns at one instant");
             self.violated(around, Rule::Bounded, what);

@@ -159,14 +159,21 @@ impl Acks {
     }
 
     /// An ACK has reached this side; `is_sure` if its packet holds nothing that has a bound.
-    pub(super) fn on_acked(&mut self, report: &mut Report, ack: &Ack<'_>, is_sure: bool) {
+    /// `arrived` is told each number that was not acknowledged before.
+    pub(super) fn on_acked(
+        &mut self,
+        report: &mut Report,
+        ack: &Ack<'_>,
+        is_sure: bool,
+        arrived: &mut impl FnMut(u64),
+    ) {
         let before = self.largest_acked;
         self.largest_acked = before.max(Some(ack.largest));
         if is_sure {
             self.sure_acked = self.sure_acked.max(Some(ack.largest));
         }
         for (low, high) in ack.ranges() {
-            let new = self.acked.insert_range(low, high);
+            let new = self.acked.insert_each(low, high, arrived);
             let late = before.is_some_and(|before| new > 0 && high + 3 <= before);
             report.hit_if(late, Mark::AckLate);
         }

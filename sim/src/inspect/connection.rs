@@ -2,6 +2,7 @@
 //! when it has verified at the other side.
 
 use super::acks::Acks;
+use super::books::{Books, Ledger, Weight};
 use super::ending::Ending;
 use super::hosts::Hosts;
 use super::lied::Lied;
@@ -12,6 +13,7 @@ use super::refused::Refused;
 use super::report::Report;
 use super::silence::Silence;
 use super::streams::{Grant, Streams};
+use super::work::Work;
 use super::zones::Zones;
 use crate::host::HostId;
 use crate::marks::Mark;
@@ -61,6 +63,8 @@ pub(super) struct Bounds {
 #[derive(Clone, Copy, Debug, Default)]
 struct Record {
     bits: u16,
+    /// Its size as a datagram.
+    len: u16,
     /// How many events there were before it.
     event: u64,
 }
@@ -82,6 +86,21 @@ const PROBE: u16 = 256;
 const NOTES: u16 = 512;
 const GRANTS: u16 = 1_024;
 const BLOCKED: u16 = 2_048;
+/// It holds something else than PING, PONG and PADDING.
+const OTHER: u16 = 4_096;
+
+impl Record {
+    /// How it counts for congestion control: if it is ack-eliciting or holds PADDING.
+    const fn weight(self) -> Weight {
+        if self.bits & DISCONNECT != 0 || self.bits & (ELICITING | PADDING) == 0 {
+            Weight::None
+        } else if self.bits & OTHER == 0 {
+            Weight::Doubtful
+        } else {
+            Weight::Full
+        }
+    }
+}
 
 /// What one side sends, and what is known of it.
 #[derive(Debug, Default)]
@@ -102,6 +121,10 @@ pub(super) struct Side {
     paths: Paths,
     pub(super) pings: Pings,
     pub(super) ending: Ending,
+    pub(super) books: Books,
+    work: Work,
+    /// When it last sent anything.
+    pub(super) spoke_at: Instant,
     silence: Silence,
     lied: Lied,
     /// Of what came to this side.
@@ -126,9 +149,32 @@ impl Side {
         self.lied.on_heard(report, claim, next);
     }
 
+    /// What is known of it; `now` is the time.
+    pub(super) fn ledger(&self, now: Instant) -> Ledger {
+        Ledger {
+            repeats: self.streams.repeats,
+            zone: self.zones.zone,
+            credit: self.streams.credit_free(),
+            ..self.books.ledger(self.spoke_at == now)
+        }
+    }
+
     fn record(&self, number: u64) -> Option<&Record> {
         let at = number.checked_sub(self.first_record)?;
         self.records.get(usize::try_from(at).ok()?)
+    }
+
+    /// Enters a packet of these qualities and this size into the books.
+    fn enter(&mut self, report: &mut Report, number: u64, (bits, len): (u16, usize), event: u64) {
+        let len = u16::try_from(len).unwrap_or(u16::MAX);
+        let record = Record { bits, len, event };
+        let has_payload = bits & PAYLOAD != 0;
+        self.books.on_sent(u64::from(len), record.weight(), has_payload, event);
+        self.spoke_at = report.now;
+        if !has_payload {
+            self.work.on_said(report, self.host);
+        }
+        self.push(number, record);
     }
 
     fn push(&mut self, number: u64, record: Record) {
@@ -189,6 +235,8 @@ pub(super) struct Connection {
     pub(super) is_told: bool,
     /// From where the OPEN came.
     pub(super) source: SocketAddr,
+    /// The user id of its OPEN.
+    pub(super) user: Option<u64>,
 }
 
 /// A packet that is sent, with what is known of it.
@@ -274,7 +322,7 @@ impl Connection {
             let is_main = own.paths.is_active(to) && bits & PROBE == 0 && is_base;
             own.silence.on_sent(report, host, sent.text, is_main);
         }
-        own.push(sent.number, Record { bits, event: hosts.events() });
+        own.enter(report, sent.number, (bits, shape.len), hosts.events());
         (half, is_probe_of_home)
     }
 
@@ -399,22 +447,27 @@ impl Connection {
     }
 
     /// A packet of `role` has verified at the other side; `from` is where it came from, if that was
-    /// seen. Returns who sent it, and after how many events, if that was seen.
+    /// seen, and `events` after how many events. Returns who sent it, and after how many, if that
+    /// was seen.
     pub(super) fn on_verified(
         &mut self,
         report: &mut Report,
         role: Role,
         (zone, number): (u64, u64),
-        from: Option<SocketAddr>,
+        (from, events): (Option<SocketAddr>, u64),
     ) -> Option<(HostId, u64)> {
         let source = self.source;
         let (own, peer) = self.split(role);
         let record = own.record(number).copied().filter(|record| record.bits != 0)?;
         let sender = own.host.map(|host| (host, record.event));
-        if !own.acks.on_delivered(report, number, record.bits & ELICITING != 0) {
+        peer.work.on_came(report.now);
+        let is_new = own.acks.on_delivered(report, number, record.bits & ELICITING != 0);
+        if !is_new {
             own.acks.on_again(report, peer.host, number);
+            peer.books.on_heard(events);
             return sender;
         }
+        peer.books.on_came(u64::from(record.len), events);
         let is_first = own.acks.largest == Some(number) && number == 0;
         let elsewhere = from.is_some_and(|from| from != source);
         report.hit_if(is_first && role == Role::Client && elsewhere, Mark::MovedInHandshake);
@@ -474,7 +527,18 @@ impl Connection {
 fn on_effect(report: &mut Report, own: &mut Side, peer: &mut Side, frame: &Frame<'_>, bits: u16) {
     match frame {
         Frame::Ack(ack) => {
-            peer.acks.on_acked(report, ack, bits & BOUNDED == 0);
+            let Side { acks, books, records, first_record, .. } = &mut *peer;
+            let mut arrived = |number: u64| {
+                let at = number.checked_sub(*first_record).and_then(|at| usize::try_from(at).ok());
+                let record = at.and_then(|at| records.get(at)).copied().unwrap_or_default();
+                if record.bits != 0 {
+                    books.on_acked(u64::from(record.len), record.weight());
+                }
+            };
+            acks.on_acked(report, ack, bits & BOUNDED == 0, &mut arrived);
+            if let Some([_, _, ce]) = ack.ecn {
+                peer.books.ledger.ce = peer.books.ledger.ce.max(ce);
+            }
             peer.zones.on_acked(ack.largest, &peer.acks.acked);
             peer.paths.on_acked(report, &peer.acks.acked);
         }
@@ -509,18 +573,19 @@ fn bits_of(frame: &Frame<'_>) -> u16 {
     eliciting
         | match frame {
             Frame::Padding { .. } => PADDING,
+            Frame::Pong { .. } => MORE,
             Frame::Ping { probe, fill, .. } => {
                 (if *probe { PROBE } else { 0 }) | if *fill { FILL } else { 0 }
             }
-            Frame::Stream(_) => MORE | PAYLOAD | BOUNDED,
-            Frame::Skip(_) | Frame::CloseStream { .. } => MORE | BOUNDED,
-            Frame::Ack(_) => MORE | ACK,
-            Frame::Disconnect { .. } => MORE | DISCONNECT,
-            Frame::Blocked(_) => MORE | BLOCKED,
+            Frame::Stream(_) => MORE | OTHER | PAYLOAD | BOUNDED,
+            Frame::Skip(_) | Frame::CloseStream { .. } => MORE | OTHER | BOUNDED,
+            Frame::Ack(_) => MORE | OTHER | ACK,
+            Frame::Disconnect { .. } => MORE | OTHER | DISCONNECT,
+            Frame::Blocked(_) => MORE | OTHER | BLOCKED,
             Frame::Credit { .. } | Frame::StreamCredit { .. } | Frame::Streams { .. } => {
-                MORE | GRANTS
+                MORE | OTHER | GRANTS
             }
-            _ => MORE,
+            _ => MORE | OTHER,
         }
 }
 

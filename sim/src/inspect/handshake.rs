@@ -36,6 +36,8 @@ pub(super) struct Attempt {
     pub(super) suite: Suite,
     /// What the client allows, once that was seen.
     pub(super) limits: Option<Limits>,
+    /// The user id, once that was seen.
+    pub(super) user: Option<u64>,
     front: u64,
     to: SocketAddr,
     /// From where the first one came.
@@ -91,6 +93,7 @@ impl Handshakes {
             host,
             suite: open.suite,
             limits: None,
+            user: None,
             front,
             to,
             source,

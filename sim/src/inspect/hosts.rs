@@ -5,6 +5,7 @@
 //! PROTOCOL.md asks for (a PONG with the right token, a first DATA), so whoever breaks this rule
 //! breaks that one.
 
+use super::books::Sum;
 use super::report::Report;
 use crate::cipher::Map;
 use crate::host::HostId;
@@ -39,9 +40,40 @@ struct Account {
 /// Of the three full PINGs for which an address that a host was given is good, what is left after
 /// the first (R-PATH-3a). If the server speaks from there meanwhile, the rest goes elsewhere.
 const GIFT: u64 = 2 * 1_200;
+/// What a host has sent and got, as the network saw it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct HostLedger {
+    /// Datagrams that it sent.
+    pub(crate) sent: Sum,
+    /// Datagrams that were handed to it.
+    pub(crate) came: Sum,
+    /// Those of them that are no packets.
+    pub(crate) flawed: u64,
+    /// CHALLENGEs that accept, each counted once.
+    pub(crate) accepts: u64,
+    /// RETRYs sent.
+    pub(crate) retries: u64,
+    /// RESETs sent.
+    pub(crate) resets: u64,
+}
+
+impl HostLedger {
+    /// What has come to it since it was `before`.
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        Self {
+            sent: self.sent - before.sent,
+            came: self.came - before.came,
+            flawed: self.flawed - before.flawed,
+            accepts: self.accepts - before.accepts,
+            retries: self.retries - before.retries,
+            resets: self.resets - before.resets,
+        }
+    }
+}
 
 #[derive(Debug, Default)]
 struct Book {
+    ledger: HostLedger,
     /// It seals with a recorder: it is ours, and judged.
     honest: bool,
     accounts: Vec<Account>,
@@ -165,6 +197,7 @@ impl Hosts {
         is_free: bool,
     ) {
         let book = self.book(from);
+        book.ledger.sent += len as u64;
         let honest = book.honest;
         let account = book.account(to);
         if is_free {
@@ -202,7 +235,9 @@ impl Hosts {
     ) {
         self.events += 1;
         let events = self.events;
-        let account = self.book(to).account(source);
+        let book = self.book(to);
+        book.ledger.came += len as u64;
+        let account = book.account(source);
         account.came += len as u64;
         account.came_packets += 1;
         let Some(from) = from else { return };
@@ -228,6 +263,31 @@ impl Hosts {
         if !account.proven && book.pending.len() < PENDING_MAX && !book.pending.contains(&address) {
             book.pending.push(address);
         }
+    }
+
+    /// What a host has sent and got.
+    pub(super) fn ledger(&self, host: HostId) -> HostLedger {
+        self.books.get(host.index()).map(|book| book.ledger).unwrap_or_default()
+    }
+
+    /// A host sent RETRY.
+    pub(super) fn on_retry(&mut self, host: HostId) {
+        self.book(host).ledger.retries += 1;
+    }
+
+    /// A host sent RESET.
+    pub(super) fn on_reset(&mut self, host: HostId) {
+        self.book(host).ledger.resets += 1;
+    }
+
+    /// A host accepted an OPEN.
+    pub(super) fn on_accept(&mut self, host: HostId) {
+        self.book(host).ledger.accepts += 1;
+    }
+
+    /// Something came to a host that is no packet.
+    pub(super) fn on_flawed(&mut self, host: HostId) {
+        self.book(host).ledger.flawed += 1;
     }
 
     /// How many events there were: what was sent or delivered.

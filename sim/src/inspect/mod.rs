@@ -19,11 +19,13 @@
 //! ```
 
 mod acks;
+mod books;
 mod connection;
 mod ending;
 mod handshake;
 mod hosts;
 mod lied;
+mod look;
 mod numbers;
 #[cfg(test)]
 mod oracles;
@@ -37,8 +39,12 @@ mod streams;
 #[cfg(test)]
 mod tests;
 mod violation;
+mod work;
 mod zones;
 
+pub(crate) use books::Ledger;
+pub(crate) use hosts::HostLedger;
+pub(crate) use look::{Circumstances, Occasion, judge_connection, judge_endpoint};
 pub use violation::{VIOLATIONS_MAX, Violation};
 
 use crate::cipher::{FastAead, Liar, Lies, Recorder, Tape};
@@ -166,6 +172,23 @@ impl Inspector {
     /// How many violations there were in all, those included that were not kept.
     pub fn violations_total(&self) -> u64 {
         self.state.borrow().report.total
+    }
+
+    /// What is known of both sides, client and server, of the connection that was opened with this
+    /// user id; nothing unless exactly one came about.
+    pub(crate) fn ledgers(&self, user: u64) -> Option<[Ledger; 2]> {
+        self.state.borrow_mut().ledgers(user)
+    }
+
+    /// Who has sent payload last since this was asked: the user id of the connection, and the side,
+    /// 0 for the client.
+    pub(crate) fn take_talker(&self) -> Option<(u64, usize)> {
+        self.state.borrow_mut().talker.take()
+    }
+
+    /// What a host has sent and got so far, in all its lives.
+    pub(crate) fn host_ledger(&self, host: HostId) -> HostLedger {
+        self.state.borrow().host_ledger(host)
     }
 
     /// What was met so far.

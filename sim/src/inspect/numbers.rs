@@ -58,6 +58,11 @@ impl Numbers {
 
     /// Adds a range; how many of it are new.
     pub(super) fn insert_range(&mut self, low: u64, high: u64) -> u64 {
+        self.insert_each(low, high, &mut |_| ())
+    }
+
+    /// The same; `each` is told those that are new, in their order.
+    pub(super) fn insert_each(&mut self, low: u64, high: u64, each: &mut impl FnMut(u64)) -> u64 {
         let low = low.max(self.base);
         if low > high {
             return 0;
@@ -70,8 +75,13 @@ impl Numbers {
             let wanted = (u64::MAX >> (WORD - 1 - (last - at))) << (at % WORD);
             let index = (at / WORD - self.base / WORD) as usize;
             if let Some(word) = self.words.get_mut(index) {
-                new += u64::from((wanted & !*word).count_ones());
+                let mut fresh = wanted & !*word;
+                new += u64::from(fresh.count_ones());
                 *word |= wanted;
+                while fresh != 0 {
+                    each(at / WORD * WORD + u64::from(fresh.trailing_zeros()));
+                    fresh &= fresh - 1;
+                }
             }
             at = last + 1;
         }
@@ -115,9 +125,10 @@ mod tests {
             let low = random.below(5_000);
             let high = low + random.below(200);
             if random.below(2) == 0 {
-                let before = model.len();
-                model.extend(low..=high);
-                assert_eq!(own.insert_range(low, high) as usize, model.len() - before);
+                let wanted: Vec<_> = (low..=high).filter(|one| model.insert(*one)).collect();
+                let mut told = Vec::new();
+                let count = own.insert_each(low, high, &mut |number| told.push(number));
+                assert_eq!((count as usize, told), (wanted.len(), wanted));
             }
             let missing = (low..=high).find(|number| !model.contains(number));
             assert_eq!(own.first_missing(low, high), missing);

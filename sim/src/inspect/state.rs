@@ -1,9 +1,10 @@
 //! Where all comes together: each datagram, sent or delivered, goes to the books it concerns.
 
 use super::acks::WINDOW;
+use super::books::Ledger;
 use super::connection::{Bounds, Connection, Role, Sent, Side};
 use super::handshake::Handshakes;
-use super::hosts::Hosts;
+use super::hosts::{HostLedger, Hosts};
 use super::report::Report;
 use crate::cipher::{Lies, Map, Opened, Tape, Text};
 use crate::host::HostId;
@@ -59,10 +60,14 @@ pub(super) struct State {
     connections: Map<u64, Box<Connection>>,
     order: VecDeque<u64>,
     next: u64,
+    /// Connections by the user id of their OPEN.
+    by_user: Map<u64, Vec<u64>>,
     ids: Map<u64, Known>,
     /// Reset tokens by their first half, with whose they are.
     tokens: Map<u64, (Known, [u8; 16])>,
     arrival: Option<Arrival>,
+    /// Who sent payload last: the user id of the connection, and the side.
+    pub(super) talker: Option<(u64, usize)>,
     seen: u64,
 }
 
@@ -92,9 +97,11 @@ impl State {
             connections: Map::default(),
             order: VecDeque::new(),
             next: 0,
+            by_user: Map::default(),
             ids: Map::default(),
             tokens: Map::default(),
             arrival: None,
+            talker: None,
             seen: 0,
         }
     }
@@ -150,6 +157,23 @@ impl State {
         }
     }
 
+    /// What is known of both sides of the connection that was opened with this user id; nothing
+    /// unless there is exactly one.
+    pub(super) fn ledgers(&mut self, user: u64) -> Option<[Ledger; 2]> {
+        self.catch_up();
+        let Self { by_user, connections, report, .. } = self;
+        let all = by_user.get(&user)?.iter().filter_map(|serial| connections.get(serial));
+        let mut all = all.filter(|connection| connection.confirmed);
+        let found = all.next()?;
+        let is_only = all.next().is_none();
+        is_only.then(|| found.sides.each_ref().map(|side| side.ledger(report.now)))
+    }
+
+    /// What is known of a host.
+    pub(super) fn host_ledger(&self, host: HostId) -> HostLedger {
+        self.hosts.ledger(host)
+    }
+
     fn on_opened(&mut self, opened: Opened) {
         if let Some(arrival) = self.arrival.as_mut().filter(|one| one.id == Some(opened.id)) {
             arrival.good = None;
@@ -174,7 +198,8 @@ impl State {
         if let Some(lie) = self.lies.take((opened.id, opened.number)) {
             connection.sides[known.receiver as usize].on_lie(&mut self.report, lie.claim);
         }
-        let sender = connection.on_verified(&mut self.report, role, what, from);
+        let event = self.hosts.events();
+        let sender = connection.on_verified(&mut self.report, role, what, (from, event));
         // Whoever carried it here: its sender knew all that had reached it.
         if let (Some(host), Some((sender, event))) = (host, sender) {
             self.hosts.prove(host, sender, event);
@@ -281,6 +306,9 @@ impl State {
         };
         let (half, is_free) =
             connection.on_sent(&mut self.report, &self.hosts, &self.bounds, &sent);
+        if connection.sides[role as usize].books.sent_payload_at(self.hosts.events()) {
+            self.talker = connection.user.map(|user| (user, role as usize));
+        }
         if role == Role::Client && !connection.confirmed {
             self.confirm(known.connection);
         }
@@ -356,6 +384,7 @@ impl State {
             && let Some(attempt) = self.handshakes.get(open.id)
         {
             attempt.limits = Some(hello.limits);
+            attempt.user = Some(u64::from_be_bytes(*hello.user_id));
         }
     }
 
@@ -364,9 +393,15 @@ impl State {
         match packet {
             Packet::Challenge { id, noise } => self.on_challenge(view, from, *id, noise),
             Packet::Confirm { id, noise } => self.on_confirm(from, *id, noise),
-            Packet::Retry { .. } => self.report.hit(Mark::RetrySent),
+            Packet::Retry { .. } => {
+                self.hosts.on_retry(from);
+                self.report.hit(Mark::RetrySent);
+            }
             Packet::Version { .. } => self.report.hit(Mark::VersionSent),
-            Packet::Reset { .. } => self.report.hit(Mark::ResetSent),
+            Packet::Reset { .. } => {
+                self.hosts.on_reset(from);
+                self.report.hit(Mark::ResetSent);
+            }
             Packet::Data(_) | Packet::Open(_) | Packet::OtherOpen { .. } => {}
         }
     }
@@ -386,7 +421,10 @@ impl State {
         let what = (view.bytes, view.destination);
         self.handshakes.on_challenge(&mut self.report, from, id, what, Some(accepts));
         match answer {
-            Ok(Answer::Accept(server_id, limits)) => self.begin(from, id, server_id, &limits),
+            Ok(Answer::Accept(server_id, limits)) => {
+                self.hosts.on_accept(from);
+                self.begin(from, id, server_id, &limits);
+            }
             Ok(Answer::Refuse(..)) => self.report.hit(Mark::ChallengeRefuses),
             Ok(Answer::Forward(_)) => self.report.hit(Mark::ChallengeForwards),
             Err(flaw) => self.report.blame("I26", Some(from), format_args!("CHALLENGE: {flaw}")),
@@ -412,7 +450,11 @@ impl State {
             confirmed: false,
             is_told: false,
             source: attempt.source,
+            user: attempt.user,
         };
+        if let Some(user) = connection.user {
+            self.by_user.entry(user).or_default().push(serial);
+        }
         self.connections.insert(serial, Box::new(connection));
         let known = |receiver| Known { connection: serial, receiver, zone: 0 };
         if self.ids.insert(server_id, known(Role::Server)).is_some() {
@@ -434,6 +476,11 @@ impl State {
     fn forget_oldest(&mut self) {
         let Some(serial) = self.order.pop_front() else { return };
         let Some(connection) = self.connections.remove(&serial) else { return };
+        if let Some(user) = connection.user
+            && let Some(serials) = self.by_user.get_mut(&user)
+        {
+            serials.retain(|other| *other != serial);
+        }
         for id in connection.ids {
             if self.ids.get(&id).is_some_and(|known| known.connection == serial) {
                 self.ids.remove(&id);
@@ -500,8 +547,12 @@ impl State {
                 }
             }
             Ok(Packet::Reset { token }) => self.on_reset(token),
-            Err(_) if view.bytes.is_empty() => self.report.hit(Mark::DatagramEmpty),
-            Err(_) => self.report.hit(Mark::DatagramUnknown),
+            Err(_) => {
+                self.hosts.on_flawed(to);
+                let is_empty = view.bytes.is_empty();
+                let mark = if is_empty { Mark::DatagramEmpty } else { Mark::DatagramUnknown };
+                self.report.hit(mark);
+            }
             Ok(_) => {}
         }
         self.arrival = Some(arrival);

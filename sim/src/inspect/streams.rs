@@ -83,6 +83,8 @@ pub(super) struct Streams {
     blocked_connection: Option<u64>,
     books: Map<u64, Book>,
     overflow: bool,
+    /// Frames that carry bytes sent before.
+    pub(super) repeats: u64,
     skips: VecDeque<(u64, u64, u64, u32)>,
     /// Frames sent for the first time, newest last.
     firsts: VecDeque<Piece>,
@@ -106,6 +108,12 @@ impl Streams {
             self.told_streams[0].limit = limits.two_way;
             self.told_streams[1].limit = limits.one_way;
         }
+    }
+
+    /// What the credit for the connection still allows; `None`: nobody can say.
+    pub(super) fn credit_free(&self) -> Option<u64> {
+        let is_certain = self.is_known && !self.overflow;
+        is_certain.then(|| self.limits.connection_credit.saturating_sub(self.charged))
     }
 
     /// The book of a stream, made when first needed.
@@ -214,6 +222,7 @@ impl Streams {
         }
         book.compare(report, frame, host);
         if let Some(before) = before {
+            self.repeats += u64::from(frame.offset < before);
             if frame.offset > before {
                 let what = format_args!(
                     "stream {}: bytes from {}, none from {before} (R-MSG-1)",
@@ -227,6 +236,7 @@ impl Streams {
             }
         } else if !frame.payload.is_empty() {
             report.hit(Mark::Retransmitted);
+            self.repeats += 1;
             self.note_twin(report, frame, number);
         }
         if frame.aligned {

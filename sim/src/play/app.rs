@@ -290,6 +290,7 @@ impl Player<'_> {
         // Onlookers and echoes alone ask for the single messages.
         let tells = self.onlooker.is_some() || super::stage::echoes(actor.spec);
         let mut got: Vec<usize> = Vec::new();
+        let before = deeds.received;
         let result = self.world.with(actor.id, |endpoint, now| -> Verdict<bool> {
             for _ in 0..most {
                 if bounded && actor.allowance == 0 {
@@ -326,6 +327,8 @@ impl Player<'_> {
             }
             Ok(false)
         });
+        let taken = deeds.received - before;
+        self.pacts[pact].ends[side].got += taken;
         let name = &self.pacts[pact].name;
         let ended = result.map_err(|fault| fault.about(format_args!("{id} of {name}")))?;
         self.after_reading(place, &got, ended)

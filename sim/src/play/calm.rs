@@ -12,6 +12,7 @@ use super::fault::{Fault, Verdict};
 use super::pact::Phase;
 use super::player::{Place, Player};
 use super::stage;
+use crate::inspect::Occasion;
 use crate::scenario::Reading;
 use std::collections::BTreeSet;
 use tripline::{Order, SendOptions, State, StreamOptions};
@@ -45,10 +46,12 @@ impl Player<'_> {
     pub(super) fn calm(&mut self) -> Verdict {
         self.heal_everything()?;
         self.until("L2", SETTLE + self.transfer_time(), Self::what_is_owed)?;
+        self.audit_all(Occasion::Midway)?;
         self.bury_the_dead()?;
         self.judge_states()?;
         self.begin_anew()?;
         self.end_streams()?;
+        self.audit_all(Occasion::Midway)?;
         self.close_all()?;
         self.fall_silent()
     }
@@ -79,6 +82,7 @@ impl Player<'_> {
         for actor in self.actors.iter().filter(|actor| actor.has_moved) {
             self.world.with(actor.id, |endpoint, now| endpoint.network_changed(now, None)).ok();
         }
+        self.audit.on_network_changed();
         self.pump()?;
         self.push_all()?;
         for host in 0..self.actors.len() {
@@ -390,6 +394,7 @@ impl Player<'_> {
                 return Err(Fault::new("I13", what));
             }
         }
-        Ok(())
+        self.audit_all(Occasion::End)?;
+        self.weigh_all()
     }
 }

@@ -10,6 +10,9 @@ use std::sync::LazyLock;
 /// How long the table is.
 const TABLE: usize = 1 << 16;
 
+/// How many bytes on the wire are no chance: once in 2^128.
+const CANARY: usize = 16;
+
 /// Messages of fewer bytes have no number.
 pub(super) const NUMBERED: usize = 4;
 
@@ -22,6 +25,16 @@ static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| {
         })
         .collect()
 });
+
+/// Makes the table, if that was not done: it stays for good.
+pub(super) fn prepare() {
+    LazyLock::force(&BYTES);
+}
+
+/// What is looked for on the wire, where payload is never to be seen: the first bytes of a stream.
+pub(super) fn canary() -> Vec<u8> {
+    run(0, 0, CANARY)
+}
 
 /// The table from `at` on, piece by piece, `len` bytes in all.
 fn pieces(at: u64, len: usize) -> impl Iterator<Item = &'static [u8]> {

@@ -158,6 +158,7 @@ impl<'a> Player<'a> {
             Deed::NetworkChanged => {
                 let id = self.actors[host].id;
                 let told = self.world.with(id, |endpoint, now| endpoint.network_changed(now, None));
+                self.audit.on_network_changed();
                 Ok(told.is_ok())
             }
             Deed::ShutDown(grace) => {
@@ -461,7 +462,7 @@ impl<'a> Player<'a> {
         }
     }
 
-    /// The host is gone, and all its ends with it.
+    /// The host is gone, and all its ends with it; before, its books were looked at.
     fn crash(&mut self, host: usize) -> bool {
         self.actors[host].is_up = false;
         self.inspector.restarted(self.actors[host].id);
@@ -473,7 +474,9 @@ impl<'a> Player<'a> {
         // Nobody there: an endpoint that knows nothing, takes nothing and answers nothing.
         let silence =
             Endpoint::new(Config::client(), &stage::seed(self.scenario), self.world.now());
-        self.world.replace(self.actors[host].id, silence);
+        let old = self.world.replace(self.actors[host].id, silence);
+        self.audit_anew(host);
+        self.late = self.weigh_crashed(host, old).err();
         true
     }
 
@@ -490,6 +493,7 @@ impl<'a> Player<'a> {
         let lives = stage::Life { number: actor.life, now };
         let endpoint = stage::endpoint(self.scenario, actor.spec, lives, inspector, onlooker);
         self.world.replace(actor.id, endpoint);
+        self.audit_anew(host);
         true
     }
 }

@@ -5,6 +5,7 @@
 
 use super::content;
 use super::fault::{Fault, Verdict, ensure};
+use super::spill::SAMPLE;
 use tripline::{Code, Fate, Order, ReceiveResult, Reliability, SendOptions};
 
 /// A message that was handed in.
@@ -45,6 +46,10 @@ pub(super) struct Half {
     pub(super) end: Option<ReceiveResult>,
     sent_bytes: u64,
     got_bytes: u64,
+    /// The longest message handed in, in bytes.
+    longest: u64,
+    /// Everything that was handed in has to come.
+    all_due: bool,
     newest: Option<u32>,
     /// Of each length without a number: handed in, handed in and due, delivered.
     tiny: [(u64, u64, u64); content::NUMBERED],
@@ -67,6 +72,8 @@ impl Half {
             end: None,
             sent_bytes: 0,
             got_bytes: 0,
+            longest: 0,
+            all_due: true,
             newest: None,
             tiny: Default::default(),
         }
@@ -92,6 +99,29 @@ impl Half {
         self.got_bytes
     }
 
+    /// The longest message that was handed in, in bytes.
+    pub(super) const fn longest(&self) -> u64 {
+        self.longest
+    }
+
+    /// How many bytes were handed in and not read, so that somebody keeps them; nothing if what was
+    /// handed in may be given up.
+    pub(super) fn kept(&self) -> Option<u64> {
+        let given_up = self.closed.is_some() || self.stop.is_some() || self.stopped;
+        let counts = self.order != Order::Latest && self.all_due && !given_up;
+        counts.then(|| self.sent_bytes - self.got_bytes)
+    }
+
+    /// Some bytes of the first message, if it is long enough.
+    pub(super) fn sample(&self) -> Option<Vec<u8>> {
+        let first = self.promises.first()?;
+        let len = content::NUMBERED + SAMPLE;
+        (first.len as usize >= len).then(|| match self.order {
+            Order::Bytes => content::run(self.salt, 0, SAMPLE),
+            _ => content::message(self.salt, 0, len).split_off(content::NUMBERED),
+        })
+    }
+
     /// The next message of `len` bytes.
     pub(super) fn next_message(&self, len: usize) -> Vec<u8> {
         match self.order {
@@ -109,6 +139,8 @@ impl Half {
         self.promises.push(Promise { len: len as u32, due, unreliable, fate: None, got: false });
         self.unsettled += 1;
         self.sent_bytes += len as u64;
+        self.longest = self.longest.max(len as u64);
+        self.all_due &= due;
         if self.order != Order::Bytes && len < content::NUMBERED {
             self.tiny[len].0 += 1;
             self.tiny[len].1 += u64::from(due);

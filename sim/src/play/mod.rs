@@ -29,17 +29,23 @@
 
 mod app;
 mod attack;
+mod audit;
 mod calm;
 mod content;
 mod deeds;
 mod fault;
 mod half;
+mod heap;
 mod hearing;
+mod narrow;
 mod nats;
+#[cfg(test)]
+mod oracles;
 mod outcome;
 mod pact;
 mod player;
 mod referring;
+mod spill;
 mod stage;
 #[cfg(test)]
 mod system_tests;
@@ -48,6 +54,7 @@ mod systems;
 mod tests;
 mod watcher;
 
+pub use heap::{HeapProbe, KEPT_EACH, KEPT_MAX};
 pub use outcome::{Deeds, Failure, Outcome};
 pub use watcher::{End, Watcher};
 
@@ -63,7 +70,24 @@ use tripline_sansio::Instant;
 /// # Errors
 /// [`Failure`] if anything was wrong; whatever panics inside is caught and is one too.
 pub fn play(scenario: &Scenario) -> Result<Outcome, Failure> {
-    caught(scenario, None)
+    caught(scenario, None, None)
+}
+
+/// The same, and weighs: what the run has made on the heap is gone when it is over (`T80`), what
+/// connections took is given back (`I13`).
+///
+/// # Errors
+/// As [`play`].
+pub fn play_weighed(scenario: &Scenario, probe: &dyn HeapProbe) -> Result<Outcome, Failure> {
+    content::prepare();
+    let before = probe.held();
+    let outcome = caught(scenario, None, Some(probe))?;
+    let left = probe.held() - before;
+    if left != 0 {
+        let what = format!("{left} bytes are left on the heap");
+        return Err(Failure { oracle: "T80".into(), at: Instant::ZERO + outcome.simulated, what });
+    }
+    Ok(outcome)
 }
 
 /// The same while somebody looks on.
@@ -75,11 +99,15 @@ pub fn play_with<W: Watcher + 'static>(
     watcher: &Rc<RefCell<W>>,
 ) -> Result<Outcome, Failure> {
     let onlooker: Onlooker = watcher.clone();
-    caught(scenario, Some(onlooker))
+    caught(scenario, Some(onlooker), None)
 }
 
-fn caught(scenario: &Scenario, onlooker: Option<Onlooker>) -> Result<Outcome, Failure> {
-    let run = || Player::new(&scenario.unrolled(), onlooker).play();
+fn caught(
+    scenario: &Scenario,
+    onlooker: Option<Onlooker>,
+    probe: Option<&dyn HeapProbe>,
+) -> Result<Outcome, Failure> {
+    let run = || Player::new(&scenario.unrolled(), onlooker, probe).play();
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let what = panic.downcast_ref::<String>().cloned();
         let what = what.or_else(|| panic.downcast_ref::<&str>().map(|what| (*what).to_owned()));

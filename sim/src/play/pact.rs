@@ -96,6 +96,8 @@ pub(super) struct End {
     /// The stream and the number of each message whose fate is not told, from `first_token` on.
     tokens: VecDeque<Option<(u32, u32)>>,
     first_token: u64,
+    /// How many messages or chunks its user was handed.
+    pub(super) got: u64,
     /// A message was called undelivered, and nothing said so far is a reason for that: the end of
     /// the connection has to follow.
     undelivered: bool,
@@ -110,6 +112,7 @@ impl End {
             limited: [false; 2],
             tokens: VecDeque::new(),
             first_token: 0,
+            got: 0,
             undelivered: false,
         }
     }
@@ -124,6 +127,11 @@ impl End {
         if self.handle.is_some() && self.phase != Phase::Gone {
             self.phase = Phase::Crashed;
         }
+    }
+
+    /// How many messages its user has handed in.
+    pub(super) fn handed_in(&self) -> u64 {
+        self.first_token + self.tokens.len() as u64
     }
 
     /// Whether its user can call it.
@@ -221,6 +229,17 @@ impl Pact {
         })?;
         end.tokens.push_back(Some((stream as u32, number as u32)));
         Ok(())
+    }
+
+    /// Whether both ends are connected.
+    pub(super) fn lives(&self) -> bool {
+        self.ends.iter().all(|end| end.phase == Phase::Connected)
+    }
+
+    /// Whether that is so, and of all streams both sides know: on others, what is owed may be under
+    /// way.
+    pub(super) fn is_told(&self) -> bool {
+        self.lives() && self.streams.iter().all(|stream| stream.told)
     }
 
     /// Index of the stream with this ID.

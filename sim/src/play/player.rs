@@ -7,7 +7,9 @@
 
 use super::app::Outbox;
 use super::attack::Attackers;
+use super::audit::Audit;
 use super::fault::{Fault, Verdict};
+use super::heap::HeapProbe;
 use super::hearing::Hearing;
 use super::nats::Router;
 use super::pact::{Pact, Phase, Surroundings};
@@ -98,17 +100,25 @@ pub(super) struct Player<'a> {
     pub(super) inspector: Inspector,
     pub(super) hearing: Hearing,
     pub(super) attackers: Attackers,
+    pub(super) audit: Audit,
     pub(super) deeds: Deeds,
     pub(super) onlooker: Option<Onlooker>,
+    pub(super) probe: Option<&'a dyn HeapProbe>,
     /// Of all events, in their order.
     pub(super) event_hash: u64,
+    /// What was found where nobody asks, until somebody does.
+    pub(super) late: Option<Fault>,
     /// Hosts with news, in turn; empty between calls, and kept for its memory.
     noisy: Vec<HostId>,
 }
 
 impl<'a> Player<'a> {
     /// Everybody in place, nothing begun.
-    pub(super) fn new(scenario: &'a Scenario, onlooker: Option<Onlooker>) -> Self {
+    pub(super) fn new(
+        scenario: &'a Scenario,
+        onlooker: Option<Onlooker>,
+        probe: Option<&'a dyn HeapProbe>,
+    ) -> Self {
         let mut world = World::new(scenario.seed);
         world.set_rerun(format!("the scenario `{}`", scenario.name));
         world.set_discipline(stage::discipline(scenario));
@@ -159,9 +169,12 @@ impl<'a> Player<'a> {
             inspector,
             hearing,
             attackers,
+            audit: Audit::of(scenario),
             deeds: Deeds::default(),
             onlooker,
+            probe,
             event_hash: 0,
+            late: None,
             noisy: Vec::new(),
         };
         player.set_systems();
@@ -226,7 +239,10 @@ impl<'a> Player<'a> {
 
     fn perform(&mut self, task: Task) -> Verdict {
         match task {
-            Task::Step(number) => self.step(number),
+            Task::Step(number) => {
+                self.audit_some(number)?;
+                self.step(number)
+            }
             Task::Job(place, job) => self.tick(place, job),
             Task::Read(host) => self.read_on(host),
             Task::Resume(host) => {
@@ -252,7 +268,8 @@ impl<'a> Player<'a> {
             self.world.swap_noisy(&mut noisy);
             if noisy.is_empty() {
                 self.noisy = noisy;
-                return self.ask_inspector();
+                self.ask_inspector()?;
+                return self.audit_talker();
             }
             for host in noisy.drain(..) {
                 while let Some((at, event)) = self.world.next_event(host) {
@@ -264,7 +281,10 @@ impl<'a> Player<'a> {
     }
 
     /// What the inspector found, if anything.
-    fn ask_inspector(&self) -> Verdict {
+    fn ask_inspector(&mut self) -> Verdict {
+        if let Some(late) = self.late.take() {
+            return Err(late);
+        }
         if self.inspector.violations_total() == 0 {
             return Ok(());
         }
@@ -296,6 +316,10 @@ impl<'a> Player<'a> {
         let around = self.surroundings(pact, at, &event);
         let judged = self.pacts[pact].on_event(side, &event, around);
         judged.map_err(|fault| fault.about(format_args!("{} at {name}", self.pacts[pact].name)))?;
+        if matches!(event, Event::Failed { .. } | Event::Closed { .. } | Event::Lost { .. }) {
+            self.audit_end((pact, side))?;
+            self.audit_event(pact, &event)?;
+        }
         self.answer((pact, side), &event)
     }
 

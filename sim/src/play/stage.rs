@@ -4,11 +4,13 @@
 //! scenario's seed and its name alone, so that it survives a crash; everything else that an
 //! endpoint draws follows from its life's number too.
 
+use super::narrow::Narrow;
 use super::player::Onlooker;
 use super::systems;
 use crate::chance::Chance;
 use crate::discipline::Discipline;
 use crate::inspect::Inspector;
+use crate::scenario::budget::Budget;
 use crate::scenario::{Action, Controller, Deed, HostKind, HostSpec, Scenario, Setting};
 use tripline::{
     Config, Congestion, Direction, Endpoint, OnSilence, PublicKey, Screening, SecretKey,
@@ -38,7 +40,39 @@ fn transport(host: &HostSpec) -> TransportConfig {
     });
     let mut transport = profile.map(|profile| profile.transport()).unwrap_or_default();
     host.settings.iter().for_each(|setting| set(&mut transport, *setting));
+    if let Some(bytes) = memory(host) {
+        spare(&mut transport, &Budget::of(bytes));
+    }
+    let window = host.settings.iter().rev().find_map(|setting| match setting {
+        Setting::Window(datagrams) => Some(*datagrams),
+        _ => None,
+    });
+    if let Some(datagrams) = window {
+        let narrow = Narrow::new(datagrams, transport.datagram_size);
+        transport.congestion = Congestion::Custom(Box::new(narrow));
+    }
     transport
+}
+
+/// The host's budget of memory, in bytes, if it has one.
+pub(super) fn memory(host: &HostSpec) -> Option<u64> {
+    host.settings.iter().rev().find_map(|setting| match setting {
+        Setting::Memory(bytes) => Some(*bytes),
+        _ => None,
+    })
+}
+
+/// Nothing beyond the budget.
+fn spare(transport: &mut TransportConfig, budget: &Budget) {
+    let least = |value: &mut u64, most: u64| *value = (*value).min(most);
+    least(&mut transport.message_max, budget.message_max);
+    least(&mut transport.stream_credit, budget.stream_credit);
+    least(&mut transport.stream_credit_max, budget.stream_credit);
+    least(&mut transport.connection_credit, budget.connection_credit);
+    least(&mut transport.connection_credit_max, budget.connection_credit);
+    least(&mut transport.send_buffer, budget.send_buffer);
+    least(&mut transport.two_way_streams, budget.streams);
+    least(&mut transport.one_way_streams, budget.streams);
 }
 
 fn set(transport: &mut TransportConfig, setting: Setting) {
@@ -66,7 +100,12 @@ fn set(transport: &mut TransportConfig, setting: Setting) {
         }
         Setting::RenewPackets(value) => transport.key_limits.renew_packets = value,
         Setting::RenewAfter(value) => transport.key_limits.renew_after = value,
+        Setting::KeyPackets(value) => transport.key_limits.data_packets = value,
+        Setting::Quiet(value) => transport.quiet_probes = u32::try_from(value).unwrap_or(u32::MAX),
         Setting::Profile(_)
+        | Setting::Memory(_)
+        | Setting::Window(_)
+        | Setting::Answers(_)
         | Setting::Aes(_)
         | Setting::Segments(_)
         | Setting::Connections(_)
@@ -119,8 +158,22 @@ fn config(scenario: &Scenario, host: &HostSpec) -> Config {
             Setting::RetryAbove(value) => {
                 config.guard.retry_above = u32::try_from(value).unwrap_or(u32::MAX);
             }
+            Setting::Answers(value) => {
+                let rate = u32::try_from(value).unwrap_or(u32::MAX);
+                let guard = &mut config.guard;
+                guard.challenges_per_second = rate;
+                guard.repeats_per_second = rate;
+                guard.refusals_per_second = rate;
+                guard.retries_per_second = rate;
+                guard.versions_per_second = rate;
+                guard.resets_per_second = rate;
+            }
             _ => {}
         }
+    }
+    if let Some(bytes) = memory(host) {
+        let most = u32::try_from(Budget::of(bytes).connections).unwrap_or(u32::MAX);
+        config.connections_max = config.connections_max.min(most);
     }
     config
 }
@@ -172,6 +225,7 @@ pub(super) fn inspector(scenario: &Scenario) -> Inspector {
     let late = systems::lateness(scenario, delays + SLACK);
     inspector.set_slack(SLACK + held.sum() + late);
     inspector.set_fastest_clock(systems::fastest(scenario));
+    inspector.set_canary(super::content::canary());
     inspector
 }
 
@@ -233,7 +287,32 @@ pub(super) fn message_max(host: &HostSpec) -> u64 {
 
 /// Whether the host's user bounds its connections.
 pub(super) fn is_bounded(host: &HostSpec) -> bool {
-    host.settings.iter().any(|setting| matches!(setting, Setting::Connections(_)))
+    let bounds =
+        |setting: &Setting| matches!(setting, Setting::Connections(_) | Setting::Memory(_));
+    host.settings.iter().any(bounds)
+}
+
+/// How many connections the host's endpoint may have.
+pub(super) fn connections_max(scenario: &Scenario, host: &HostSpec) -> u64 {
+    u64::from(config(scenario, host).connections_max)
+}
+
+/// How many datagrams a train of the host may have.
+pub(super) fn segments(host: &HostSpec) -> u64 {
+    let own = host.settings.iter().rev().find_map(|setting| match setting {
+        Setting::Segments(value) => Some((*value).clamp(1, 64)),
+        _ => None,
+    });
+    own.unwrap_or(64)
+}
+
+/// How many bytes of one stream two engines may keep together, that of the sender and that of the
+/// receiver, if no message is longer than `longest`: what waits, one message more, and the credit.
+pub(super) fn buffered(sender: &HostSpec, receiver: &HostSpec, longest: u64) -> u64 {
+    let (sender, receiver) = (transport(sender), transport(receiver));
+    let credit = receiver.stream_credit.max(receiver.stream_credit_max);
+    let credit = credit.max(receiver.message_max.saturating_add(8));
+    sender.send_buffer.saturating_add(longest).saturating_add(credit)
 }
 
 /// How all loops behave.

@@ -1,4 +1,5 @@
 use super::*;
+use std::cell::Cell;
 
 fn scenario(text: &str) -> Scenario {
     text.parse().unwrap_or_else(|error| panic!("{error}"))
@@ -62,4 +63,90 @@ fn everything_at_once_keeps_its_promises_and_repeats_itself() {
     println!("{outcome:#?}");
     assert!(outcome.deeds.received > 500, "{outcome:?}");
     assert_eq!(outcome.deeds.connections, 4 + 2, "four by steps, and one more for each pair");
+}
+
+/// A client that sends for a while, with these settings, to a server with those; and who is wrong.
+fn fault_of(client: &str, server: &str, probe: &dyn HeapProbe) -> Result<Outcome, String> {
+    let text = format!(
+        r#"
+name = "settings"
+seed = 3
+lasts = "5s"
+hosts = ["server public 10.0.0.1:443 {server}", "phone client 10.0.1.1:1000 {client}"]
+links = ["phone<>server delay=20ms loss=5%"]
+steps = [
+    "0s phone connect server as c",
+    "1s phone open up ordered one-way on c",
+    "1s phone send up 900 times=200",
+    "1s phone open more bytes two-way on c",
+    "2s phone send more 20kB times=5",
+    "3s server crash",
+    "4s server restart",
+]
+"#
+    );
+    play_weighed(&scenario(&text), probe).map_err(|failure| failure.oracle)
+}
+
+/// Nobody counts.
+fn nothing() -> i64 {
+    0
+}
+
+/// I9: whoever's window is less than two datagrams is found out, in a whole run.
+#[test]
+fn i9_a_controller_with_too_small_a_window_is_found() {
+    assert!(fault_of("", "", &nothing).is_ok(), "honest");
+    assert!(fault_of("window=2", "window=2", &nothing).is_ok(), "the least there may be");
+    assert_eq!(fault_of("window=1", "", &nothing), Err("I9".into()));
+}
+
+/// T80: what is left on the heap is found, however little.
+#[test]
+fn t80_a_leak_is_found() {
+    let calls = Cell::new(0);
+    let leaking = || {
+        calls.set(calls.get() + 1);
+        calls.get()
+    };
+    let found = fault_of("", "", &leaking);
+    assert_eq!(found, Err("T80".into()), "a byte at each look");
+}
+
+/// I13: a machine that keeps what its connections took is found when all is over, and one that
+/// holds more than its budget when its host crashes.
+#[test]
+fn i13_memory_that_is_kept_is_found() {
+    // Each weighing asks twice: before a machine is dropped, and after.
+    let scales = |weights: &'static [i64]| {
+        let asked = Cell::new(0_usize);
+        move || {
+            // The first is before the run.
+            let at = asked.replace(asked.get() + 1);
+            let (weighing, is_before) = (at.wrapping_sub(1) / 2, at % 2 == 1);
+            if is_before { weights.get(weighing).copied().unwrap_or_default() } else { 0 }
+        }
+    };
+    assert!(fault_of("", "", &scales(&[9_000_000, 60_000])).is_ok(), "without a budget");
+    assert_eq!(fault_of("", "", &scales(&[0, 1 << 20])), Err("I13".into()), "kept in the end");
+    let budget = "memory=1MB";
+    assert!(fault_of("", budget, &scales(&[3_000_000])).is_ok(), "strangers come on top");
+    assert_eq!(fault_of("", budget, &scales(&[9_000_000])), Err("I13".into()));
+}
+
+/// Budgets, one packet in flight, keys that wear out at once, few answers: all is refused in order,
+/// and what was accepted arrives.
+#[test]
+fn settings_at_their_limits_lose_nothing() {
+    for settings in [
+        "memory=64kB",
+        "memory=300kB window=2",
+        "key-packets=4 window=3",
+        "quiet=1 answers=20 memory=1MB",
+        "quiet=0 key-packets=30",
+    ] {
+        let played = fault_of(settings, settings, &nothing);
+        let outcome = played.unwrap_or_else(|oracle| panic!("{settings}: {oracle}"));
+        assert!(outcome.deeds.received > 20, "{settings}: {outcome:?}");
+    }
 }

@@ -116,6 +116,16 @@ pub enum Setting {
     Connections(u64),
     /// `retry-above=0`: from how many half-open connections addresses have to be proven first.
     RetryAbove(u64),
+    /// `memory=256kB`: a budget, from which limits follow; other settings may say less.
+    Memory(u64),
+    /// `window=2`: a window of so many datagrams for ever, in place of a controller.
+    Window(u64),
+    /// `key-packets=100`: no payload under one key after so many packets.
+    KeyPackets(u64),
+    /// `quiet=1`: after how many probes without an answer the user hears of the silence; 0: never.
+    Quiet(u64),
+    /// `answers=20`: how many answers of each kind strangers get in a second.
+    Answers(u64),
     /// `echo=on`: its application sends back what comes on two-way streams.
     Echo(bool),
     /// `lies=on`: its engine has real keys, and acknowledges what was never sent.
@@ -183,6 +193,11 @@ impl Setting {
             "segments" => Self::Segments(units::number(value)?),
             "connections" => Self::Connections(units::number(value)?),
             "retry-above" => Self::RetryAbove(units::number(value)?),
+            "memory" => Self::Memory(units::bytes(value)?),
+            "window" => Self::Window(units::number(value)?),
+            "key-packets" => Self::KeyPackets(units::number(value)?),
+            "quiet" => Self::Quiet(units::number(value)?),
+            "answers" => Self::Answers(units::number(value)?),
             "echo" => Self::Echo(switch(value)?),
             "lies" => Self::Lies(switch(value)?),
             "asks" => Self::Asks(switch(value)?),
@@ -224,6 +239,11 @@ impl fmt::Display for Setting {
             Self::Segments(value) => write!(f, "segments={value}"),
             Self::Connections(value) => write!(f, "connections={value}"),
             Self::RetryAbove(value) => write!(f, "retry-above={value}"),
+            Self::Memory(value) => write!(f, "memory={}", Size(value)),
+            Self::Window(value) => write!(f, "window={value}"),
+            Self::KeyPackets(value) => write!(f, "key-packets={value}"),
+            Self::Quiet(value) => write!(f, "quiet={value}"),
+            Self::Answers(value) => write!(f, "answers={value}"),
             Self::Echo(value) => write!(f, "echo={}", on(value)),
             Self::Lies(value) => write!(f, "lies={}", on(value)),
             Self::Asks(value) => write!(f, "asks={}", on(value)),

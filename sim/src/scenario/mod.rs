@@ -35,6 +35,7 @@
 //! assert!(error.to_string().contains("there is no host `fone`"));
 //! ```
 
+pub(crate) mod budget;
 mod host;
 mod link;
 mod nat;

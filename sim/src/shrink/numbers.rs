@@ -180,6 +180,11 @@ fn in_setting(setting: &mut Setting, see: &mut dyn FnMut(Number<'_>)) {
         | Setting::RenewPackets(count)
         | Setting::Segments(count)
         | Setting::Connections(count)
+        | Setting::Memory(count)
+        | Setting::Window(count)
+        | Setting::KeyPackets(count)
+        | Setting::Quiet(count)
+        | Setting::Answers(count)
         | Setting::RetryAbove(count)
         | Setting::RefuseLonger(count) => see(Number::Count(count)),
         Setting::Sloppy(chance) | Setting::Wander(chance) | Setting::RefuseMemory(chance) => {

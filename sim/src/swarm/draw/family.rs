@@ -93,7 +93,7 @@ impl Family {
         match self {
             // These would send packets all day long.
             Self::LongHaul => &[F::KeepAlive, F::Flood, F::Profile, F::RealCipher],
-            Self::Bulk => &[F::Credit, F::SendBuffer, F::RealCipher],
+            Self::Bulk => &[F::Credit, F::SendBuffer, F::RealCipher, F::Window],
             Self::Crowd | Self::Connections => &[F::RealCipher],
             _ => &[],
         }

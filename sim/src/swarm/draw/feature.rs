@@ -137,11 +137,21 @@ pub enum Feature {
     ShutDown,
     /// Hosts are told that their network changed.
     NetworkChanged,
+    /// A budget of memory.
+    Memory,
+    /// The least window there may be.
+    Window,
+    /// Keys that seal little payload.
+    KeyPackets,
+    /// Users hear of silences sooner, later or never.
+    Quiet,
+    /// Strangers get few answers.
+    Answers,
 }
 
 impl Feature {
     /// All of them.
-    pub const ALL: [Self; 67] = [
+    pub const ALL: [Self; 72] = [
         Self::Loss,
         Self::Jitter,
         Self::JitterShape,
@@ -209,6 +219,11 @@ impl Feature {
         Self::Reconnect,
         Self::ShutDown,
         Self::NetworkChanged,
+        Self::Memory,
+        Self::Window,
+        Self::KeyPackets,
+        Self::Quiet,
+        Self::Answers,
     ];
 
     /// Whether it is something that goes wrong, and not something that somebody does or sets.
@@ -250,7 +265,8 @@ impl Feature {
     /// little.
     pub(super) const fn percent(self) -> u64 {
         match self {
-            Self::RealCipher | Self::Lies => 10,
+            Self::RealCipher | Self::Lies | Self::Window => 10,
+            Self::Memory | Self::KeyPackets | Self::Quiet | Self::Answers => 20,
             Self::Kill | Self::ShutDown | Self::Flood | Self::TwoServers => 20,
             Self::Crash | Self::V6 | Self::Guard => 25,
             // Where clocks are wrong, nobody can say whether a silence was long enough.

@@ -2,6 +2,7 @@
 
 use super::Feature as F;
 use super::{Family, Plan};
+use crate::scenario::budget::Budget;
 use crate::scenario::{Controller, HostKind, HostSpec, Setting};
 use crate::swarm::dice::Dice;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -96,7 +97,12 @@ fn host(plan: &Plan, name: String, kind: HostKind, address: SocketAddr) -> HostS
     add(F::Renewal, &mut |dice| renewal(plan, dice));
     add(F::Aes, &mut |_| vec![Setting::Aes(true)]);
     add(F::Segments, &mut |dice| vec![Setting::Segments(dice.log(1, 64))]);
+    add(F::Memory, &mut |dice| vec![Setting::Memory(dice.log(64_000, 64_000_000))]);
+    add(F::Window, &mut |dice| vec![Setting::Window(dice.between(2, 4))]);
+    add(F::KeyPackets, &mut |dice| vec![Setting::KeyPackets(dice.log(4, 1_000))]);
+    add(F::Quiet, &mut |dice| vec![Setting::Quiet(dice.between(0, 5))]);
     if kind.is_server() {
+        add(F::Answers, &mut |dice| vec![Setting::Answers(dice.log(5, 100))]);
         add(F::Guard, &mut |dice| guard(plan, dice));
         add(F::Echo, &mut |_| vec![Setting::Echo(true)]);
     }
@@ -213,5 +219,9 @@ pub(super) fn message_max(host: &HostSpec) -> u64 {
         Setting::MessageMax(bytes) => Some(*bytes),
         _ => None,
     });
-    own.or(base).unwrap_or(256 << 10)
+    let budget = host.settings.iter().find_map(|setting| match setting {
+        Setting::Memory(bytes) => Some(Budget::of(*bytes).message_max),
+        _ => None,
+    });
+    own.or(base).unwrap_or(256 << 10).min(budget.unwrap_or(u64::MAX))
 }

@@ -118,11 +118,12 @@ fn every_word_of_the_language_occurs() {
                  ect-lost queue-packets aqm police police-burst lose-every read reading renew \
                  stop close-stream network-changed echo order mark-above queue copies-most \
                  copies-delay reorder-delay credit-max renew-after renew-packets Fast Client \
-                 Public Known behind timeout refresh mapping filtering choice skew \
-                 wander wander-every clock refuses refuse-memory blackout blackout-every \
-                 blackout-first repeat";
+                  Public Known behind timeout refresh mapping filtering choice skew \
+                  wander wander-every clock refuses refuse-memory blackout blackout-every \
+                  blackout-first repeat";
     let rarely = "kill shut-down flood connections retry-above Private Real readdress-nat nat \
-                  reboot-nat first-port ports hairpin nat-behind refuse-longer red-least red-most";
+                  reboot-nat first-port ports hairpin nat-behind refuse-longer red-least red-most \
+                  memory window key-packets quiet answers";
     let least = |words: &str, least: u64| {
         for word in words.split_whitespace() {
             let count = counts.get(word).copied().unwrap_or(0);
