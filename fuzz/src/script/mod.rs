@@ -66,6 +66,7 @@ pub fn decode(data: &[u8]) -> Scenario {
         seed: seed.into(),
         seal: if kinds >> 5 == 7 { Seal::Real } else { Seal::Fast },
         lasts: script.now,
+        nats: Vec::new(),
         hosts: script.hosts.iter().map(|line| parsed(line)).collect(),
         links: script.links,
         steps: script.steps,
