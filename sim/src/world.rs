@@ -208,8 +208,8 @@ impl<M: DatagramMachine> World<M> {
         self.network.addresses(host)
     }
 
-    /// How many turns the host's loop has taken so far, whatever machines it had: each is some calls
-    /// and a drain.
+    /// How many turns the host's loop has taken so far, whatever machines it had: each is some
+    /// calls and a drain.
     pub fn turns(&self, host: HostId) -> u64 {
         self.hosts[host.index()].turns_total
     }

@@ -104,7 +104,7 @@ fn promises_are_kept_in_every_scenario() {
     // Scenarios in which nothing fits would prove nothing.
     let (all, least) = (all.into_inner(), u64::from(cases()));
     assert!(all.connected > least && all.streams > least, "{all:?}");
-    assert!(all.steps > 6 * least && all.received > 4 * least, "{all:?}");
+    assert!(all.steps > 6 * least && all.received > 2 * least, "{all:?}");
 }
 
 /// What every host does and what happens to it, by the words of the steps.

@@ -1,4 +1,5 @@
-//! A peer that lies: it owns real keys, and now and then acknowledges what was never sent (R-ACK-2).
+//! A peer that lies: it owns real keys, and now and then acknowledges what was never sent
+//! (R-ACK-2).
 //!
 //! An engine cannot be made to lie, so its cipher does: of what the engine gives it to seal it
 //! changes an ACK, in place, and notes that it did. What an honest peer owes to a liar is the end

@@ -458,7 +458,10 @@ impl Connection {
     ) -> Option<(HostId, u64)> {
         let source = self.source;
         let (own, peer) = self.split(role);
-        let record = own.record(number).copied().filter(|record| record.bits != 0)?;
+        let Some(record) = own.record(number).copied().filter(|record| record.bits != 0) else {
+            own.pings.on_unknown();
+            return None;
+        };
         let sender = own.host.map(|host| (host, record.event));
         peer.work.on_came(report.now);
         let is_new = own.acks.on_delivered(report, number, record.bits & ELICITING != 0);

@@ -106,9 +106,11 @@ pub(crate) fn judge_endpoint(
         + drops.bad_handshake
         + drops.unsupported
         + drops.not_allowed
-        + drops.rate_limited
         + drops.stray_reset;
     judge.at_most("the sum of drops", dropped, known.came.packets);
+    // An answer that is not given, to what may be counted as dropped for another reason.
+    judge.at_most("drops.rate_limited", drops.rate_limited, known.came.packets);
+    let dropped = dropped + drops.rate_limited;
     // What is no packet may be wrong in other ways too, and is dropped in any case.
     judge.at_most("what came and is no packet", known.flawed, dropped);
     judge.0

@@ -58,7 +58,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use tripline::{Aead, Config, Congestion, TransportConfig};
-use tripline_sansio::Duration;
+use tripline_sansio::{Duration, Instant};
 
 /// See the head of this module. Copies share what they have seen.
 #[derive(Clone)]
@@ -176,8 +176,8 @@ impl Inspector {
 
     /// What is known of both sides, client and server, of the connection that was opened with this
     /// user id; nothing unless exactly one came about.
-    pub(crate) fn ledgers(&self, user: u64) -> Option<[Ledger; 2]> {
-        self.state.borrow_mut().ledgers(user)
+    pub(crate) fn ledgers(&self, user: u64, now: Instant) -> Option<[Ledger; 2]> {
+        self.state.borrow_mut().ledgers(user, now)
     }
 
     /// Who has sent payload last since this was asked: the user id of the connection, and the side,

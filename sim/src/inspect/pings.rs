@@ -25,6 +25,8 @@ struct Ping {
 pub(super) struct Pings {
     all: VecDeque<Ping>,
     forgotten: bool,
+    /// Packets that verified at the peer, and nobody remembers what was in them.
+    unknown: u32,
 }
 
 impl Pings {
@@ -46,6 +48,11 @@ impl Pings {
         }
     }
 
+    /// Something verified at the peer that is too long ago.
+    pub(super) const fn on_unknown(&mut self) {
+        self.unknown += 1;
+    }
+
     /// It verified at the peer.
     pub(super) fn on_opened(&mut self, token: u64) {
         if let Some(ping) = self.find(token) {
@@ -55,11 +62,11 @@ impl Pings {
 
     /// The peer sends a PONG.
     pub(super) fn on_answered(&mut self, report: &mut Report, host: Option<HostId>, token: u64) {
-        let forgotten = self.forgotten;
+        let (forgotten, unknown) = (self.forgotten, self.unknown);
         match self.find(token) {
             Some(ping) => {
                 ping.answered += 1;
-                if ping.answered > ping.opened {
+                if ping.answered > ping.opened + unknown {
                     let (answered, opened) = (ping.answered, ping.opened);
                     let what = format_args!("{answered} PONGs for a PING that came {opened} times");
                     report.blame("I6", host, what);

@@ -93,8 +93,8 @@ impl Silence {
         }
     }
 
-    /// Whether there is something, and nothing but what was sent in this silence before; it is known
-    /// from then on. PINGs say nothing: they are what keeps connections alive, too.
+    /// Whether there is something, and nothing but what was sent in this silence before; it is
+    /// known from then on. PINGs say nothing: they are what keeps connections alive, too.
     fn asks_again(&mut self, text: &[u8]) -> bool {
         let (mut is_old, mut is_new) = (false, false);
         for frame in frames(text).flatten() {
@@ -130,8 +130,10 @@ mod tests {
     /// A PING, alone; and a byte of a stream at an offset.
     const PING: [u8; 10] = [0x01, 0, 1, 2, 3, 4, 5, 6, 7, 8];
 
-    fn piece(offset: u8) -> Vec<u8> {
-        vec![0x18, 0x6, offset, 7]
+    fn piece(offset: u16) -> Vec<u8> {
+        // In two bytes, and none too many.
+        let [high, low] = (0x4040 + offset).to_be_bytes();
+        vec![0x18, 0x6, high, low, 7]
     }
 
     /// What is found in a minute in which something is sent at these times, in milliseconds.
@@ -155,7 +157,7 @@ mod tests {
         assert_eq!(minute(doubling, |_| piece(1)), 0);
         assert_eq!(minute(|at| at + 200, |_| PING.to_vec()), 0, "keeps alive");
         assert!(minute(|at| at + 200, |_| piece(1)) > 0, "the same byte again and again");
-        assert_eq!(minute(|at| at + 200, |at| piece((at / 1_000) as u8)), 0, "news");
+        assert_eq!(minute(|at| at + 200, |at| piece((at / 200) as u16)), 0, "news");
     }
 
     /// Something that is heard ends the silence.

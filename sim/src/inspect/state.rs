@@ -14,7 +14,7 @@ use crate::wire::{Answer, Data, Half, Limits, Open, Packet, answer, hello};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tripline_sansio::Duration;
+use tripline_sansio::{Duration, Instant};
 
 /// Connections that are remembered; the oldest goes.
 const CONNECTIONS_MAX: usize = 32_768;
@@ -159,14 +159,14 @@ impl State {
 
     /// What is known of both sides of the connection that was opened with this user id; nothing
     /// unless there is exactly one.
-    pub(super) fn ledgers(&mut self, user: u64) -> Option<[Ledger; 2]> {
+    pub(super) fn ledgers(&mut self, user: u64, now: Instant) -> Option<[Ledger; 2]> {
         self.catch_up();
-        let Self { by_user, connections, report, .. } = self;
+        let Self { by_user, connections, .. } = self;
         let all = by_user.get(&user)?.iter().filter_map(|serial| connections.get(serial));
         let mut all = all.filter(|connection| connection.confirmed);
         let found = all.next()?;
         let is_only = all.next().is_none();
-        is_only.then(|| found.sides.each_ref().map(|side| side.ledger(report.now)))
+        is_only.then(|| found.sides.each_ref().map(|side| side.ledger(now)))
     }
 
     /// What is known of a host.

@@ -222,6 +222,8 @@ const RARE: &[Mark] = &[
     Mark::PacketOvertaken,
     Mark::PacketFarLate,
     Mark::PacketBeyondWindow,
+    Mark::AckOfNothing,
+    Mark::ReplayAtEdge,
     Mark::DatagramEmpty,
     Mark::DatagramUnknown,
     Mark::AckTableFull,

@@ -2,8 +2,9 @@
 //!
 //! They see what arrives at their victim, as somebody on its network would, and send copies of it,
 //! changed copies, noise, or OPENs with a source that is not theirs. Those who repeat know where it
-//! hurts: at the far edge of the replay window, and with a token from where it was not given. In go steps, out come injected
-//! datagrams; each attack draws from a generator of its own. They know no key but public ones.
+//! hurts: at the far edge of the replay window, and with a token from where it was not given. In go
+//! steps, out come injected datagrams; each attack draws from a generator of its own. They know no
+//! key but public ones.
 
 use super::player::{Player, Task};
 use super::stage;

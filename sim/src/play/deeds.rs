@@ -104,13 +104,9 @@ impl<'a> Player<'a> {
         match deed {
             Deed::Connect { to, name, deadline } => self.connect(host, to, name, *deadline),
             Deed::Open { stream, order, direction, on, priority } => {
-                let usual = StreamOptions {
-                    order: *order,
-                    direction: *direction,
-                    ..StreamOptions::one_way(*order)
-                };
-                let options =
-                    StreamOptions { priority: priority.unwrap_or(usual.priority), ..usual };
+                let mut options =
+                    StreamOptions { direction: *direction, ..StreamOptions::one_way(*order) };
+                options.priority = priority.unwrap_or(options.priority);
                 self.open(host, stream, on, options)
             }
             Deed::Send { stream, bytes, times, every, reliability, expires } => {
@@ -199,7 +195,9 @@ impl<'a> Player<'a> {
             return Ok(None);
         };
         let pact = self.pacts.len();
-        let asks = stage::asks(self.actors[host].spec);
+        // A private server shows its key to nobody: who knows it has been told.
+        let is_private = self.actors[server].spec.kind == HostKind::Private;
+        let asks = stage::asks(self.actors[host].spec) && !is_private;
         let server_key = (!asks).then(|| key.public_key());
         let user_id = (pact as u64).to_be_bytes();
         let options = ConnectOptions { deadline, user_id, server_key, ..ConnectOptions::default() };

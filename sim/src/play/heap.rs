@@ -15,9 +15,9 @@ use tripline::{Config, Endpoint, GuardConfig};
 /// What a machine may keep when its last connection is gone, in bytes, beside what it began with:
 /// tables that are made when first needed and kept at that size.
 pub const KEPT_MAX: i64 = 64 << 10;
-/// The same for each connection that it ever had: places in tables, at most as many as there were
-/// at once.
-pub const KEPT_EACH: i64 = 1 << 10;
+/// The same for each connection that it ever had: places in tables, which hold as many as there
+/// were at once, and grow by doubling.
+pub const KEPT_EACH: i64 = 2 << 10;
 /// What a connection may hold besides the bytes of its streams: keys, numbers, ranges, tables.
 const CONNECTION: i64 = 64 << 10;
 /// The same for each stream.
@@ -86,9 +86,13 @@ impl Player<'_> {
 
     fn kept_most(&self, host: usize) -> i64 {
         let pacts = i64::try_from(self.actors[host].pacts.len()).unwrap_or(i64::MAX);
-        let flooded = |step: &Step| matches!(step.action, Action::Host(_, Deed::Flood(..)));
-        // Under a flood the tables for strangers are as large as they get.
-        let strangers = match self.scenario.steps.iter().any(flooded) {
+        let is_attack = |deed: &Deed| {
+            matches!(deed, Deed::Flood(..) | Deed::Replay(..) | Deed::Garbage(..))
+        };
+        let attacked =
+            |step: &Step| matches!(&step.action, Action::Host(_, deed) if is_attack(deed));
+        // Under attack the tables for strangers are as large as they get.
+        let strangers = match self.scenario.steps.iter().any(attacked) {
             true => i64::try_from(GuardConfig::memory_max()).unwrap_or(i64::MAX),
             false => 0,
         };

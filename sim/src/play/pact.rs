@@ -169,6 +169,13 @@ fn at(direction: Direction) -> usize {
     usize::from(direction == Direction::OneWay)
 }
 
+/// Whether a side that heard nothing for so long may have worn out its keys: who may not agree on
+/// new ones, and asks for them and keeps alive for long enough, has sealed 1,024 packets more
+/// (protocol page, §5.3).
+fn may_be_worn(silence: Option<Duration>) -> bool {
+    silence.is_none_or(|silence| silence >= Duration::from_secs(10))
+}
+
 impl Pact {
     pub(super) fn new(
         name: &str,
@@ -366,6 +373,10 @@ impl Pact {
             }
             LostCause::Peer { code, .. } if *code == Code::SHUTTING_DOWN => {
                 self.excuses.refusing[1 - side]
+            }
+            LostCause::KeyLimit => may_be_worn(around.silence[side]),
+            LostCause::Peer { code, .. } if *code == Code::KEY_LIMIT => {
+                may_be_worn(around.silence[1 - side])
             }
             _ => false,
         };

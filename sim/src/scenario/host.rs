@@ -130,7 +130,8 @@ pub enum Setting {
     Echo(bool),
     /// `lies=on`: its engine has real keys, and acknowledges what was never sent.
     Lies(bool),
-    /// `asks=on`: its application knows no server's key, and trusts the one that it is shown.
+    /// `asks=on`: its application knows no server's key, and trusts the one that it is shown;
+    /// private servers show none, and it knows theirs.
     Asks(bool),
     /// `front=on`: it lets nobody in, and sends everybody to the next server that is no front.
     Front(bool),

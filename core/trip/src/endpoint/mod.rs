@@ -64,8 +64,8 @@ struct Slot {
     link: Option<LinkId>,
 }
 
-/// How often the timers of one connection fire in one call at most. One pass fires all that are due,
-/// and what fires is armed anew for later; more is room for timers that make others due.
+/// How often the timers of one connection fire in one call at most. One pass fires all that are
+/// due, and what fires is armed anew for later; more is room for timers that make others due.
 const FIRINGS_MAX: usize = 8;
 
 /// The engine: all connections of one socket, as a pure state machine.
