@@ -492,9 +492,11 @@ impl Connection {
         peer.refused.on_opened(report, peer.host);
         peer.zones.on_verified(report, zone);
         peer.ending.on_opened(report, record.bits & DISCONNECT != 0);
-        if record.bits & NOTES != 0
-            && let Some(note) = own.take_note(number)
-        {
+        if record.bits & NOTES != 0 {
+            let Some(note) = own.take_note(number) else {
+                own.pings.on_unknown();
+                return sender;
+            };
             for frame in frames(&note).flatten() {
                 on_effect(report, own, peer, &frame, record.bits);
             }

@@ -151,7 +151,8 @@ impl Player<'_> {
 
     /// I9, I25: the figures of one end.
     fn audit_figures(&mut self, (pact, side): (usize, usize)) -> Verdict {
-        let Some(ledgers) = self.inspector.ledgers(pact as u64, self.world.now()) else { return Ok(()) };
+        let now = self.world.now();
+        let Some(ledgers) = self.inspector.ledgers(pact as u64, now) else { return Ok(()) };
         let end = &self.pacts[pact].ends[side];
         let actor = &self.actors[end.host];
         let machine = self.world.machine(actor.id);
