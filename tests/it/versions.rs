@@ -2,7 +2,7 @@
 //! attempt with the cipher that every server takes; never less, never at once, never without.
 
 use std::sync::{Arc, Mutex};
-use tripline::{Cipher, Config, ConnectError, ConnectOptions, ConnectionHandle, Event};
+use tripline::{Cipher, Config, ConnectError, ConnectOptions, ConnectionHandle, Event, Phase};
 use tripline_sansio::Duration;
 use tripline_sim::Verdict;
 use tripline_tests::{Pair, Side, Tape, Wiretap, identity};
@@ -103,6 +103,34 @@ fn r_vers_2_there_is_one_step() {
     let suites: Vec<u8> = opens(&tape).iter().map(|open| open.1).collect();
     assert_eq!(suites.iter().filter(|cipher| **cipher == 1).count(), 2, "{suites:?}");
     assert_eq!(pair.world.now().as_nanos(), 10_000_000_000, "the deadline holds for all of it");
+}
+
+/// R-CHAL-2a: a hint that names the version we speak explains nothing: it answered an OPEN whose
+/// version was damaged on its way.
+#[test]
+fn r_chal_2a_a_hint_with_our_version_explains_nothing() {
+    for (theirs, known) in [(1, false), (2, true)] {
+        let mut pair = Pair::new(1);
+        let tape = pair.tape();
+        pair.world.add_rule(|packet| match packet.bytes[0] {
+            1 => Verdict::Drop,
+            _ => Verdict::Pass,
+        });
+        pair.connect();
+        pair.run(Duration::from_millis(50));
+        let hint = {
+            let open = &tape.kind(1)[0].bytes;
+            [&[5][..], &open[5..13], &[1, 1, 0, 0, 0, theirs]].concat()
+        };
+        pair.deliver(Side::Client, &hint);
+        let error = pair.wait(Side::Client, |event| match event {
+            Event::Failed { error, .. } => Some(error.clone()),
+            _ => None,
+        });
+        let version = ConnectError::Version { ours: 1, theirs: vec![2] };
+        let silence = ConnectError::Timeout { phase: Phase::Opening };
+        assert_eq!(error, if known { version } else { silence });
+    }
 }
 
 /// R-VERS-1: a server names its versions under the tag, in CHALLENGE.

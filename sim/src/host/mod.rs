@@ -315,6 +315,11 @@ impl<M: DatagramMachine> Host<M> {
         self.blocked_until = Some(self.blocked_until.map_or(until, |at| at.max(until)));
     }
 
+    /// Everything is sent again.
+    pub(crate) fn unblock(&mut self) {
+        self.blocked_until = None;
+    }
+
     // ---- turns ----
 
     /// Brings what came at one instant into another order.

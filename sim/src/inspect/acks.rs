@@ -8,6 +8,8 @@ use crate::wire::Ack;
 use std::collections::VecDeque;
 use tripline_sansio::{Duration, Instant};
 
+/// Numbers that verified before the first ACK and are remembered.
+const EARLY_MAX: usize = 64;
 /// Packets that wait to be acknowledged and are remembered.
 const WAITING_MAX: usize = 65_536;
 /// Missing packets among so many: the receiver may be at its bound of gaps, and drop in silence.
@@ -38,6 +40,8 @@ pub(super) struct Acks {
     waiting: VecDeque<(u64, Instant)>,
     /// When the peer acknowledged anything first.
     since: Option<Instant>,
+    /// The newest numbers that verified at the peer before.
+    early: VecDeque<u64>,
 }
 
 impl Acks {
@@ -78,6 +82,12 @@ impl Acks {
         if !self.delivered.insert(number) {
             return false;
         }
+        if self.since.is_none() {
+            self.early.push_back(number);
+            if self.early.len() > EARLY_MAX {
+                self.early.pop_front();
+            }
+        }
         let largest = self.largest.unwrap_or(0).max(number);
         let behind = largest - number;
         report.hit_if(behind > 0, Mark::PacketOvertaken);
@@ -94,9 +104,10 @@ impl Acks {
 
     /// I6: a packet has verified at the peer (`host`) once more. An engine asks its replay window
     /// before it opens anything, so none ever does: but for a server that had no room for the
-    /// connection when the packet came first, and forgot it.
+    /// connection when the packet came first, and forgot it. That was before it acknowledged
+    /// anything.
     pub(super) fn on_again(&self, report: &mut Report, host: Option<HostId>, number: u64) {
-        if self.since.is_some() {
+        if self.since.is_some() && !self.early.contains(&number) {
             let what = format_args!("takes number {number}, which it took before (R-DATA-3b)");
             report.blame("I6", host, what);
         }

@@ -149,6 +149,11 @@ impl Side {
         self.lied.on_heard(report, claim, next);
     }
 
+    /// Whether its peer has acknowledged what was never sent.
+    pub(super) const fn was_lied_to(&self) -> bool {
+        self.lied.is_known()
+    }
+
     /// What is known of it; `now` is the time.
     pub(super) fn ledger(&self, now: Instant) -> Ledger {
         Ledger {
@@ -171,7 +176,8 @@ impl Side {
         let has_payload = bits & PAYLOAD != 0;
         self.books.on_sent(u64::from(len), record.weight(), has_payload, event);
         self.spoke_at = report.now;
-        if !has_payload {
+        // Credit follows what the user reads, packet by packet if he lets each leave at once.
+        if !has_payload && bits & GRANTS == 0 {
             self.work.on_said(report, self.host);
         }
         self.push(number, record);
@@ -179,6 +185,14 @@ impl Side {
 
     fn push(&mut self, number: u64, record: Record) {
         let end = self.first_record + self.records.len() as u64;
+        // A server that has no connection answers with the numbers that it was sent (R-CHAL-1b).
+        if number < end {
+            let at = number.checked_sub(self.first_record).and_then(|at| usize::try_from(at).ok());
+            if let Some(place) = at.and_then(|at| self.records.get_mut(at)) {
+                *place = record;
+            }
+            return;
+        }
         if self.records.is_empty() || number > end + SPAN {
             self.records.clear();
             self.first_record = number;
@@ -460,6 +474,7 @@ impl Connection {
         let (own, peer) = self.split(role);
         let Some(record) = own.record(number).copied().filter(|record| record.bits != 0) else {
             own.pings.on_unknown();
+            peer.zones.on_unknown();
             return None;
         };
         let sender = own.host.map(|host| (host, record.event));
@@ -468,6 +483,7 @@ impl Connection {
         if !is_new {
             own.acks.on_again(report, peer.host, number);
             peer.books.on_heard(events);
+            peer.ending.on_copy();
             return sender;
         }
         peer.books.on_came(u64::from(record.len), events);
@@ -495,6 +511,7 @@ impl Connection {
         if record.bits & NOTES != 0 {
             let Some(note) = own.take_note(number) else {
                 own.pings.on_unknown();
+                peer.zones.on_unknown();
                 return sender;
             };
             for frame in frames(&note).flatten() {
@@ -603,7 +620,7 @@ impl Side {
         }
         let (since, bytes) = self.unheard.get_or_insert((report.now, 0));
         *bytes += len;
-        let rounds = 1 + (report.now - *since).as_millis() as u64 / 10;
+        let rounds = 2 + (report.now - *since).as_millis() as u64 / 10;
         if *bytes > FIRST_WINDOW + rounds * PROBES {
             let what = format_args!("{bytes} bytes of payload since {since:?} without an ACK");
             report.blame("I9", self.host, what);

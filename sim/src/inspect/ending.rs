@@ -119,6 +119,11 @@ impl Ending {
         }
     }
 
+    /// A packet has verified here that had done so before: who keeps no connection answers it too.
+    pub(super) const fn on_copy(&mut self) {
+        self.opened = self.opened.saturating_add(1);
+    }
+
     /// A packet has verified here; with a DISCONNECT or not.
     pub(super) fn on_opened(&mut self, report: &mut Report, is_disconnect: bool) {
         self.opened = self.opened.saturating_add(1);

@@ -17,6 +17,9 @@ const LEAST_WINDOW: u64 = 2;
 /// Lost packets that an engine remembers (PROTOCOL.md §11): what is older is no spurious loss when
 /// its ACK comes after all.
 const LOST_MAX: u64 = 1_024;
+/// Packets without a fate that an engine remembers (PROTOCOL.md §11), but for those whose places
+/// probes took.
+const REMEMBERED_MAX: u64 = (1 << 16) - 64;
 /// Answers that wait at an endpoint (PROTOCOL.md §11), counted and not sent yet.
 const ANSWERS_MAX: u64 = 1_024;
 
@@ -189,7 +192,9 @@ fn judge_flight(judge: &mut Judge, stats: &ConnectionStats, known: &Ledger, arou
             None => {}
         }
     }
-    if is_heard && around.stays && stats.moves == 0 {
+    // Where no more can be remembered, the oldest are given up for probes (R-ACK-3c).
+    let is_counted = known.unacked < REMEMBERED_MAX;
+    if is_heard && around.stays && stats.moves == 0 && is_counted {
         // Each packet that was lost for good is as large as the largest at most.
         let lost = stats.packets_lost.saturating_sub(stats.packets_spurious);
         let lost = lost.saturating_mul(known.largest);

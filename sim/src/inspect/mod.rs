@@ -131,12 +131,12 @@ impl Inspector {
         self.state.borrow_mut().bounds.slack = slack;
     }
 
-    /// How many hundredths of the true pace the fastest clock goes: whoever has one forgets sooner
-    /// than others see it. 100 unless told.
-    pub fn set_fastest_clock(&self, hundredths: u32) {
+    /// How many hundredths of the true pace the fastest clock goes, and by how much clocks leap in
+    /// all: who has such a one forgets sooner than others see it. 100, and nothing, unless told.
+    pub fn set_fastest_clock(&self, hundredths: u32, leaps: Duration) {
         let life = handshake::HALF_OPEN_LIFE;
         let haste = life.saturating_sub(life * 100 / hundredths.max(100));
-        self.state.borrow_mut().set_haste(haste);
+        self.state.borrow_mut().set_haste(haste.saturating_add(leaps));
     }
 
     /// Bytes that the run puts into its payload, and that must never be seen on the wire.

@@ -93,6 +93,9 @@ mod tests {
         };
         own.on_told(&mut report, HOST, &ack);
         own.on_again(&mut report, HOST, 3);
+        assert!(found(&mut report).is_empty(), "it came before the first ACK");
+        own.on_delivered(&mut report, 10, true);
+        own.on_again(&mut report, HOST, 10);
         assert_eq!(found(&mut report), ["I6"]);
     }
 }

@@ -165,8 +165,9 @@ impl State {
         let all = by_user.get(&user)?.iter().filter_map(|serial| connections.get(serial));
         let mut all = all.filter(|connection| connection.confirmed);
         let found = all.next()?;
-        let is_only = all.next().is_none();
-        is_only.then(|| found.sides.each_ref().map(|side| side.ledger(now)))
+        // Of two nobody can say which; and who was lied to does not know what was acknowledged.
+        let is_sure = all.next().is_none() && !found.sides.iter().any(Side::was_lied_to);
+        is_sure.then(|| found.sides.each_ref().map(|side| side.ledger(now)))
     }
 
     /// What is known of a host.

@@ -46,12 +46,19 @@ pub(super) struct Zones {
     confirmed: u64,
     /// The newest zone of which a packet of the peer verified here.
     verified: u64,
+    /// Something has come here, and nobody remembers what was in it.
+    is_unsure: bool,
 }
 
 impl Zones {
     /// Whether a half of this side waits for the move.
     pub(super) fn is_renewing(&self) -> bool {
         self.own.as_ref().is_some_and(|own| own.zone > self.zone)
+    }
+
+    /// Something verified here that is too long ago.
+    pub(super) const fn on_unknown(&mut self) {
+        self.is_unsure = true;
     }
 
     /// A packet is sent in `zone`, sealed with `key`.
@@ -96,7 +103,8 @@ impl Zones {
         let knows = self.confirmed >= zone
             || self.verified >= zone
             || own.is_some_and(|own| own.acked && self.heard >= zone);
-        if zone != self.zone + 1 || own.is_none() || self.heard < zone || !knows {
+        let has_both = own.is_some() && self.heard >= zone && knows;
+        if zone != self.zone + 1 || !(has_both || self.is_unsure) {
             let what = format_args!(
                 "sends in zone {zone}: was in {}, own half {own:?}, heard of {}, confirmed {}, \
                  verified {} (R-ZONE-1)",
@@ -125,7 +133,7 @@ impl Zones {
             report.blame("I28", host, what);
             return false;
         }
-        if half.confirm != (self.heard >= zone) {
+        if half.confirm != (self.heard >= zone) && !self.is_unsure {
             let what = format_args!("confirm: {}, heard of {} (§5.3)", half.confirm, self.heard);
             report.blame("I28", host, what);
         }

@@ -235,6 +235,8 @@ impl Player<'_> {
             Err(StreamError::UnknownStream) => {
                 ensure(may_be_gone, "M03", || format!("{id} is gone too soon"))?;
             }
+            // What happened to the connection is told in a moment.
+            Err(StreamError::UnknownConnection) if self.is_over((pact, side)) => {}
             Err(error) => return Err(Fault::new("M03", format!("{id}: {error}"))),
         }
         for job in &mut self.outboxes[pact][stream][side].jobs {

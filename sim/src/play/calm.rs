@@ -20,8 +20,9 @@ use tripline_sansio::{DatagramMachine, Duration};
 
 /// How long what is owed may take, beyond its transfer: L2 of the reliability page.
 const SETTLE: Duration = Duration::from_secs(30);
-/// The slowest transfer that counts as one, in bytes per second.
-const TRANSFER: u64 = 20_000;
+/// The slowest transfer that counts as one, in bytes per second: below the rate of the profile
+/// *limp*.
+const TRANSFER: u64 = 10_000;
 /// How long the second phase may wait for one thing, however much comes.
 const PROGRESS: Duration = Duration::from_secs(7_200);
 /// How long a handshake may take: L1.
@@ -256,12 +257,12 @@ impl Player<'_> {
             if refused || bounded {
                 continue;
             }
+            let Some(direction) = stage::open_direction(self.actors[server].spec) else { continue };
             let Some(pact) = self.begin(client, server, "anew", HANDSHAKE)? else { continue };
             if self.pacts[pact].excuses.refusing[1] {
                 continue;
             }
             // A few bytes on a stream of bytes: no agreed limit is too small for them.
-            let Some(direction) = stage::open_direction(self.actors[server].spec) else { continue };
             let options = StreamOptions { direction, ..StreamOptions::one_way(Order::Bytes) };
             if let Some(stream) = self.open_on((pact, 0), options)? {
                 let job = Job {

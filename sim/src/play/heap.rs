@@ -86,9 +86,8 @@ impl Player<'_> {
 
     fn kept_most(&self, host: usize) -> i64 {
         let pacts = i64::try_from(self.actors[host].pacts.len()).unwrap_or(i64::MAX);
-        let is_attack = |deed: &Deed| {
-            matches!(deed, Deed::Flood(..) | Deed::Replay(..) | Deed::Garbage(..))
-        };
+        let is_attack =
+            |deed: &Deed| matches!(deed, Deed::Flood(..) | Deed::Replay(..) | Deed::Garbage(..));
         let attacked =
             |step: &Step| matches!(&step.action, Action::Host(_, deed) if is_attack(deed));
         // Under attack the tables for strangers are as large as they get.

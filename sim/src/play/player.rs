@@ -382,6 +382,13 @@ impl<'a> Player<'a> {
         Some(self.world.with(host, |endpoint, now| act(endpoint, now, handle)))
     }
 
+    /// Whether the engine no longer knows the connection.
+    pub(super) fn is_over(&self, (pact, side): (usize, usize)) -> bool {
+        let end = &self.pacts[pact].ends[side];
+        let machine = self.world.machine(self.actors[end.host].id);
+        end.handle.is_none_or(|handle| machine.state(handle).is_none())
+    }
+
     fn sample(&mut self) {
         let Some(onlooker) = self.onlooker.clone() else { return };
         let now = self.world.now();

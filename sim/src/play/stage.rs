@@ -224,7 +224,7 @@ pub(super) fn inspector(scenario: &Scenario) -> Inspector {
     let delays = scenario.hosts.iter().map(ack_delay).max().unwrap_or_default();
     let late = systems::lateness(scenario, delays + SLACK);
     inspector.set_slack(SLACK + held.sum() + late);
-    inspector.set_fastest_clock(systems::fastest(scenario));
+    inspector.set_fastest_clock(systems::fastest(scenario), systems::leaps(scenario));
     inspector.set_canary(super::content::canary());
     inspector
 }

@@ -2,7 +2,7 @@
 
 use super::player::Player;
 use crate::host::{ClockConfig, SendFaults};
-use crate::scenario::{Action, Deed, HostSpec, Pace, Refusal, Scenario};
+use crate::scenario::{Action, Deed, HostSpec, Pace, Refusal, Scenario, Step};
 use tripline_sansio::Duration;
 
 impl Player<'_> {
@@ -20,8 +20,8 @@ impl Player<'_> {
         }
     }
 
-    /// From now on clocks go at the right pace, and everything is sent. What a clock shows it goes
-    /// on showing: nobody puts it right.
+    /// From now on clocks go at the right pace, and everything is sent, at once. What a clock shows
+    /// it goes on showing: nobody puts it right.
     pub(super) fn heal_systems(&mut self) {
         let (clocks, refusals) = (clocks_are_true(self.scenario), refusals(self.scenario));
         for actor in &self.actors {
@@ -31,6 +31,7 @@ impl Player<'_> {
             if refusals {
                 self.world.set_send_faults(actor.id, SendFaults::NONE);
             }
+            self.world.unblock_sending(actor.id);
         }
     }
 }
@@ -74,6 +75,15 @@ pub(super) fn fastest(scenario: &Scenario) -> u32 {
     });
     let fastest = fastest.max().unwrap_or(1_000_000);
     u32::try_from(fastest.unsigned_abs().div_ceil(10_000)).unwrap_or(100)
+}
+
+/// By how much clocks leap ahead, all leaps together.
+pub(super) fn leaps(scenario: &Scenario) -> Duration {
+    let leap = |step: &Step| match &step.action {
+        Action::Host(_, Deed::Jump(time)) => Some(*time),
+        _ => None,
+    };
+    scenario.steps.iter().filter_map(leap).fold(Duration::ZERO, Duration::saturating_add)
 }
 
 /// How much longer than `time` by its own clock a host of the scenario may take.

@@ -85,6 +85,14 @@ impl<M: DatagramMachine> World<M> {
         self.attend(host, |_, _| ());
     }
 
+    /// Ends what [`block_sending`](Self::block_sending) began: what waits is sent.
+    pub fn unblock_sending(&mut self, host: HostId) {
+        if self.hosts[host.index()].is_blocked() {
+            self.hosts[host.index()].unblock();
+            self.attend(host, |_, _| ());
+        }
+    }
+
     /// Sets what the host's system refuses to send from now on.
     pub fn set_send_faults(&mut self, host: HostId, faults: SendFaults) {
         let label = self.address(host).to_string();

@@ -50,6 +50,10 @@ impl Connection {
                 self.pings.want(true);
                 self.confirm_due = self.confirm.is_some();
             }
+            // Into a long silence many probes go; the next one needs a place, too (R-ACK-3c).
+            if let Some(bound) = self.sent.oldest_if_full() {
+                self.give_up_below(bound, cx);
+            }
             self.prepare_probe(probes);
         }
         self.arm_recovery();

@@ -108,11 +108,19 @@ impl Connection {
     /// What is unacknowledged went where the peer is no more: it goes out again at once, and that
     /// is no congestion (R-PATH-2).
     fn resend_all(&mut self, cx: &mut Cx<'_>) {
+        self.give_up_below(self.sent.next_number(), cx);
+        self.path_state.pto = Pto::default();
+        self.probes = 0;
+        self.arm_recovery();
+    }
+
+    /// What was sent in packets below `bound` counts as lost, and as nobody's fault.
+    pub(super) fn give_up_below(&mut self, bound: u64, cx: &mut Cx<'_>) {
         let now = cx.now;
         let mut lost = core::mem::take(cx.settled);
         let Self { sent, path_state, .. } = self;
         let controller = &mut path_state.controller;
-        sent.abandon(|info, frames| {
+        sent.abandon_below(bound, |info, frames| {
             if info.in_flight {
                 // Marked as a probe of the MTU is: its loss says nothing about congestion.
                 controller.on_lost(now, &LostPacket { mtu_probe: true, ..lost_packet(info) });
@@ -123,8 +131,5 @@ impl Connection {
             self.on_frame_lost(frame, cx);
         }
         *cx.settled = lost;
-        self.path_state.pto = Pto::default();
-        self.probes = 0;
-        self.arm_recovery();
     }
 }

@@ -352,7 +352,13 @@ impl Connection {
             return;
         };
         match reason {
-            VersionReason::Version => opening.versions = Some(versions.collect()),
+            VersionReason::Version => {
+                let theirs: Vec<u32> = versions.collect();
+                // With ours among them it answered an OPEN that was damaged on its way.
+                if !theirs.contains(&PROTOCOL_VERSION) {
+                    opening.versions = Some(theirs);
+                }
+            }
             VersionReason::Suite => {
                 opening.wrong_suite = true;
                 opening.step_down.on_hint(opening.repeats.sent);

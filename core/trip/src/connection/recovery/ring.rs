@@ -109,6 +109,11 @@ impl<F: Copy> Ring<F> {
         self.entries.front().map(|entry| &entry.info)
     }
 
+    /// The packet that `count` others are older than.
+    pub(super) fn nth(&self, count: usize) -> Option<&PacketInfo> {
+        self.entries.get(count).map(|entry| &entry.info)
+    }
+
     /// The first packet numbered `number` or higher.
     pub(super) fn at_or_above(&self, number: u64) -> Option<&PacketInfo> {
         self.entries.get(self.index_of(number)).map(|entry| &entry.info)

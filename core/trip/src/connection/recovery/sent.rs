@@ -27,6 +27,9 @@ pub(crate) const QUIET_MAX: usize = 256;
 /// Packets remembered in all, above which [`SentPackets::has_room`] says no.
 pub(crate) const PACKETS_MAX: usize = 1 << 16;
 
+/// Packets whose places a probe takes at once when there is no room for it.
+const GIVEN_UP: usize = 64;
+
 /// Runs of numbers left out that are remembered; the oldest goes. A peer that acknowledges the
 /// unseen to raise our rate names new numbers, not ones that are this many windows old.
 pub(crate) const LEFT_OUT_MAX: usize = 256;
@@ -240,7 +243,7 @@ impl<F: Copy> SentPackets<F> {
     }
 
     /// Whether another packet can be remembered within [`PACKETS_MAX`]. If not, nothing but quiet
-    /// packets is to be sent until something is acknowledged or lost.
+    /// packets is to be sent until something is acknowledged, lost, or given up for a probe.
     pub(crate) fn has_room(&self) -> bool {
         self.ring.len() < PACKETS_MAX
     }
@@ -421,20 +424,30 @@ impl<F: Copy> SentPackets<F> {
         packets
     }
 
-    /// Gives up on all packets without a fate, because they went where the peer is no more
-    /// (R-PATH-2): `each` is told them as lost, but that is neither congestion nor can an ACK that
-    /// comes late make it spurious.
-    pub(crate) fn abandon(&mut self, mut each: impl FnMut(&PacketInfo, Frames<'_, F>)) {
+    /// Gives up on the packets below `bound` that have no fate, because they went where the peer is
+    /// no more (R-PATH-2), or there is no room to remember them (R-ACK-3c): `each` is told them as
+    /// lost, but that is neither congestion nor can an ACK that comes late make it spurious.
+    pub(crate) fn abandon_below(
+        &mut self,
+        bound: u64,
+        mut each: impl FnMut(&PacketInfo, Frames<'_, F>),
+    ) {
         let (ring, sums) = (&mut self.ring, &mut self.sums);
-        for part in overlaps(&self.outstanding, 0..self.next) {
+        for part in overlaps(&self.outstanding, 0..bound) {
             ring.resolve(&part, State::Lost, |info, frames| {
                 sums.take(info);
                 each(info, frames);
             });
         }
-        self.outstanding.remove_below(self.next);
+        self.outstanding.remove_below(bound);
         self.loss_at = None;
         self.ring.drop_dead();
+    }
+
+    /// Where no packet more can be remembered: the number below which the oldest lie whose places a
+    /// probe may take (R-ACK-3c).
+    pub(crate) fn oldest_if_full(&self) -> Option<u64> {
+        if self.has_room() { None } else { self.ring.nth(GIVEN_UP).map(|info| info.number) }
     }
 
     /// When [`Self::detect_lost`] is next due, if no ACK comes before. While this is set no probe

@@ -387,6 +387,29 @@ fn lost_packets_and_flight_are_bounded() {
     assert_eq!(sender.ack(2, &[0..all]).spurious, LOST_MAX as u64);
 }
 
+/// R-ACK-3c: where no packet more can be remembered, the oldest make room for a probe; what they
+/// carried is told as lost, and an ACK of them that comes late is none of anything.
+#[test]
+fn r_ack_3c_the_oldest_make_room_for_a_probe() {
+    let mut sender = Sender::new();
+    assert_eq!(sender.sent.oldest_if_full(), None);
+    for _ in 0..PACKETS_MAX {
+        sender.send(0, DATA);
+    }
+    let bound = sender.sent.oldest_if_full().expect("it is full");
+    let flight = sender.sent.bytes_in_flight();
+    let mut given_up = Vec::new();
+    sender.sent.abandon_below(bound, |info, frames| given_up.push((info.number, frames.count())));
+    assert_eq!(given_up, (0..bound).map(|number| (number, 1)).collect::<Vec<_>>());
+    assert!(sender.sent.has_room() && sender.sent.oldest_if_full().is_none());
+    assert_eq!(
+        sender.sent.bytes_in_flight(),
+        flight / PACKETS_MAX as u64 * (PACKETS_MAX as u64 - bound)
+    );
+    let late = sender.ack(1, &[0..bound]);
+    assert_eq!((late.packets, late.spurious), (0, 0));
+}
+
 /// Architecture §3: in steady state no packet allocates: what is held does not grow.
 #[test]
 fn steady_state_does_not_grow() {
