@@ -22,7 +22,9 @@ impl Connection {
         out: &mut Vec<u8>,
         cx: &mut Cx<'_>,
     ) -> Option<Transmit> {
-        if let Some(errand) = self.path.errand(cx.now, self.plain_pto(), ASIDE_LEAST) {
+        if !self.path.is_alone()
+            && let Some(errand) = self.path.errand(cx.now, self.plain_pto(), ASIDE_LEAST)
+        {
             let token = errand
                 .ping
                 .map(|_| self.path.token(errand.path).unwrap_or_else(|| cx.random.bits64()));
