@@ -46,6 +46,7 @@ impl Connection {
     }
 
     /// Appends one packet of PONG and PING, filled up as asked for and as far as the room goes.
+    #[cold]
     fn build_aside(
         &mut self,
         out: &mut Vec<u8>,
