@@ -18,7 +18,8 @@ const ABSENCE: Duration = Duration::from_secs(1);
 impl Connection {
     /// To be told of each call, before anything else is done with it.
     pub(crate) fn notice_absence(&mut self, now: Instant) {
-        let due = self.timers.next();
+        // A comparison comes first: nearly always the timers lie ahead.
+        let due = self.timers.next().filter(|due| *due < now);
         if due.is_some_and(|due| now.saturating_duration_since(due) > ABSENCE) {
             self.awake_since = now;
         }

@@ -229,6 +229,11 @@ impl Addresses {
         self.active.is(path) || self.others.iter().any(|address| address.is(path))
     }
 
+    /// Whether there is no address but the active one: nothing goes aside.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.others.is_empty()
+    }
+
     fn of(&mut self, path: Path) -> Option<&mut Address> {
         if self.active.is(path) {
             return Some(&mut self.active);
@@ -247,13 +252,15 @@ impl Addresses {
         pto: Duration,
     ) -> Origin {
         self.age(now);
-        if self.of(path).is_none() {
-            if !self.make_room(now, pto) {
-                return Origin::Refused;
-            }
-            let pinned = Path { local: path.local.filter(|_| self.pins), ..path };
-            self.others.push(Address::new(pinned, false, now));
+        if let Some(address) = self.of(path) {
+            address.earn(bytes);
+            return Origin::Known;
         }
+        if !self.make_room(now, pto) {
+            return Origin::Refused;
+        }
+        let pinned = Path { local: path.local.filter(|_| self.pins), ..path };
+        self.others.push(Address::new(pinned, false, now));
         if let Some(address) = self.of(path) {
             address.earn(bytes);
         }

@@ -36,9 +36,10 @@ impl Connection {
 
     /// The smaller of both sides' idle limits and of what ours was changed to; `None`: never.
     pub(super) fn agreed_idle(&self) -> Option<Duration> {
-        let ours = [self.config.idle_limit(), self.announced.idle_limit()];
-        let all = ours.into_iter().chain([self.peer_limits.idle_timeout]);
-        all.filter(|limit| !limit.is_zero()).min()
+        // Two by two, not as a list: this is asked for each packet.
+        let ours = shorter(self.config.idle_limit(), self.announced.idle_limit());
+        let agreed = shorter(ours, self.peer_limits.idle_timeout);
+        (!agreed.is_zero()).then_some(agreed)
     }
 
     /// Changes what can be changed (R-PARAM-6); false, and nothing happens, if the connection has
@@ -104,4 +105,9 @@ impl Connection {
             self.tell_writable(key, cx);
         }
     }
+}
+
+/// The shorter of two limits, of which zero is none.
+fn shorter(one: Duration, other: Duration) -> Duration {
+    if one.is_zero() || (!other.is_zero() && other < one) { other } else { one }
 }

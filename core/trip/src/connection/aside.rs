@@ -22,7 +22,9 @@ impl Connection {
         out: &mut Vec<u8>,
         cx: &mut Cx<'_>,
     ) -> Option<Transmit> {
-        if let Some(errand) = self.path.errand(cx.now, self.plain_pto(), ASIDE_LEAST) {
+        if !self.path.is_alone()
+            && let Some(errand) = self.path.errand(cx.now, self.plain_pto(), ASIDE_LEAST)
+        {
             let token = errand
                 .ping
                 .map(|_| self.path.token(errand.path).unwrap_or_else(|| cx.random.bits64()));
@@ -44,6 +46,7 @@ impl Connection {
     }
 
     /// Appends one packet of PONG and PING, filled up as asked for and as far as the room goes.
+    #[cold]
     fn build_aside(
         &mut self,
         out: &mut Vec<u8>,

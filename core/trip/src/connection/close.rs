@@ -189,6 +189,7 @@ impl Connection {
     }
 
     /// The peer broke a rule: it is told the code and the frame, the user which rule.
+    #[cold]
     pub(super) fn on_violation(&mut self, violation: Violation, frame_type: u64, cx: &mut Cx<'_>) {
         let Violation { code, reason } = violation;
         let end =
@@ -206,6 +207,7 @@ impl Connection {
     }
 
     /// The key may not be used any longer (PROTOCOL.md §5.3).
+    #[cold]
     pub(super) fn on_key_limit(&mut self, cx: &mut Cx<'_>) {
         let end = Event::Lost { connection: self.handle, cause: LostCause::KeyLimit };
         let code = Code::KEY_LIMIT;
@@ -327,6 +329,7 @@ impl Connection {
     }
 
     /// A packet that came after the end: only a DISCONNECT still means something.
+    #[cold]
     pub(super) fn on_late_packet(&mut self, plaintext: &[u8]) {
         self.stats.drops.closing = self.stats.drops.closing.saturating_add(1);
         if self.stage != Stage::Closing {
@@ -418,6 +421,7 @@ impl Connection {
     }
 
     /// Appends a DISCONNECT if one is due.
+    #[cold]
     pub(super) fn transmit_disconnect(
         &mut self,
         out: &mut Vec<u8>,

@@ -63,7 +63,11 @@ impl Connection {
 
     /// Arms the timer for the next PING that no drain sends by itself.
     pub(super) fn arm_paths(&mut self, now: Instant) {
-        let at = self.path.next_at(now, self.plain_pto(), ASIDE_LEAST);
+        let at = if self.path.is_alone() {
+            None
+        } else {
+            self.path.next_at(now, self.plain_pto(), ASIDE_LEAST)
+        };
         self.timers.set(Timer::Paths, at);
     }
 

@@ -305,6 +305,7 @@ impl Connection {
     }
 
     /// Appends OPEN if it is due: to each address in turn (R-HAND-7).
+    #[cold]
     pub(super) fn transmit_open(
         &mut self,
         out: &mut Vec<u8>,

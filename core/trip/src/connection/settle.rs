@@ -278,12 +278,12 @@ impl Connection {
     /// Sets the timer of RFC 9002 §6: overdue packets first, else the next probe.
     pub(super) fn arm_recovery(&mut self) {
         let ready = self.stage == Stage::Ready;
-        let base = self.path_state.rtt.pto_base(self.peer_ack_delay());
         let at = match (self.sent.loss_at(), self.sent.pto_from()) {
             (Some(at), _) => Some(at),
             // A probe that could not go out (no budget for the address) counts all the same.
             (None, Some(from)) => {
                 let since = from.max(self.probed_at);
+                let base = self.plain_pto();
                 Some(self.patient(since, self.path_state.pto.deadline(since, base, ready)))
             }
             (None, None) => None,

@@ -54,6 +54,8 @@ const NEVER: Instant = Instant::MAX;
 /// The deadlines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Timers {
+    /// The earliest of those below: it is asked for several times for each packet.
+    first: Instant,
     open: Instant,
     deadline: Instant,
     recovery: Instant,
@@ -70,6 +72,7 @@ pub(crate) struct Timers {
 impl Default for Timers {
     fn default() -> Self {
         Self {
+            first: NEVER,
             open: NEVER,
             deadline: NEVER,
             recovery: NEVER,
@@ -104,7 +107,13 @@ impl Timers {
 
     /// Sets or clears a timer.
     pub(crate) fn set(&mut self, timer: Timer, at: Option<Instant>) {
-        *self.slot(timer) = at.unwrap_or(NEVER);
+        let at = at.unwrap_or(NEVER);
+        let before = core::mem::replace(self.slot(timer), at);
+        if at <= self.first {
+            self.first = at;
+        } else if before == self.first {
+            self.first = self.earliest();
+        }
     }
 
     /// Clears all timers.
@@ -114,22 +123,14 @@ impl Timers {
 
     /// The earliest deadline.
     pub(crate) fn next(&self) -> Option<Instant> {
-        let earliest = [
-            self.open,
-            self.deadline,
-            self.recovery,
-            self.pacing,
-            self.ack_delay,
-            self.idle,
-            self.keep_alive,
-            self.expire,
-            self.repeat,
-            self.paths,
-            self.zone,
-        ]
-        .into_iter()
-        .min();
-        earliest.filter(|at| *at != NEVER)
+        Some(self.first).filter(|at| *at != NEVER)
+    }
+
+    fn earliest(&self) -> Instant {
+        let Self { open, deadline, recovery, pacing, ack_delay, idle, .. } = *self;
+        let some = open.min(deadline).min(recovery).min(pacing).min(ack_delay).min(idle);
+        let Self { keep_alive, expire, repeat, paths, zone, .. } = *self;
+        some.min(keep_alive).min(expire).min(repeat).min(paths).min(zone)
     }
 
     /// When a timer fires.
@@ -144,10 +145,10 @@ impl Timers {
 
     /// Whether this timer is due; if so it is cleared.
     pub(crate) fn take_due(&mut self, timer: Timer, now: Instant) -> bool {
-        let slot = self.slot(timer);
-        let due = *slot <= now && *slot != NEVER;
+        let at = *self.slot(timer);
+        let due = at <= now && at != NEVER;
         if due {
-            *slot = NEVER;
+            self.set(timer, None);
         }
         due
     }
@@ -169,6 +170,22 @@ mod tests {
             assert!(timers.take_due(timer, Instant::from_nanos(n)));
             assert!(!timers.take_due(timer, Instant::MAX));
         }
+        assert_eq!(timers.next(), None);
+    }
+
+    /// The earliest is known however timers are moved.
+    #[test]
+    fn the_first_is_the_earliest() {
+        let mut random = tripline_sansio::Seed::from_number(1).random("timers");
+        let mut timers = Timers::default();
+        for _ in 0..20_000 {
+            let timer = Timer::ALL[usize::try_from(random.below(11)).unwrap()];
+            let at = random.chance(2, 3).then(|| Instant::from_nanos(random.below(100)));
+            timers.set(timer, at);
+            assert_eq!(timers.at(timer), at);
+            assert_eq!(timers.next(), Timer::ALL.iter().filter_map(|one| timers.at(*one)).min());
+        }
+        timers.clear();
         assert_eq!(timers.next(), None);
     }
 }

@@ -52,8 +52,9 @@ impl Pacer {
         self.level = match self.filled_at {
             // Time that went by at one rate is paid at the newest: rates change slowly.
             Some(at) => {
-                let nanos = now.saturating_duration_since(at).as_nanos();
-                self.level.saturating_add(nanos.saturating_mul(u128::from(self.rate))).min(most)
+                let nanos = now.as_nanos().saturating_sub(at.as_nanos());
+                let flown = u128::from(nanos).saturating_mul(u128::from(self.rate));
+                self.level.saturating_add(flown).min(most)
             }
             None => most,
         };
