@@ -315,9 +315,10 @@ impl<M: DatagramMachine> Host<M> {
         self.blocked_until = Some(self.blocked_until.map_or(until, |at| at.max(until)));
     }
 
-    /// Everything is sent again.
-    pub(crate) fn unblock(&mut self) {
+    /// Everything is sent again, and what waits at once.
+    pub(crate) fn unblock(&mut self, around: &mut Surroundings<'_>) {
         self.blocked_until = None;
+        self.turn(around);
     }
 
     // ---- turns ----

@@ -186,6 +186,10 @@ impl Side {
     fn push(&mut self, number: u64, record: Record) {
         let end = self.first_record + self.records.len() as u64;
         // A server that has no connection answers with the numbers that it was sent (R-CHAL-1b).
+        while number < self.first_record && (self.records.len() as u64) < SPAN {
+            self.records.push_front(Record::default());
+            self.first_record -= 1;
+        }
         if number < end {
             let at = number.checked_sub(self.first_record).and_then(|at| usize::try_from(at).ok());
             if let Some(place) = at.and_then(|at| self.records.get_mut(at)) {

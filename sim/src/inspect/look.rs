@@ -140,7 +140,7 @@ pub(crate) fn judge_connection(
     // Whoever has moved to the next zone has perhaps nothing to say in it.
     judge.at_most("zone", stats.zone, known.zone + 1);
     judge.at_most("the zone it sends in", known.zone, stats.zone);
-    judge_losses(&mut judge, stats, known);
+    judge_losses(&mut judge, stats, known, around.is_ready);
     judge_peer(&mut judge, stats, known, peer);
     if around.is_ready {
         judge_flight(&mut judge, stats, known, around);
@@ -149,13 +149,13 @@ pub(crate) fn judge_connection(
 }
 
 /// I25: what is said of losses can be.
-fn judge_losses(judge: &mut Judge, stats: &ConnectionStats, known: &Ledger) {
+fn judge_losses(judge: &mut Judge, stats: &ConnectionStats, known: &Ledger, is_ready: bool) {
     let ConnectionStats { packets_lost: lost, packets_spurious: spurious, .. } = *stats;
     judge.at_most("packets_spurious", spurious, lost);
     judge.at_most("packets_lost", lost, known.sent.packets);
     // What is lost was not acknowledged, or else it was spurious; unless nobody remembered it, or
-    // its ACK was dropped at a bound.
-    if lost <= LOST_MAX && stats.drops.at_bound == 0 {
+    // its ACK was dropped at a bound, or came when all was over.
+    if is_ready && lost <= LOST_MAX && stats.drops.at_bound == 0 {
         let net = lost.saturating_sub(spurious);
         judge.at_most("packets_lost, those that arrived apart,", net, known.unacked);
     }

@@ -302,7 +302,7 @@ impl Player<'_> {
             if !any {
                 return Ok(());
             }
-            self.until("L2", SETTLE, Self::what_is_owed)?;
+            self.until("L2", SETTLE + self.transfer_time(), Self::what_is_owed)?;
         }
         Err(Fault::new("L2", "streams still begin after all have ended".into()))
     }

@@ -339,8 +339,9 @@ impl Pact {
         // Where clocks are odd nobody can say.
         let over = around.now >= self.began + self.deadline || around.silence[0].is_none();
         let fits = match error {
-            // Somebody spoiled the answers: that explains the silence, and ends nothing early.
-            ConnectError::Identity => over,
+            // Somebody spoiled the answers, or what was asked: that explains the silence, and ends
+            // nothing early.
+            ConnectError::Identity | ConnectError::Suite | ConnectError::Version { .. } => over,
             // A challenge that verified begins the idle limit, like everything that verifies.
             ConnectError::Timeout { phase } => {
                 let idle = self.may_be_idle(around.silence[0], around.now);

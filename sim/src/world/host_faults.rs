@@ -88,8 +88,7 @@ impl<M: DatagramMachine> World<M> {
     /// Ends what [`block_sending`](Self::block_sending) began: what waits is sent.
     pub fn unblock_sending(&mut self, host: HostId) {
         if self.hosts[host.index()].is_blocked() {
-            self.hosts[host.index()].unblock();
-            self.attend(host, |_, _| ());
+            self.attend(host, |host, around| host.unblock(around));
         }
     }
 
