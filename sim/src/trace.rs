@@ -204,6 +204,14 @@ impl Trace {
         let ports = u64::from(source.port()) << 16 | u64::from(destination.port());
         let hash = mix(hash, kind << 40 | ecn_bits(packet.ecn) << 32 | ports);
         self.hash = mix(hash, digest);
+        if self.keep_lines > 0 {
+            self.packet_line(packet, word, digest);
+        }
+    }
+
+    /// A line about a packet; apart, as most runs keep none.
+    #[cold]
+    fn packet_line(&mut self, packet: &PacketView<'_>, word: &str, digest: u64) {
         self.line(format_args!(
             "{:?} {word} {} > {} #{} {} B {:?} {digest:016x}",
             packet.now,

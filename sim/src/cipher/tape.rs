@@ -213,6 +213,11 @@ impl Tape {
         take(&mut self.handshake, tag)
     }
 
+    /// Whether there are openings or faults that were not asked for yet.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.opened.is_empty() || !self.faults.is_empty()
+    }
+
     /// Gives the openings that were not asked for yet, oldest first, and takes the caller's queue,
     /// which has to be empty, in their place.
     pub(crate) fn swap_opened(&mut self, empty: &mut VecDeque<Opened>) {

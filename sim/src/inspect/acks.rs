@@ -185,7 +185,7 @@ impl Acks {
         }
         for (low, high) in ack.ranges() {
             let new = self.acked.insert_each(low, high, arrived);
-            let late = before.is_some_and(|before| new > 0 && high + 3 <= before);
+            let late = before.is_some_and(|before| new && high + 3 <= before);
             report.hit_if(late, Mark::AckLate);
         }
     }

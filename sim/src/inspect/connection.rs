@@ -527,25 +527,23 @@ impl Connection {
 }
 
 impl Connection {
-    /// The number of a datagram that comes to `role` at `host`, if its engine has to open it: see
-    /// `refused`.
-    pub(super) fn good_number(
+    /// Whether the engine of `role` at `host` has to open a datagram of this number that comes
+    /// there: see `refused`.
+    pub(super) fn is_good(
         &self,
-        role: Role,
-        host: HostId,
+        (role, host): (Role, HostId),
         zone: u64,
         data: &Data<'_>,
-    ) -> Option<u64> {
+        number: u64,
+    ) -> bool {
         let (own, peer) = (&self.sides[role as usize], &self.sides[role.other() as usize]);
-        let largest = peer.acks.largest?;
-        let number = data.number_near(largest + 1);
-        let is_good = self.suite.cipher() != 2
+        peer.acks.largest.is_some()
+            && self.suite.cipher() != 2
             && own.host == Some(host)
             && !own.ending.is_over()
             && own.zones.is_newest_heard(zone)
             && !data.sealed.is_empty()
-            && peer.acks.is_good(number);
-        is_good.then_some(number)
+            && peer.acks.is_good(number)
     }
 }
 

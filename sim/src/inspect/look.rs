@@ -9,7 +9,6 @@
 
 use super::books::Ledger;
 use super::hosts::HostLedger;
-use std::fmt;
 use tripline::{ConnectionStats, EndpointStats};
 
 /// The least window of every controller of ours, in datagrams (R-CC-1).
@@ -57,20 +56,29 @@ pub(crate) type Finding = (&'static str, String);
 struct Judge(Option<Finding>);
 
 impl Judge {
-    fn ensure(&mut self, holds: bool, invariant: &'static str, what: fmt::Arguments<'_>) {
-        if !holds && self.0.is_none() {
-            self.0 = Some((invariant, what.to_string()));
+    fn ensure(&mut self, holds: bool, invariant: &'static str, what: impl FnOnce() -> String) {
+        if !holds {
+            self.find(invariant, what);
+        }
+    }
+
+    /// Apart from the question, which is asked some twenty times for each packet.
+    #[cold]
+    #[inline(never)]
+    fn find(&mut self, invariant: &'static str, what: impl FnOnce() -> String) {
+        if self.0.is_none() {
+            self.0 = Some((invariant, what()));
         }
     }
 
     /// A public counter is what the ledger says.
     fn same(&mut self, name: &str, said: u64, known: u64) {
-        self.ensure(said == known, "I25", format_args!("{name} is {said}, and was {known}"));
+        self.ensure(said == known, "I25", || format!("{name} is {said}, and was {known}"));
     }
 
     /// A public counter is not above what can be.
     fn at_most(&mut self, name: &str, said: u64, most: u64) {
-        self.ensure(said <= most, "I25", format_args!("{name} is {said}, at most {most} were"));
+        self.ensure(said <= most, "I25", || format!("{name} is {said}, at most {most} were"));
     }
 }
 
@@ -181,7 +189,7 @@ fn judge_flight(judge: &mut Judge, stats: &ConnectionStats, known: &Ledger, arou
     let is_heard = stats.drops.at_bound == 0;
     if is_heard {
         let most = known.open.bytes + known.doubtful.bytes;
-        let what = format_args!("{flight} bytes in flight, {most} are not acknowledged");
+        let what = || format!("{flight} bytes in flight, {most} are not acknowledged");
         judge.ensure(flight <= most, "I9", what);
         match known.credit {
             // Nothing is reserved for the rest of a message.
@@ -198,19 +206,21 @@ fn judge_flight(judge: &mut Judge, stats: &ConnectionStats, known: &Ledger, arou
         // Each packet that was lost for good is as large as the largest at most.
         let lost = stats.packets_lost.saturating_sub(stats.packets_spurious);
         let lost = lost.saturating_mul(known.largest);
-        let what = format_args!(
-            "{flight} bytes in flight, {} are not acknowledged and {} packets lost",
-            known.open.bytes, stats.packets_lost
-        );
+        let what = || {
+            format!(
+                "{flight} bytes in flight, {} are not acknowledged and {} packets lost",
+                known.open.bytes, stats.packets_lost
+            )
+        };
         judge.ensure(flight + lost >= known.open.bytes, "I9", what);
     }
     if around.has_least_window {
         let least = LEAST_WINDOW * stats.datagram_size;
-        let what = format_args!("a window of {window} bytes, at least {least} (R-CC-1)");
+        let what = || format!("a window of {window} bytes, at least {least} (R-CC-1)");
         judge.ensure(window >= least, "I9", what);
     }
     if known.has_just_sent && !around.probes {
-        let what = format_args!("{flight} bytes in flight behind payload, the window is {window}");
+        let what = || format!("{flight} bytes in flight behind payload, the window is {window}");
         judge.ensure(flight <= window, "I9", what);
     }
 }

@@ -33,6 +33,7 @@ mod paths;
 mod pings;
 mod refused;
 mod report;
+mod shelf;
 mod silence;
 mod state;
 mod streams;

@@ -6,6 +6,7 @@ use super::connection::{Bounds, Connection, Role, Sent, Side};
 use super::handshake::Handshakes;
 use super::hosts::{HostLedger, Hosts};
 use super::report::Report;
+use super::shelf::Shelf;
 use crate::cipher::{Lies, Map, Opened, Tape, Text};
 use crate::host::HostId;
 use crate::marks::Mark;
@@ -57,9 +58,7 @@ pub(super) struct State {
     lies: Lies,
     hosts: Hosts,
     handshakes: Handshakes,
-    connections: Map<u64, Box<Connection>>,
-    order: VecDeque<u64>,
-    next: u64,
+    connections: Shelf,
     /// Connections by the user id of their OPEN.
     by_user: Map<u64, Vec<u64>>,
     ids: Map<u64, Known>,
@@ -94,9 +93,7 @@ impl State {
             lies,
             hosts: Hosts::default(),
             handshakes: Handshakes::default(),
-            connections: Map::default(),
-            order: VecDeque::new(),
-            next: 0,
+            connections: Shelf::default(),
             by_user: Map::default(),
             ids: Map::default(),
             tokens: Map::default(),
@@ -129,27 +126,26 @@ impl State {
 
     /// Takes in what the cipher has heard since.
     pub(super) fn catch_up(&mut self) {
-        let mut heard = std::mem::take(&mut self.heard);
-        let faults = {
-            let Self { tape, spent, .. } = self;
+        {
+            let Self { tape, spent, heard, report, .. } = self;
             let mut tape = tape.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(text) = spent.take() {
                 tape.give_back(text);
             }
-            tape.swap_opened(&mut heard);
-            tape.take_faults()
-        };
-        for fault in faults {
-            self.report.blame("I5", None, format_args!("{fault}"));
+            if tape.has_news() {
+                tape.swap_opened(heard);
+                for fault in tape.take_faults() {
+                    report.blame("I5", None, format_args!("{fault}"));
+                }
+            }
         }
-        for opened in heard.drain(..) {
+        while let Some(opened) = self.heard.pop_front() {
             self.on_opened(opened);
         }
-        self.heard = heard;
         if let Some(arrival) = self.arrival.take() {
             self.report.hit_if(arrival.is_old, Mark::OldZoneTooLate);
             if let Some((serial, role, number)) = arrival.good
-                && let Some(connection) = self.connections.get_mut(&serial)
+                && let Some(connection) = self.connections.get_mut(serial)
             {
                 let now = self.report.now;
                 connection.sides[role as usize].refused.on_unopened(number, now);
@@ -162,7 +158,7 @@ impl State {
     pub(super) fn ledgers(&mut self, user: u64, now: Instant) -> Option<[Ledger; 2]> {
         self.catch_up();
         let Self { by_user, connections, .. } = self;
-        let all = by_user.get(&user)?.iter().filter_map(|serial| connections.get(serial));
+        let all = by_user.get(&user)?.iter().filter_map(|serial| connections.get(*serial));
         let mut all = all.filter(|connection| connection.confirmed);
         let found = all.next()?;
         // Of two nobody can say which; and who was lied to does not know what was acknowledged.
@@ -192,7 +188,7 @@ impl State {
             self.hosts.on_verified(arrival.host, arrival.source);
         }
         let Some(known) = self.ids.get(&opened.id).copied() else { return };
-        let Some(connection) = self.connections.get_mut(&known.connection) else { return };
+        let Some(connection) = self.connections.get_mut(known.connection) else { return };
         let what = (known.zone, opened.number);
         let host = connection.sides[known.receiver as usize].host;
         let role = known.receiver.other();
@@ -243,7 +239,9 @@ impl State {
         if canary.is_empty() || !self.hosts.is_honest(from) {
             return;
         }
-        if view.bytes.windows(canary.len()).any(|bytes| bytes == canary) {
+        if may_hold(view.bytes, canary)
+            && view.bytes.windows(canary.len()).any(|bytes| bytes == canary)
+        {
             self.report.blame("I27", Some(from), format_args!("the canary is on the wire"));
         }
     }
@@ -267,7 +265,7 @@ impl State {
 
     /// DATA that was not sealed since it was asked last: somebody else's, or a refusal once more.
     fn on_unsealed(&mut self, from: HostId, known: Option<Known>) {
-        let connection = known.and_then(|known| self.connections.get(&known.connection));
+        let connection = known.and_then(|known| self.connections.get(known.connection));
         let is_readable = connection.is_some_and(|one| one.suite.cipher() == 2);
         let is_refusal = connection.is_some_and(|one| {
             let server = &one.sides[Role::Server as usize];
@@ -295,7 +293,7 @@ impl State {
             self.report.blame("I27", Some(from), format_args!("plaintext is on the wire"));
         }
         let role = known.receiver.other();
-        let Some(connection) = self.connections.get_mut(&known.connection) else { return false };
+        let Some(connection) = self.connections.get_mut(known.connection) else { return false };
         let sent = Sent {
             role,
             zone: known.zone,
@@ -321,7 +319,7 @@ impl State {
 
     /// The client has taken this answer: what its server sends belongs here.
     fn confirm(&mut self, serial: u64) {
-        let Some(connection) = self.connections.get_mut(&serial) else { return };
+        let Some(connection) = self.connections.get_mut(serial) else { return };
         connection.confirmed = true;
         if let Some(client_id) = connection.ids.first() {
             let known = Known { connection: serial, receiver: Role::Client, zone: 0 };
@@ -337,7 +335,7 @@ impl State {
             self.report.blame("I28", Some(from), what);
         }
         self.on_token(known, half.token);
-        if let Some(connection) = self.connections.get_mut(&serial) {
+        if let Some(connection) = self.connections.get_mut(serial) {
             connection.ids.push(half.id);
         }
     }
@@ -438,8 +436,7 @@ impl State {
         let mut sides = [Side::default(), Side::default()];
         sides[Role::Client as usize].learn(attempt.host, limits);
         sides[Role::Server as usize].host = Some(server);
-        let serial = self.next;
-        self.next += 1;
+        let serial = self.connections.next_serial();
         let client_token = attempt.limits.and_then(|allowed| allowed.reset);
         if let Some(allowed) = &attempt.limits {
             sides[Role::Server as usize].learn(server, allowed);
@@ -456,7 +453,7 @@ impl State {
         if let Some(user) = connection.user {
             self.by_user.entry(user).or_default().push(serial);
         }
-        self.connections.insert(serial, Box::new(connection));
+        self.connections.push(connection);
         let known = |receiver| Known { connection: serial, receiver, zone: 0 };
         if self.ids.insert(server_id, known(Role::Server)).is_some() {
             let what = format_args!("ID {server_id:016x} was in use before (R-ID-2)");
@@ -468,15 +465,13 @@ impl State {
                 self.on_token(known(role), &token);
             }
         }
-        self.order.push_back(serial);
-        if self.order.len() > CONNECTIONS_MAX {
+        if self.connections.len() > CONNECTIONS_MAX {
             self.forget_oldest();
         }
     }
 
     fn forget_oldest(&mut self) {
-        let Some(serial) = self.order.pop_front() else { return };
-        let Some(connection) = self.connections.remove(&serial) else { return };
+        let Some((serial, connection)) = self.connections.pop() else { return };
         if let Some(user) = connection.user
             && let Some(serials) = self.by_user.get_mut(&user)
         {
@@ -498,7 +493,7 @@ impl State {
         };
         self.hosts.trust(from);
         self.confirm(known.connection);
-        let Some(connection) = self.connections.get_mut(&known.connection) else { return };
+        let Some(connection) = self.connections.get_mut(known.connection) else { return };
         let server = &mut connection.sides[Role::Server as usize];
         match hello(&text.bytes) {
             Ok(hello) => {
@@ -526,23 +521,18 @@ impl State {
         match Packet::read(view.bytes) {
             Ok(Packet::Data(data)) => {
                 arrival.id = Some(data.id);
-                arrival.is_old = self.on_data_delivered(&data, to, view.source);
-                arrival.good = self.ids.get(&data.id).and_then(|known| {
-                    let connection = self.connections.get(&known.connection)?;
-                    let number = connection.good_number(known.receiver, to, known.zone, &data)?;
-                    Some((known.connection, known.receiver, number))
-                });
+                self.on_data_delivered(&mut arrival, &data);
             }
             Ok(Packet::Open(open)) => {
                 let known = self.ids.get(&open.id);
-                let connection = known.and_then(|known| self.connections.get(&known.connection));
+                let connection = known.and_then(|known| self.connections.get(known.connection));
                 let is_late = connection.is_some_and(|one| one.sides[0].acks.largest.is_some());
                 self.report.hit_if(is_late, Mark::OpenLate);
             }
             Ok(Packet::Confirm { id, .. }) => {
                 let known = self.ids.get(&id);
                 if let Some(known) = known
-                    && let Some(connection) = self.connections.get_mut(&known.connection)
+                    && let Some(connection) = self.connections.get_mut(known.connection)
                 {
                     connection.is_told = true;
                 }
@@ -559,13 +549,13 @@ impl State {
         self.arrival = Some(arrival);
     }
 
-    /// DATA is delivered. Returns whether it is of an old zone.
-    fn on_data_delivered(&mut self, data: &Data<'_>, to: HostId, source: SocketAddr) -> bool {
-        let Some(known) = self.ids.get(&data.id).copied() else { return false };
-        let Some(connection) = self.connections.get(&known.connection) else { return false };
+    /// DATA is delivered: whether it is of an old zone, and whether it has to be opened.
+    fn on_data_delivered(&mut self, arrival: &mut Arrival, data: &Data<'_>) {
+        let Some(known) = self.ids.get(&data.id).copied() else { return };
+        let Some(connection) = self.connections.get(known.connection) else { return };
         if connection.suite.cipher() == 2 {
             // Nothing is heard of it but this.
-            self.hosts.on_verified(to, source);
+            self.hosts.on_verified(arrival.host, arrival.source);
         }
         let is_unconfirmed = connection.suite.is_xx() && !connection.is_told;
         self.report
@@ -577,13 +567,15 @@ impl State {
         let is_edge = |largest: u64| largest.checked_sub(number) == Some(WINDOW);
         self.report.hit_if(is_replay && acks.largest.is_some_and(is_edge), Mark::ReplayAtEdge);
         self.report.hit_if(acks.is_beyond_window(number), Mark::PacketBeyondWindow);
-        known.zone < connection.sides[known.receiver as usize].zones.zone
+        arrival.is_old = known.zone < connection.sides[known.receiver as usize].zones.zone;
+        let is_good = connection.is_good((known.receiver, arrival.host), known.zone, data, number);
+        arrival.good = is_good.then_some((known.connection, known.receiver, number));
     }
 
     fn on_reset(&mut self, token: &[u8; 16]) {
         let known = self.tokens.get(&token_key(token)).filter(|(_, whole)| whole == token);
         let is_in_use = known.is_some_and(|(known, _)| {
-            let connection = self.connections.get(&known.connection);
+            let connection = self.connections.get(known.connection);
             connection.is_some_and(|connection| {
                 connection.sides[known.receiver.other() as usize].zones.zone == known.zone
             })
@@ -600,6 +592,14 @@ fn last_tag(noise: &[u8]) -> Option<u128> {
 
 fn token_key(token: &[u8; 16]) -> u64 {
     token.first_chunk().map_or(0, |half| u64::from_le_bytes(*half))
+}
+
+/// Whether the first two bytes of `needle` are anywhere in `bytes`: so seldom that what is looked
+/// for in earnest is looked for seldom. No branches, so the compiler takes many bytes at a time.
+fn may_hold(bytes: &[u8], needle: &[u8]) -> bool {
+    let [first, second, ..] = *needle else { return true };
+    let pairs = bytes.iter().zip(bytes.get(1..).unwrap_or_default());
+    pairs.fold(0, |found, (one, next)| found | u8::from((*one == first) & (*next == second))) != 0
 }
 
 /// I27: whether eight bytes of a text stand on the wire where they stood before sealing. By chance
@@ -621,6 +621,18 @@ fn shows(number: u64, text: &[u8], sealed: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_hold_a_canary_is_searched() {
+        let canary = [7; 16];
+        for at in 0..84 {
+            let mut bytes = [0; 100];
+            assert!(!may_hold(&bytes, &canary));
+            bytes[at..at + 16].copy_from_slice(&canary);
+            assert!(may_hold(&bytes, &canary), "at {at}");
+        }
+        assert!(may_hold(&[0; 3], &[1]) && !may_hold(&[7], &canary) && !may_hold(&[], &canary));
+    }
 
     /// Every place is looked at in one packet of four, a run of 39 bytes in each.
     #[test]
