@@ -5,6 +5,7 @@ use super::books::Ledger;
 use super::connection::{Bounds, Connection, Role, Sent, Side};
 use super::handshake::Handshakes;
 use super::hosts::{HostLedger, Hosts};
+use super::proofs::Proofs;
 use super::report::Report;
 use crate::cipher::{Lies, Map, Opened, Tape, Text};
 use crate::host::HostId;
@@ -57,6 +58,7 @@ pub(super) struct State {
     lies: Lies,
     hosts: Hosts,
     handshakes: Handshakes,
+    pub(super) proofs: Proofs,
     connections: Map<u64, Box<Connection>>,
     order: VecDeque<u64>,
     next: u64,
@@ -94,6 +96,7 @@ impl State {
             lies,
             hosts: Hosts::default(),
             handshakes: Handshakes::default(),
+            proofs: Proofs::default(),
             connections: Map::default(),
             order: VecDeque::new(),
             next: 0,
@@ -393,8 +396,9 @@ impl State {
         match packet {
             Packet::Challenge { id, noise } => self.on_challenge(view, from, *id, noise),
             Packet::Confirm { id, noise } => self.on_confirm(from, *id, noise),
-            Packet::Retry { .. } => {
+            Packet::Retry { id, token, .. } => {
                 self.hosts.on_retry(from);
+                self.proofs.on_retry(from, *id, token, view.destination);
                 self.report.hit(Mark::RetrySent);
             }
             Packet::Version { .. } => self.report.hit(Mark::VersionSent),
@@ -418,6 +422,7 @@ impl State {
         self.hosts.trust(from);
         let answer = answer(&text.bytes);
         let accepts = matches!(answer, Ok(Answer::Accept(..)));
+        self.proofs.on_challenge(&mut self.report, from, id);
         let what = (view.bytes, view.destination);
         self.handshakes.on_challenge(&mut self.report, from, id, what, Some(accepts));
         match answer {
@@ -533,6 +538,8 @@ impl State {
                 });
             }
             Ok(Packet::Open(open)) => {
+                let proof = (open.id, open.token);
+                self.proofs.on_open(&mut self.report, to, proof, view.source);
                 let known = self.ids.get(&open.id);
                 let connection = known.and_then(|known| self.connections.get(&known.connection));
                 let is_late = connection.is_some_and(|one| one.sides[0].acks.largest.is_some());
