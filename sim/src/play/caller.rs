@@ -117,7 +117,10 @@ impl Caller {
     fn answer(&mut self, now: Instant, mut retry: Vec<u8>) -> Option<Vec<u8>> {
         let path = Path { remote: self.server, local: None };
         self.endpoint.handle_datagram(now, path, Ecn::NotEct, &mut retry);
-        let has_token = |bytes: &Vec<u8>| matches!(Packet::read(bytes), Ok(Packet::Open(open)) if !open.token.is_empty());
+        let has_token = |bytes: &Vec<u8>| match Packet::read(bytes) {
+            Ok(Packet::Open(open)) => !open.token.is_empty(),
+            _ => false,
+        };
         sent(&mut self.endpoint, now).into_iter().find(has_token)
     }
 }
