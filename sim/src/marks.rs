@@ -41,6 +41,7 @@ marks! {
     OpenLate "open-late" "an OPEN came after DATA of its connection had verified",
     OpenWithToken "open-with-token" "an OPEN carried the token of a RETRY",
     RetrySent "retry-sent" "a server asked for proof of an address",
+    TokenElsewhere "token-elsewhere" "a token came from where it was not given",
     VersionSent "version-sent" "a server hinted why it does not answer",
     ChallengeRepeated "challenge-repeated" "the same OPEN got the same CHALLENGE again",
     ChallengeElsewhere "challenge-elsewhere" "a CHALLENGE was repeated to another address",

@@ -31,6 +31,7 @@ mod numbers;
 mod oracles;
 mod paths;
 mod pings;
+mod proofs;
 mod refused;
 mod report;
 mod shelf;
@@ -185,6 +186,11 @@ impl Inspector {
     /// 0 for the client.
     pub(crate) fn take_talker(&self) -> Option<(u64, usize)> {
         self.state.borrow_mut().talker.take()
+    }
+
+    /// Says that a host asks everybody for a token, all the time (`retry_above` 0).
+    pub(crate) fn demand_tokens(&self, host: HostId) {
+        self.state.borrow_mut().proofs.demand(host);
     }
 
     /// What a host has sent and got so far, in all its lives.

@@ -8,6 +8,7 @@ use super::hosts::Hosts;
 use super::lied::Lied;
 use super::paths::{Paths, Shape};
 use super::pings::Pings;
+use super::proofs::Proofs;
 use super::report::Report;
 use super::streams::{Grant, Streams};
 use super::work::Work;
@@ -349,6 +350,36 @@ fn i28_zones_follow_each_other() {
     assert!(ask(&mut zones, &half(1, false), true, &mut report).is_empty());
     zones.on_heard(&mut report, &half(1, true));
     assert!(sent(&mut zones, 1, 5, &mut report).is_empty(), "as it should be");
+}
+
+/// R-RETRY-2, R-HAND-3a.
+#[test]
+fn i4_a_token_counts_where_it_was_given() {
+    let mut report = Report::default();
+    let challenge = |proofs: &Proofs, report: &mut Report, id| {
+        proofs.on_challenge(report, HOST, id);
+        found(report)
+    };
+    let mut proofs = Proofs::default();
+    proofs.on_retry(HOST, 7, b"early", address(1));
+    assert!(challenge(&proofs, &mut report, 7).is_empty(), "it asks nobody");
+    proofs.demand(HOST);
+    assert_eq!(challenge(&proofs, &mut report, 7), ["I4"], "no token");
+    proofs.on_retry(HOST, 7, b"one", address(1));
+    let wrong: [(u64, &[u8], _); 4] = [
+        (7, b"one", address(2)),
+        (7, b"two", address(1)),
+        (7, b"", address(1)),
+        (8, b"one", address(1)),
+    ];
+    for (id, token, from) in wrong {
+        proofs.on_open(&mut report, HOST, (id, token), from);
+        assert_eq!(challenge(&proofs, &mut report, id), ["I4"], "{id} {token:?} {from}");
+    }
+    proofs.on_open(&mut report, HOST, (7, b"one"), address(1));
+    assert!(challenge(&proofs, &mut report, 7).is_empty(), "as it should be");
+    proofs.on_challenge(&mut report, HostId(4), 8);
+    assert!(found(&mut report).is_empty(), "another host asks nobody");
 }
 
 #[test]

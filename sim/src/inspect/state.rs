@@ -5,6 +5,7 @@ use super::books::Ledger;
 use super::connection::{Bounds, Connection, Role, Sent, Side};
 use super::handshake::Handshakes;
 use super::hosts::{HostLedger, Hosts};
+use super::proofs::Proofs;
 use super::report::Report;
 use super::shelf::Shelf;
 use crate::cipher::{Lies, Map, Opened, Tape, Text};
@@ -58,6 +59,7 @@ pub(super) struct State {
     lies: Lies,
     hosts: Hosts,
     handshakes: Handshakes,
+    pub(super) proofs: Proofs,
     connections: Shelf,
     /// Connections by the user id of their OPEN.
     by_user: Map<u64, Vec<u64>>,
@@ -93,6 +95,7 @@ impl State {
             lies,
             hosts: Hosts::default(),
             handshakes: Handshakes::default(),
+            proofs: Proofs::default(),
             connections: Shelf::default(),
             by_user: Map::default(),
             ids: Map::default(),
@@ -392,8 +395,9 @@ impl State {
         match packet {
             Packet::Challenge { id, noise } => self.on_challenge(view, from, *id, noise),
             Packet::Confirm { id, noise } => self.on_confirm(from, *id, noise),
-            Packet::Retry { .. } => {
+            Packet::Retry { id, token, .. } => {
                 self.hosts.on_retry(from);
+                self.proofs.on_retry(from, *id, token, view.destination);
                 self.report.hit(Mark::RetrySent);
             }
             Packet::Version { .. } => self.report.hit(Mark::VersionSent),
@@ -417,6 +421,7 @@ impl State {
         self.hosts.trust(from);
         let answer = answer(&text.bytes);
         let accepts = matches!(answer, Ok(Answer::Accept(..)));
+        self.proofs.on_challenge(&mut self.report, from, id);
         let what = (view.bytes, view.destination);
         self.handshakes.on_challenge(&mut self.report, from, id, what, Some(accepts));
         match answer {
@@ -524,6 +529,8 @@ impl State {
                 self.on_data_delivered(&mut arrival, &data);
             }
             Ok(Packet::Open(open)) => {
+                let proof = (open.id, open.token);
+                self.proofs.on_open(&mut self.report, to, proof, view.source);
                 let known = self.ids.get(&open.id);
                 let connection = known.and_then(|known| self.connections.get(known.connection));
                 let is_late = connection.is_some_and(|one| one.sides[0].acks.largest.is_some());

@@ -212,6 +212,7 @@ const RARE: &[Mark] = &[
     Mark::OpenLate,
     Mark::OpenWithToken,
     Mark::RetrySent,
+    Mark::TokenElsewhere,
     Mark::VersionSent,
     Mark::ChallengeRefuses,
     Mark::ChallengeForwards,

@@ -2,10 +2,11 @@
 //!
 //! They see what arrives at their victim, as somebody on its network would, and send copies of it,
 //! changed copies, noise, or OPENs with a source that is not theirs. Those who repeat know where it
-//! hurts: at the far edge of the replay window, and with a token from where it was not given. In go
-//! steps, out come injected datagrams; each attack draws from a generator of its own. They know no
-//! key but public ones.
+//! hurts, at the far edge of the replay window, and those who flood answer the RETRYs that they see
+//! from where the token was not given. In go steps, out come injected datagrams; each attack draws
+//! from a generator of its own. They know no key but public ones.
 
+use super::caller::{Asked, Caller};
 use super::player::{Player, Task};
 use super::stage;
 use crate::rule::{Corruption, Stage};
@@ -14,7 +15,6 @@ use crate::world::World;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use tripline::{Config, ConnectOptions, Endpoint};
 use tripline_sansio::{DatagramMachine, Duration, Ecn, Random};
 
 /// How many of a victim's datagrams are kept: more than fit into its replay window.
@@ -44,8 +44,8 @@ struct Attack {
     left: u64,
     every: Duration,
     random: Random,
-    /// What a flood sends.
-    opens: Vec<Vec<u8>>,
+    /// Who floods.
+    caller: Option<Caller>,
 }
 
 /// What arrived at a victim: source and bytes, in a ring.
@@ -99,6 +99,7 @@ type Sights = Rc<RefCell<Vec<Option<Seen>>>>;
 /// All attackers of a run.
 pub(super) struct Attackers {
     seen: Sights,
+    asked: Asked,
     attacks: Vec<Attack>,
 }
 
@@ -112,11 +113,13 @@ impl Attackers {
             })
         };
         let seen = scenario.hosts.iter().map(|host| is_victim(&host.name).then(Default::default));
-        Self { seen: Rc::new(RefCell::new(seen.collect())), attacks: Vec::new() }
+        let seen = Rc::new(RefCell::new(seen.collect()));
+        Self { seen, asked: Asked::of(scenario), attacks: Vec::new() }
     }
 
-    /// Looks at what arrives at the victims.
+    /// Looks at what arrives at the victims, and at what they ask for.
     pub(super) fn attach<M: DatagramMachine>(&self, world: &mut World<M>) {
+        self.asked.attach(world);
         if self.seen.borrow().iter().all(Option::is_none) {
             return;
         }
@@ -149,14 +152,14 @@ impl Player<'_> {
     ) -> bool {
         let number = self.attackers.attacks.len();
         let label = format!("attack {number}");
-        let opens = match kind {
-            Kind::Flood => self.opens_for(host, count.min(OPENS), &label),
-            _ => Vec::new(),
+        let caller = match kind {
+            Kind::Flood => self.caller_for(host, count.min(OPENS), &label),
+            _ => None,
         };
-        let nothing = count == 0 || kind == Kind::Flood && opens.is_empty();
+        let nothing = count == 0 || kind == Kind::Flood && caller.is_none();
         let every = over / u32::try_from(count.max(1)).unwrap_or(u32::MAX);
         let random = stage::seed(self.scenario).random(&label);
-        let attack = Attack { kind, victim: host, left: count, every, random, opens };
+        let attack = Attack { kind, victim: host, left: count, every, random, caller };
         self.attackers.attacks.push(attack);
         if !nothing {
             self.agenda.push(self.world.now(), Task::Attack(number));
@@ -164,28 +167,12 @@ impl Player<'_> {
         !nothing
     }
 
-    /// True OPENs to a server, made by somebody who knows its public key.
-    fn opens_for(&self, host: usize, count: u64, label: &str) -> Vec<Vec<u8>> {
-        let Some(key) = stage::identity(self.scenario, self.actors[host].spec) else {
-            return Vec::new();
-        };
+    /// Somebody who knows a server's public key, with so many OPENs for it.
+    fn caller_for(&self, host: usize, count: u64, label: &str) -> Option<Caller> {
+        let key = stage::identity(self.scenario, self.actors[host].spec)?;
         let (now, address) = (self.world.now(), self.world.address(self.actors[host].id));
         let seed = stage::seed(self.scenario).child(label);
-        let config = Config { connections_max: u32::MAX, ..Config::client() };
-        let mut endpoint = Endpoint::new(config, &seed, now);
-        for _ in 0..count {
-            let options = ConnectOptions::to(key.public_key());
-            if endpoint.connect(now, address.into(), options).is_err() {
-                break;
-            }
-        }
-        let mut opens = Vec::new();
-        let mut buffer = Vec::new();
-        while let Some(transmit) = endpoint.poll_transmit(now, &mut buffer) {
-            opens.extend(buffer.chunks(transmit.segment_size).map(<[u8]>::to_vec));
-            buffer.clear();
-        }
-        opens
+        Caller::new(&seed, now, (address, key.public_key()), count)
     }
 
     /// The next datagram of an attack.
@@ -197,7 +184,14 @@ impl Player<'_> {
         let none = Seen::default();
         let seen = seen.get(victim).and_then(|seen| seen.as_ref()).unwrap_or(&none);
         let attack = &mut self.attackers.attacks[number];
-        if let Some((source, bytes)) = attack.draw(seen) {
+        let drawn = match &mut attack.caller {
+            Some(caller) => {
+                let asked = self.attackers.asked.take(victim);
+                Some(caller.draw(self.world.now(), asked, &mut attack.random))
+            }
+            None => attack.draw(seen),
+        };
+        if let Some((source, bytes)) = drawn {
             self.world.inject(Duration::ZERO, source, id, Ecn::NotEct, &bytes);
         }
         let attack = &mut self.attackers.attacks[number];
@@ -227,12 +221,7 @@ impl Attack {
                 seen.at_the_edge(random).or_else(|| any(random))
             }
             Kind::Replay => any(random),
-            Kind::Flood => {
-                let at = random.below(self.opens.len() as u64) as usize;
-                let ip = std::net::Ipv4Addr::from(0x6440_0000 | random.bits32() & 0x3f_ffff);
-                let port = 1 + random.below(65_535) as u16;
-                Some((SocketAddr::from((ip, port)), self.opens.get(at)?.clone()))
-            }
+            Kind::Flood => None,
             Kind::Garbage => {
                 let (source, mut bytes) = any(random)?;
                 match random.below(5) {

@@ -30,6 +30,7 @@
 mod app;
 mod attack;
 mod audit;
+mod caller;
 mod calm;
 mod content;
 mod deeds;

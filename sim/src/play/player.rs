@@ -127,8 +127,12 @@ impl<'a> Player<'a> {
         for spec in &scenario.hosts {
             let first = stage::Life { number: 0, now: world.now() };
             let endpoint = stage::endpoint(scenario, spec, first, &inspector, onlooker.as_ref());
+            let id = world.add_host(spec.address, endpoint);
+            if stage::demands_tokens(scenario, spec) {
+                inspector.demand_tokens(id);
+            }
             actors.push(Actor {
-                id: world.add_host(spec.address, endpoint),
+                id,
                 spec,
                 reading: Reading::All,
                 allowance: 0,

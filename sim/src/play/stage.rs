@@ -208,6 +208,11 @@ pub(super) fn endpoint(
     Endpoint::new(config, &seed, now)
 }
 
+/// Whether a host asks everybody for a token.
+pub(super) fn demands_tokens(scenario: &Scenario, host: &HostSpec) -> bool {
+    config(scenario, host).guard.retry_above == 0
+}
+
 /// The inspector of a run.
 pub(super) fn inspector(scenario: &Scenario) -> Inspector {
     let inspector = Inspector::new(scenario.seal);

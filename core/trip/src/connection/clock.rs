@@ -3,16 +3,22 @@
 use super::timer::Timer;
 use super::{Connection, Cx, Stage};
 
+/// How often one call looks for what is due: packets found lost late make a probe timeout due, and
+/// that nothing.
+const ROUNDS: u32 = 4;
+
 impl Connection {
-    /// Fires every timer that is due. Early calls are harmless.
+    /// Fires every timer that is due, and what that makes due. Early calls are harmless.
     pub(crate) fn on_timeout(&mut self, cx: &mut Cx<'_>) {
-        // Nearly every call is an early one: one look at the earliest says so.
-        if self.timers.next().is_none_or(|at| at > cx.now) {
-            return;
-        }
-        for timer in Timer::ALL {
-            if self.timers.take_due(timer, cx.now) {
-                self.on_timer(timer, cx);
+        for _ in 0..ROUNDS {
+            // Nearly every call is an early one: one look at the earliest says so.
+            if self.timers.next().is_none_or(|at| at > cx.now) {
+                return;
+            }
+            for timer in Timer::ALL {
+                if self.timers.take_due(timer, cx.now) {
+                    self.on_timer(timer, cx);
+                }
             }
         }
     }

@@ -79,7 +79,7 @@ impl Connection {
     /// Our network has changed: a PING goes out at once, whatever the window says, and tells the
     /// peer where we are now. A server no longer insists on the address of its own that it used.
     /// An attempt to connect sends its next OPEN at once, whatever gap it had come to (row N22).
-    pub(crate) fn network_changed(&mut self, _: &mut Cx<'_>) {
+    pub(crate) fn network_changed(&mut self, cx: &mut Cx<'_>) {
         if self.state() == State::Opening {
             return self.on_open_timer();
         }
@@ -87,8 +87,11 @@ impl Connection {
             return;
         }
         self.path.unpin();
+        // The probe timeout counts from now, also where the PING has to wait for its budget.
         self.path_state.pto = Pto::default();
+        self.probed_at = cx.now;
         self.probes = self.probes.max(1);
         self.pings.want(true);
+        self.arm_recovery();
     }
 }
