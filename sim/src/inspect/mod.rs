@@ -114,7 +114,9 @@ impl Inspector {
         let start = usize::from(transport.datagram_size);
         bounds.start = bounds.start.max(start);
         bounds.most = bounds.most.max(start).max(usize::from(transport.datagram_ceiling));
-        bounds.key_packets = bounds.key_packets.max(transport.key_limits.data_packets);
+        // The engine takes zero as one.
+        let packets = transport.key_limits.data_packets.max(1);
+        bounds.key_packets = bounds.key_packets.max(packets);
         bounds.first_window &= matches!(
             transport.congestion,
             Congestion::Cubic | Congestion::NewReno | Congestion::Bbr

@@ -365,8 +365,11 @@ impl Player<'_> {
     fn fall_silent(&mut self) -> Verdict {
         self.until("L8", IDLE.max(CLOSE), |player| {
             let waits = |actor: &super::player::Actor<'_>| {
-                let at = player.world.machine(actor.id).poll_timeout()?;
-                Some(format!("silence; {} waits for {at:?}", actor.spec.name))
+                let at = player.world.machine(actor.id).poll_timeout();
+                let what = at.map(|at| format!("{at:?}"));
+                let blocked = || player.world.is_blocked(actor.id).then(|| "its turn".to_owned());
+                let what = what.or_else(blocked)?;
+                Some(format!("silence; {} waits for {what}", actor.spec.name))
             };
             let moving = player.world.in_flight() > 0;
             let moving = moving.then(|| "silence; something is on its way".to_owned());

@@ -257,6 +257,13 @@ impl Pact {
             .ok_or_else(|| Fault::new("R-STREAM-1", format!("{id} was opened by nobody")))
     }
 
+    /// `side` begins anew: what it had opened before nobody knows any more.
+    pub(super) fn void_streams_of(&mut self, side: usize) {
+        for stream in self.streams.iter_mut().filter(|stream| stream.opener == side) {
+            stream.halves = [None, None];
+        }
+    }
+
     /// An event of `side`, held against the grammar on the page of [`Event`].
     pub(super) fn on_event(&mut self, side: usize, event: &Event, around: Surroundings) -> Verdict {
         match self.ends[side].phase {

@@ -348,6 +348,7 @@ impl<'a> Player<'a> {
             return None;
         }
         end.begin(handle);
+        model.void_streams_of(1);
         self.actors[host].ends.insert(handle, (pact, 1));
         Some((pact, 1))
     }

@@ -85,6 +85,12 @@ impl<M: DatagramMachine> World<M> {
         self.attend(host, |_, _| ());
     }
 
+    /// Whether the host has not sent all that its machine has to say, because it is blocked or its
+    /// loop stopped in between.
+    pub fn is_blocked(&self, host: HostId) -> bool {
+        self.hosts[host.index()].is_blocked()
+    }
+
     /// Ends what [`block_sending`](Self::block_sending) began: what waits is sent.
     pub fn unblock_sending(&mut self, host: HostId) {
         if self.hosts[host.index()].is_blocked() {

@@ -75,7 +75,9 @@ impl Family {
     /// What it never goes without.
     pub(super) const fn brings(self) -> &'static [Feature] {
         match self {
-            Self::Ordinary | Self::Bulk | Self::Crowd => &[],
+            Self::Ordinary | Self::Crowd => &[],
+            // Nobody else sends so many packets that a replay window moves on.
+            Self::Bulk => &[F::Replay],
             Self::LongHaul => &[F::Idle],
             Self::Flood => &[F::Flood],
             Self::TinyLimits => &[F::Credit, F::StreamLimits],

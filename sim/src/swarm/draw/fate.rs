@@ -204,7 +204,8 @@ fn attacks(plan: &Plan, cast: &Cast, host: &HostSpec, steps: &mut Vec<Step>) {
         if dice.percent(20) { Duration::ZERO } else { long }
     };
     strikes(plan, F::Replay, name, |at, dice| {
-        steps.push(by(name, at, Deed::Replay(dice.log(1, 500), over(dice))));
+        let most = if plan.family == Family::Bulk { 2_000 } else { 500 };
+        steps.push(by(name, at, Deed::Replay(dice.log(1, most), over(dice))));
     });
     strikes(plan, F::Garbage, name, |at, dice| {
         steps.push(by(name, at, Deed::Garbage(dice.log(1, 1_000), over(dice))));
