@@ -1,4 +1,5 @@
 use super::*;
+use crate::Mark;
 use std::cell::Cell;
 
 fn scenario(text: &str) -> Scenario {
@@ -149,4 +150,13 @@ fn settings_at_their_limits_lose_nothing() {
         let outcome = played.unwrap_or_else(|oracle| panic!("{settings}: {oracle}"));
         assert!(outcome.deeds.received > 20, "{settings}: {outcome:?}");
     }
+}
+
+/// I6: who repeats packets finds the far edge of the replay window, and a step beyond.
+#[test]
+fn i6_replays_reach_the_edge_of_the_window() {
+    let scenario = crate::scenarios::find("old-numbers").and_then(|text| text.parse().ok());
+    let outcome = play(&scenario.expect("it is built in")).expect("it runs clean");
+    assert!(outcome.marks.count(Mark::ReplayAtEdge) > 0, "{:?}", outcome.marks);
+    assert!(outcome.marks.count(Mark::PacketBeyondWindow) > 0, "{:?}", outcome.marks);
 }

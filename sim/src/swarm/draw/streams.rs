@@ -12,6 +12,9 @@ use tripline_sansio::Duration;
 const MILLI: Duration = Duration::from_millis(1);
 const ORDERS: [Order; 4] = [Order::Bytes, Order::Ordered, Order::Unordered, Order::Latest];
 
+/// Bytes that an upload hands in at once.
+const UPLOAD_PIECE: u64 = 50_000;
+
 /// The most streams of a batch.
 const BATCH_MAX: u64 = 24;
 
@@ -71,7 +74,40 @@ pub(super) fn draw(plan: &Plan, cast: &Cast, calls: &[Call]) -> Vec<Step> {
             stream.draw(&call.name, &mut dice, &mut steps);
         }
     }
+    upload(plan, cast, calls, &mut steps);
     steps
+}
+
+/// In some bulk runs so much goes up that a replay window moves on, and the server is sent again
+/// what somebody saw of it.
+fn upload(plan: &Plan, cast: &Cast, calls: &[Call], steps: &mut Vec<Step>) {
+    let mut dice = plan.dice("upload");
+    let Some(call) = calls.first().filter(|_| plan.family == Family::Bulk && dice.percent(25))
+    else {
+        return;
+    };
+    let (client, server) = (&cast.clients()[call.client].name, &cast.servers()[call.server].name);
+    let stream = "upload".to_owned();
+    let open = Deed::Open {
+        stream: stream.clone(),
+        order: Order::Bytes,
+        direction: Direction::OneWay,
+        on: call.name.clone(),
+        priority: None,
+    };
+    let send = Deed::Send {
+        stream,
+        bytes: UPLOAD_PIECE,
+        times: dice.between(110, 200),
+        every: None,
+        reliability: Reliability::Reliable,
+        expires: None,
+    };
+    steps.extend([by(client, call.start, open), by(client, call.start, send)]);
+    if let Some(at) = plan.later(call.start, dice.within(plan.lasts / 2)) {
+        let over = dice.time(MILLI * 100, plan.lasts / 2);
+        steps.push(by(server, at, Deed::Replay(dice.log(500, 3_000), over)));
+    }
 }
 
 impl Stream<'_> {
