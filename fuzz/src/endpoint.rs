@@ -17,6 +17,9 @@ use tripline_sim::{HostId, LinkConfig, World};
 
 /// The most steps of one input; what follows is ignored.
 const STEPS_MAX: usize = 300;
+/// For how long nothing passes, all times together: who has never been heard is given up after 15 s
+/// (PROTOCOL.md, R-HAND-6), and rightly.
+const HELD_MAX: Duration = Duration::from_secs(10);
 /// How many datagrams the attacker remembers, the newest.
 const MEMORY: usize = 32;
 
@@ -46,6 +49,8 @@ struct Stage {
     hosts: [HostId; 2],
     client: ConnectionHandle,
     memory: Memory,
+    /// How long it may still hold everything up.
+    patience: Duration,
 }
 
 /// Plays an input. Its first byte is the setting, then steps follow.
@@ -101,7 +106,7 @@ impl Stage {
         let client = world
             .with(hosts[0], |endpoint, now| endpoint.connect(now, target, options))
             .expect("the attempt begins");
-        Self { world, hosts, client, memory }
+        Self { world, hosts, client, memory, patience: HELD_MAX }
     }
 
     fn step(&mut self, input: &mut Input<'_>) {
@@ -184,7 +189,9 @@ impl Stage {
     fn hold_up(&mut self, input: &mut Input<'_>) {
         let [client, server] = self.hosts;
         self.world.set_links(client, server, LinkConfig::down());
-        self.world.run_for(Duration::from_millis(u64::from(input.byte()) * 4));
+        let time = Duration::from_millis(u64::from(input.byte()) * 4).min(self.patience);
+        self.patience -= time;
+        self.world.run_for(time);
         self.heal();
     }
 

@@ -4,6 +4,7 @@ use super::app::{Job, Outbox};
 use super::attack::Kind;
 use super::fault::{Fault, Verdict};
 use super::pact::{End, Pact, Phase};
+use super::player::unordered;
 use super::player::{Place, Player, Task};
 use super::stage;
 use crate::host::{AsleepClock, AsleepSocket};
@@ -234,7 +235,7 @@ impl<'a> Player<'a> {
         for end in [host, server] {
             self.actors[end].pacts.push(pact);
         }
-        *self.pairs.entry([host, server]).or_default() += 1;
+        *self.pairs.entry(unordered([host, server])).or_default() += 1;
         self.pacts.push(model);
         self.outboxes.push(Vec::new());
         self.deeds.connections += 1;

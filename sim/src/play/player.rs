@@ -112,6 +112,11 @@ pub(super) struct Player<'a> {
     noisy: Vec<HostId>,
 }
 
+/// A pair of hosts, whoever of them called the other.
+pub(super) fn unordered([one, other]: [usize; 2]) -> [usize; 2] {
+    [one.min(other), one.max(other)]
+}
+
 impl<'a> Player<'a> {
     /// Everybody in place, nothing begun.
     pub(super) fn new(
@@ -362,7 +367,7 @@ impl<'a> Player<'a> {
         let pair = self.pacts[pact].ends.each_ref().map(|end| end.host);
         let hosts = pair.map(|host| self.actors[host].id);
         // Of two connections between the same hosts nobody can say which one was heard.
-        let alone = self.pairs.get(&pair).is_none_or(|count| *count < 2);
+        let alone = self.pairs.get(&unordered(pair)).is_none_or(|count| *count < 2);
         let silence = [0, 1]
             .map(|side| self.hearing.silence(hosts[side], hosts[1 - side], now).filter(|_| alone));
         Surroundings { now, silence }
