@@ -112,6 +112,25 @@ pub(super) struct Player<'a> {
     noisy: Vec<HostId>,
 }
 
+impl<'a> Actor<'a> {
+    /// In its first life, with nothing begun.
+    fn new(id: HostId, spec: &'a HostSpec) -> Self {
+        Self {
+            id,
+            spec,
+            reading: Reading::All,
+            allowance: 0,
+            message_max: stage::message_max(spec),
+            pacts: Vec::new(),
+            ends: ConnectionData::new(),
+            life: 0,
+            is_up: true,
+            is_leaving: false,
+            has_moved: false,
+        }
+    }
+}
+
 /// A pair of hosts, whoever of them called the other.
 pub(super) fn unordered([one, other]: [usize; 2]) -> [usize; 2] {
     [one.min(other), one.max(other)]
@@ -136,19 +155,7 @@ impl<'a> Player<'a> {
             if stage::demands_tokens(scenario, spec) {
                 inspector.demand_tokens(id);
             }
-            actors.push(Actor {
-                id,
-                spec,
-                reading: Reading::All,
-                allowance: 0,
-                message_max: stage::message_max(spec),
-                pacts: Vec::new(),
-                ends: ConnectionData::new(),
-                life: 0,
-                is_up: true,
-                is_leaving: false,
-                has_moved: false,
-            });
+            actors.push(Actor::new(id, spec));
         }
         if let Some(onlooker) = &onlooker {
             let names: Vec<_> = scenario.hosts.iter().map(|host| host.name.clone()).collect();
