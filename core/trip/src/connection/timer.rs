@@ -49,7 +49,7 @@ impl Timer {
 
 /// No deadline: the end of time, which no clock reaches. So a timer takes eight bytes, of which an
 /// idle connection has eleven times as many.
-const NEVER: Instant = Instant::MAX;
+pub(super) const NEVER: Instant = Instant::MAX;
 
 /// The deadlines.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@
 //! [`Received::is_ack_wanted`], asked by the drain.
 #![deny(clippy::arithmetic_side_effects)]
 
+use crate::connection::timer::NEVER;
 use crate::ranges::RangeSet;
 use core::ops::Range;
 use tripline_sansio::{Duration, Ecn, Instant};
@@ -56,7 +57,7 @@ pub(crate) struct Received {
     /// An ACK is to go with the next drain, however few packets it is for.
     at_once: bool,
     /// When the first of `eliciting` has waited long enough.
-    deadline: Option<Instant>,
+    deadline: Instant,
     max_ack_delay: Duration,
     /// They arrive surely and in order: nobody waits for news of a gap.
     in_order: bool,
@@ -75,7 +76,7 @@ impl Received {
             eliciting: 0,
             quiet: 0,
             at_once: false,
-            deadline: None,
+            deadline: NEVER,
             max_ack_delay,
             in_order: false,
             ecn: EcnCounts { ect0: 0, ect1: 0, ce: 0 },
@@ -116,8 +117,8 @@ impl Received {
         self.largest_eliciting = self.largest_eliciting.max(Some(number));
         self.eliciting = self.eliciting.saturating_add(1);
         self.at_once |= (out_of_order || urgent || ecn == Ecn::Ce) && !self.in_order;
-        if self.deadline.is_none() {
-            self.deadline = Some(now + self.max_ack_delay);
+        if self.deadline == NEVER {
+            self.deadline = now + self.max_ack_delay;
         }
     }
 
@@ -160,13 +161,14 @@ impl Received {
     }
 
     /// When an ACK must go at the latest; `None` if none is owed or one is wanted already.
-    pub(crate) const fn deadline(&self) -> Option<Instant> {
-        if self.is_ack_wanted() { None } else { self.deadline }
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let deadline = Some(self.deadline).filter(|at| *at != NEVER);
+        if self.is_ack_wanted() { None } else { deadline }
     }
 
     /// The time is `now`: an ACK that has waited long enough becomes wanted.
     pub(crate) fn on_timeout(&mut self, now: Instant) {
-        self.at_once |= self.deadline.is_some_and(|deadline| deadline <= now);
+        self.at_once |= self.deadline <= now;
     }
 
     /// The received numbers, newest range first, [`RANGES_MAX`] ranges at most. Not empty once a
@@ -197,7 +199,7 @@ impl Received {
         self.eliciting = 0;
         self.quiet = 0;
         self.at_once = false;
-        self.deadline = None;
+        self.deadline = NEVER;
     }
 
     /// The peer acknowledged a packet that held an ACK with this `largest`: what is not above it

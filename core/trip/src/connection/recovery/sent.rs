@@ -15,6 +15,7 @@ use super::reordering::Reordering;
 pub(crate) use super::ring::{Frames, PacketInfo};
 use super::ring::{Ring, State};
 use super::rtt::RttEstimator;
+use crate::connection::timer::NEVER;
 use crate::ranges::RangeSet;
 use alloc::collections::VecDeque;
 use core::ops::Range;
@@ -151,7 +152,8 @@ pub(crate) struct SentPackets<F> {
     largest_acked: Option<u64>,
     last_sent_at: Instant,
     last_eliciting_at: Instant,
-    loss_at: Option<Instant>,
+    /// [`NEVER`] if nothing is to be found lost later.
+    loss_at: Instant,
     /// Packets below were in flight when data ran out with less than half of the window in use.
     app_limited_below: u64,
     reordering: Reordering,
@@ -170,7 +172,7 @@ impl<F: Copy> SentPackets<F> {
             largest_acked: None,
             last_sent_at: Instant::ZERO,
             last_eliciting_at: Instant::ZERO,
-            loss_at: None,
+            loss_at: NEVER,
             app_limited_below: 0,
             reordering: Reordering::new(),
         }
@@ -369,7 +371,7 @@ impl<F: Copy> SentPackets<F> {
         max_ack_delay: Duration,
         mut each: impl FnMut(Fate, &PacketInfo, Frames<'_, F>),
     ) -> LossOutcome {
-        self.loss_at = None;
+        self.loss_at = NEVER;
         let Some(largest) = self.largest_acked else { return LossOutcome::default() };
         let delay = rtt.loss_delay(self.reordering.eighths());
         let threshold = self.reordering.packets();
@@ -389,7 +391,8 @@ impl<F: Copy> SentPackets<F> {
         if let Some(first) = self.outstanding.first()
             && first.start < largest
         {
-            self.loss_at = self.ring.at_or_above(first.start).map(|info| info.sent_at + delay);
+            let oldest = self.ring.at_or_above(first.start);
+            self.loss_at = oldest.map_or(NEVER, |info| info.sent_at + delay);
         }
         if run.event().is_some() {
             self.reordering.on_loss();
@@ -440,7 +443,7 @@ impl<F: Copy> SentPackets<F> {
             });
         }
         self.outstanding.remove_below(bound);
-        self.loss_at = None;
+        self.loss_at = NEVER;
         self.ring.drop_dead();
     }
 
@@ -452,8 +455,8 @@ impl<F: Copy> SentPackets<F> {
 
     /// When [`Self::detect_lost`] is next due, if no ACK comes before. While this is set no probe
     /// timeout runs (RFC 9002 §6.2.1).
-    pub(crate) const fn loss_at(&self) -> Option<Instant> {
-        self.loss_at
+    pub(crate) fn loss_at(&self) -> Option<Instant> {
+        Some(self.loss_at).filter(|at| *at != NEVER)
     }
 
     /// From when the probe timeout counts: the last ack-eliciting packet, if one is unacknowledged
