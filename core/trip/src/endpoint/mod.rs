@@ -64,8 +64,8 @@ struct Slot {
     link: Option<LinkId>,
 }
 
-/// How often the timers of one connection fire in one call at most. One pass fires all that are
-/// due, and what fires is armed anew for later; more is room for timers that make others due.
+/// How often the timers of one connection are fired in one call, on average and at most. Once fires
+/// all that are due and what they make due; what fires is armed anew for later, so more is room.
 const FIRINGS_MAX: usize = 8;
 
 /// The engine: all connections of one socket, as a pure state machine.
