@@ -1,9 +1,10 @@
 //! Whether the peer is there: its counts, the warning before the end, and who does not give up
 //! (rows T19, T20, T23).
 
+use std::net::SocketAddr;
 use tripline::{
-    Config, ConnectionHandle, ConnectionStats, Event, LostCause, OnSilence, Order, State,
-    StreamOptions,
+    Config, ConnectOptions, ConnectionHandle, ConnectionStats, Event, LostCause, OnSilence, Order,
+    State, StreamOptions, Target,
 };
 use tripline_sansio::Duration;
 use tripline_sim::{Chance, LinkConfig};
@@ -165,6 +166,29 @@ fn t23_what_is_owed_waits_twenty_seconds_at_most() {
         let came = pair.messages(Side::Server, server, stream).len();
         assert_eq!(came, 2, "{outage:?}, early: {early}");
     }
+}
+
+/// R-PATH-3b: a silence of hours says nothing about a network that has just come: who is told of it
+/// looks for a server that has moved at once, and not after the gap that he had come to.
+#[test]
+fn r_path_3b_a_new_network_ends_the_long_gaps() {
+    let mut pair = pair(|config| config.transport.on_silence = OnSilence::Probe);
+    let (home, new) = (pair.world.address(pair.server), SocketAddr::from(([10, 0, 1, 50], 1)));
+    let options = ConnectOptions::to(identity("server").public_key());
+    let target = Target::Addresses(vec![home, new]);
+    let client = pair.call(Side::Client, |e, now| e.connect(now, target, options)).unwrap();
+    pair.wait(Side::Client, |event| matches!(event, Event::Connected { .. }).then_some(()));
+    pair.run(Duration::from_secs(5));
+    pair.world.set_links(pair.client, pair.server, LinkConfig::down());
+    pair.world.readdress(pair.server, new);
+    pair.run(Duration::from_secs(3_600));
+    pair.events(Side::Client);
+    pair.world.set_links(pair.client, pair.server, LinkConfig::perfect());
+    pair.call(Side::Client, |e, now| e.network_changed(now, None)).unwrap();
+    pair.run(Duration::from_secs(1));
+    let moved = |event: &Event| matches!(event, Event::Moved { to, .. } if *to == new);
+    assert!(pair.events(Side::Client).iter().any(moved), "found within a second");
+    assert_eq!(pair.state(Side::Client, client), Some(State::Ready));
 }
 
 /// T23: by default a silent peer is dropped, whatever the other side does.

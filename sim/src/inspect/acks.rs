@@ -40,6 +40,8 @@ pub(super) struct Acks {
     waiting: VecDeque<(u64, Instant)>,
     /// When the peer acknowledged anything first.
     since: Option<Instant>,
+    /// When so much was missing last that the peer may have forgotten numbers that had come.
+    bound_at: Option<Instant>,
     /// The newest numbers that verified at the peer before.
     early: VecDeque<u64>,
 }
@@ -90,9 +92,13 @@ impl Acks {
         }
         let largest = self.largest.unwrap_or(0).max(number);
         let behind = largest - number;
+        let in_order = self.largest.is_none_or(|before| number == before + 1);
         report.hit_if(behind > 0, Mark::PacketOvertaken);
         report.hit_if(behind >= 64, Mark::PacketFarLate);
         self.largest = Some(largest);
+        if !in_order && self.may_be_at_bound() {
+            self.bound_at = Some(report.now);
+        }
         if is_ack_eliciting && behind < WINDOW {
             self.waiting.push_back((number, report.now));
             if self.waiting.len() > WAITING_MAX {
@@ -155,7 +161,8 @@ impl Acks {
             self.waiting.pop_front();
             // Before the first ACK of all the server may have had no room for the connection.
             let is_young = self.since.is_none_or(|since| at < since);
-            if told || is_young || self.may_be_at_bound() {
+            let is_bound = self.bound_at.is_some_and(|bound| at <= bound);
+            if told || is_young || is_bound || self.may_be_at_bound() {
                 continue;
             }
             let what = format_args!("number {number}, here since {at:?}, is not acknowledged yet");

@@ -338,6 +338,7 @@ impl Connection {
         if bits & ELICITING != 0 {
             let is_base = shape.len <= 1_200 || has_payload;
             let is_main = own.paths.is_active(to) && bits & PROBE == 0 && is_base;
+            own.silence.on_source(sent.view.source);
             own.silence.on_sent(report, host, sent.text, is_main);
         }
         own.enter(report, sent.number, (bits, shape.len), hosts.events());
@@ -478,7 +479,7 @@ impl Connection {
         let (own, peer) = self.split(role);
         let Some(record) = own.record(number).copied().filter(|record| record.bits != 0) else {
             own.pings.on_unknown();
-            peer.zones.on_unknown();
+            peer.on_unknown();
             return None;
         };
         let sender = own.host.map(|host| (host, record.event));
@@ -515,7 +516,7 @@ impl Connection {
         if record.bits & NOTES != 0 {
             let Some(note) = own.take_note(number) else {
                 own.pings.on_unknown();
-                peer.zones.on_unknown();
+                peer.on_unknown();
                 return sender;
             };
             for frame in frames(&note).flatten() {
@@ -614,6 +615,12 @@ fn bits_of(frame: &Frame<'_>) -> u16 {
 }
 
 impl Side {
+    /// Something has come here, and nobody remembers what was in it.
+    const fn on_unknown(&mut self) {
+        self.zones.on_unknown();
+        self.books.ledger.ce = u64::MAX;
+    }
+
     /// I9, as far as it shows: before anything is acknowledged no more payload goes out than the
     /// first window and the probes.
     fn check_window(&mut self, report: &mut Report, bounds: &Bounds, len: u64, has_payload: bool) {

@@ -67,6 +67,10 @@ impl Ending {
 
     /// A packet without DISCONNECT is sent.
     pub(super) fn on_other(&mut self, report: &mut Report, host: Option<HostId>) {
+        if !self.spoke && self.sent == 0 {
+            // A server that says nothing had no room when the DISCONNECT came, and forgot it.
+            self.heard = false;
+        }
         self.spoke = true;
         if self.is_over() {
             let what = format_args!(

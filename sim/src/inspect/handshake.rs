@@ -57,6 +57,8 @@ pub(super) struct Handshakes {
     restarted: Vec<(HostId, Instant)>,
     /// By how much sooner a server may forget an OPEN whose clock is fast.
     pub(super) haste: Duration,
+    /// How much later than it was made an answer may be seen: the host's socket was full, say.
+    pub(super) slack: Duration,
 }
 
 impl Handshakes {
@@ -126,7 +128,7 @@ impl Handshakes {
         *count += u64::from(accepts == Some(true));
         let count = *count;
         let restarted = self.restarted.iter().find(|(other, _)| *other == host).map(|one| one.1);
-        let life = HALF_OPEN_LIFE.saturating_sub(self.haste);
+        let life = HALF_OPEN_LIFE.saturating_sub(self.haste).saturating_sub(self.slack);
         let Some(attempt) = self.attempts.get_mut(&id) else { return };
         let known = attempt.given.iter_mut().rev().find(|given| given.by == host);
         let now = report.now;

@@ -168,13 +168,17 @@ impl Hosts {
         book.place(address).is_some_and(|place| book.accounts[place].proven)
     }
 
-    /// A datagram is sent, as number `index` to its receiver.
+    /// A datagram is sent, as number `index` to its receiver. What never left has no number, and
+    /// says one that was given already.
     pub(super) fn on_sent(&mut self, from: HostId, to: Option<HostId>, index: u64) {
         self.events += 1;
         let events = self.events;
         let Some(to) = to else { return };
         let lane = self.lanes.entry(lane_key(from, to)).or_default();
         let next = lane.first + lane.sent.len() as u64;
+        if index < next {
+            return;
+        }
         if index != next {
             lane.sent.clear();
             lane.first = index;

@@ -132,7 +132,7 @@ impl Inspector {
     /// How much later than by the ACK delay an ACK may come; 100 ms unless told. What pauses hosts
     /// or holds up their sockets needs more.
     pub fn set_slack(&self, slack: Duration) {
-        self.state.borrow_mut().bounds.slack = slack;
+        self.state.borrow_mut().set_slack(slack);
     }
 
     /// How many hundredths of the true pace the fastest clock goes, and by how much clocks leap in

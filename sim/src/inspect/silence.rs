@@ -10,6 +10,7 @@ use crate::cipher::Map;
 use crate::host::HostId;
 use crate::marks::Mark;
 use crate::wire::{Frame, frames};
+use std::net::SocketAddr;
 use tripline_sansio::{Duration, Instant};
 
 /// Times this close together are one.
@@ -23,6 +24,8 @@ const LEAST: Duration = Duration::from_millis(300);
 const ASKED_AT_ONCE: u64 = 24;
 /// And in each second on top, where one is the most that R-ACK-3 allows: clocks may be fast.
 const ASKED_PER_SECOND: u64 = 2;
+/// And for each time that a side has moved: it asks from there at once, and begins anew.
+const ASKED_PER_MOVE: u64 = 8;
 /// Frames of one silence that are remembered.
 const FRAMES_MAX: usize = 4_096;
 
@@ -39,13 +42,23 @@ pub(super) struct Silence {
     /// How often nothing but that was sent, and when last.
     asked: u64,
     asked_at: Option<Instant>,
+    /// Where it speaks from, and how often that was news in this silence.
+    from: Option<SocketAddr>,
+    moves: u64,
 }
 
 impl Silence {
     /// Something verified here.
     pub(super) fn on_heard(&mut self) {
         if self.since.is_some() {
-            *self = Self::default();
+            *self = Self { from: self.from, ..Self::default() };
+        }
+    }
+
+    /// Something leaves from this address.
+    pub(super) fn on_source(&mut self, from: SocketAddr) {
+        if self.from.replace(from).is_some_and(|before| before != from) {
+            self.moves += 1;
         }
     }
 
@@ -82,7 +95,8 @@ impl Silence {
         self.asked_at = Some(report.now);
         self.asked += 1;
         let silence = report.now - since;
-        if self.asked > ASKED_AT_ONCE + ASKED_PER_SECOND * silence.as_secs() {
+        let most = ASKED_AT_ONCE + ASKED_PER_SECOND * silence.as_secs();
+        if self.asked > most + ASKED_PER_MOVE * self.moves {
             let asked = self.asked;
             let what = format_args!(
                 "nothing heard for {silence:?}, and asked again {asked} times: the gaps have to \

@@ -78,6 +78,12 @@ impl State {
         self.handshakes.haste = haste;
     }
 
+    /// How much later than by the rules something may be seen.
+    pub(super) const fn set_slack(&mut self, slack: Duration) {
+        self.bounds.slack = slack;
+        self.handshakes.slack = slack;
+    }
+
     pub(super) fn new(tape: Arc<Mutex<Tape>>, lies: Lies) -> Self {
         Self {
             report: Report::default(),

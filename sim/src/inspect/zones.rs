@@ -7,8 +7,8 @@ use crate::marks::Mark;
 use crate::wire::Half;
 use std::collections::VecDeque;
 
-/// Packets with a half that are remembered.
-const CARRIERS_MAX: usize = 64;
+/// Packets with a half that are remembered: more than a key seals while it waits to be renewed.
+const CARRIERS_MAX: usize = 2_048;
 /// Packets that may follow where a key seals no more payload (§5.3).
 const GRACE: u64 = 1_024;
 /// DISCONNECTs that may come on top.

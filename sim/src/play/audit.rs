@@ -10,11 +10,9 @@ use super::fault::{Fault, Verdict, ensure};
 use super::pact::Phase;
 use super::player::Player;
 use super::stage;
-use crate::inspect::{
-    Circumstances, HostLedger, Ledger, Occasion, judge_connection, judge_endpoint,
-};
+use crate::inspect::{Circumstances, HostLedger, Occasion, judge_connection, judge_endpoint};
 use crate::scenario::{Action, Deed, Scenario};
-use tripline::State;
+use tripline::{ConnectionStats, State};
 
 /// Connections that are looked at with one step.
 const WITH_A_STEP: usize = 8;
@@ -52,14 +50,21 @@ impl Audit {
     }
 
     /// Whether a probe timeout since the last acknowledgement may let packets pass the window.
-    fn probes(&mut self, (pact, side): (usize, usize), probes: u64, known: &Ledger) -> bool {
+    /// What was held for lost and came all the same ends no probe.
+    fn probes(
+        &mut self,
+        (pact, side): (usize, usize),
+        stats: &ConnectionStats,
+        acked: u64,
+    ) -> bool {
         if self.probes.len() <= pact {
             self.probes.resize(pact + 1, Default::default());
         }
         let seen = &mut self.probes[pact][side];
-        if seen.count != Some(probes) {
-            *seen = Probing { count: Some(probes), acked: known.acked, is_open: true };
-        } else if seen.acked != known.acked {
+        let acked = acked.saturating_sub(stats.packets_spurious);
+        if seen.count != Some(stats.probes) {
+            *seen = Probing { count: Some(stats.probes), acked, is_open: true };
+        } else if seen.acked != acked {
             seen.is_open = false;
         }
         seen.is_open
@@ -168,7 +173,7 @@ impl Player<'_> {
             stays: self.audit.stays,
             may_have_missed: side == 1 && missing,
             probes: stage::probes(actor.spec)
-                || self.audit.probes((pact, side), stats.probes, &ledgers[side]),
+                || self.audit.probes((pact, side), &stats, ledgers[side].acked),
             has_least_window: true,
         };
         let found = judge_connection(&stats, &ledgers[side], &ledgers[1 - side], around);

@@ -231,6 +231,7 @@ impl<'a> Player<'a> {
         model.excuses.refusing[1] = refuses(server) || told_off;
         let sides = [host, server];
         model.excuses.lying = sides.iter().any(|side| stage::lies(self.actors[*side].spec));
+        model.excuses.wearing = sides.iter().any(|side| stage::wears(self.actors[*side].spec));
         self.actors[host].ends.insert(handle, (pact, 0));
         for end in [host, server] {
             self.actors[end].pacts.push(pact);
@@ -397,7 +398,9 @@ impl<'a> Player<'a> {
         self.actors[host].is_leaving = true;
         for pact in &self.actors[host].pacts {
             let pact = &mut self.pacts[*pact];
-            let ends = |end: &End| end.host == host && end.phase != Phase::Gone;
+            // Who is still opening may come back although its server forgot it.
+            let opening = pact.ends[0].phase == Phase::Opening;
+            let ends = |end: &End| end.host == host && (opening || end.phase != Phase::Gone);
             for side in [0, 1] {
                 if ends(&pact.ends[side]) {
                     pact.excuses.closing = true;

@@ -1,9 +1,9 @@
 //! For how long a host has heard nothing from another.
 //!
-//! A tap notes when a DATA packet of one host was last delivered to another, copies apart: what has
-//! come before, or proves nothing, ends no silence. So it can be said from outside whether a
-//! connection had reason to think that its peer was gone. Where datagrams are changed on the way
-//! nothing can be said, because what arrived may have been of no use.
+//! A tap notes when a DATA packet of one host was last delivered to another, copies and latecomers
+//! apart: what has come before, or proves nothing, ends no silence. So it can be said from outside
+//! whether a connection had reason to think that its peer was gone. Where datagrams are changed on
+//! the way nothing can be said, because what arrived may have been of no use.
 
 use super::{stage, systems};
 use crate::cipher::Map;
@@ -22,20 +22,29 @@ const DATA: u8 = 0x80;
 #[derive(Default)]
 struct Heard {
     at: Instant,
-    /// A bit for each datagram that has come.
-    came: Vec<u64>,
+    /// The same before what came at `at`.
+    before: Instant,
+    /// One more than the number of the newest datagram that has come.
+    next: u64,
 }
 
 impl Heard {
-    /// Whether the datagram of this number comes for the first time.
-    fn is_new(&mut self, index: u64) -> bool {
-        let (word, bit) = ((index / 64) as usize, 1 << (index % 64));
-        if self.came.len() <= word {
-            self.came.resize(word + 1, 0);
+    /// The datagram of this number came. Copies prove nothing, and what is late may not: its key
+    /// may be gone.
+    fn on_came(&mut self, index: u64, now: Instant) {
+        if index < self.next {
+            return;
         }
-        let is_new = self.came[word] & bit == 0;
-        self.came[word] |= bit;
-        is_new
+        self.next = index + 1;
+        if self.at < now {
+            self.before = std::mem::replace(&mut self.at, now);
+        }
+    }
+
+    /// When it last heard something before `now`: what comes at one time with an event may have
+    /// come after it.
+    fn last_before(&self, now: Instant) -> Instant {
+        if self.at < now { self.at } else { self.before }
     }
 }
 
@@ -89,16 +98,13 @@ impl Hearing {
                 return;
             }
             let mut last = last.borrow_mut();
-            let heard = last.entry(key(to, from)).or_default();
-            if heard.is_new(packet.index) {
-                heard.at = packet.now;
-            }
+            last.entry(key(to, from)).or_default().on_came(packet.index, packet.now);
         });
     }
 
     /// For how long `at` has heard nothing from `from`, at most.
     pub(super) fn silence(&self, at: HostId, from: HostId, now: Instant) -> Option<Duration> {
-        let last = self.last.borrow().get(&key(at, from)).map(|heard| heard.at);
+        let last = self.last.borrow().get(&key(at, from)).map(|heard| heard.last_before(now));
         self.is_certain.then(|| now - last.unwrap_or_default() + self.stale)
     }
 }

@@ -74,6 +74,9 @@ pub(super) struct Excuses {
     pub(super) refusing: [bool; 2],
     /// One side breaks rules on purpose: it may be thrown out at any time.
     pub(super) lying: bool,
+    /// One side's keys may carry so little that a renewal comes too late: asking for the next one
+    /// takes three PTOs, and a fast connection acknowledges more than a thousand packets meanwhile.
+    pub(super) wearing: bool,
 }
 
 /// What is known at the time of an event from the network's side.
@@ -98,6 +101,8 @@ pub(super) struct End {
     first_token: u64,
     /// How many messages or chunks its user was handed.
     pub(super) got: u64,
+    /// It was connected, at some time.
+    pub(super) was_connected: bool,
     /// A message was called undelivered, and nothing said so far is a reason for that: the end of
     /// the connection has to follow.
     undelivered: bool,
@@ -113,6 +118,7 @@ impl End {
             tokens: VecDeque::new(),
             first_token: 0,
             got: 0,
+            was_connected: false,
             undelivered: false,
         }
     }
@@ -259,9 +265,11 @@ impl Pact {
 
     /// `side` begins anew: what it had opened before nobody knows any more.
     pub(super) fn void_streams_of(&mut self, side: usize) {
-        for stream in self.streams.iter_mut().filter(|stream| stream.opener == side) {
+        let Self { streams, by_id, .. } = self;
+        for stream in streams.iter_mut().filter(|stream| stream.opener == side) {
             stream.halves = [None, None];
         }
+        by_id.retain(|_, at| streams[*at].opener != side);
     }
 
     /// An event of `side`, held against the grammar on the page of [`Event`].
@@ -288,6 +296,7 @@ impl Pact {
                 let known = end.handle.is_none_or(|handle| handle == *connection);
                 ensure(known, "T10", || "connected under another handle".into())?;
                 (end.phase, end.handle) = (Phase::Connected, Some(*connection));
+                end.was_connected = true;
                 Ok(())
             }
             Event::Failed { error, .. } => {
@@ -382,9 +391,9 @@ impl Pact {
             LostCause::Peer { code, .. } if *code == Code::SHUTTING_DOWN => {
                 self.excuses.refusing[1 - side]
             }
-            LostCause::KeyLimit => may_be_worn(around.silence[side]),
+            LostCause::KeyLimit => self.excuses.wearing || may_be_worn(around.silence[side]),
             LostCause::Peer { code, .. } if *code == Code::KEY_LIMIT => {
-                may_be_worn(around.silence[1 - side])
+                self.excuses.wearing || may_be_worn(around.silence[1 - side])
             }
             _ => false,
         };

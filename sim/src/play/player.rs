@@ -212,7 +212,8 @@ impl<'a> Player<'a> {
 
     /// Both phases.
     pub(super) fn play(mut self) -> Result<Outcome, Failure> {
-        let end = Instant::ZERO + self.scenario.lasts;
+        let last = self.scenario.steps.iter().map(|step| step.at).max().unwrap_or_default();
+        let end = Instant::ZERO + self.scenario.lasts.max(last);
         let result = self.run_until(end).and_then(|()| self.calm());
         let at = self.world.now();
         result.map_err(|Fault { oracle, what }| Failure { oracle: oracle.into(), at, what })?;
@@ -353,7 +354,8 @@ impl<'a> Player<'a> {
         let Event::Connected { user_id, .. } = event else { return None };
         let pact = usize::try_from(u64::from_be_bytes(*user_id)).ok()?;
         let model = self.pacts.get_mut(pact)?;
-        let opening = model.ends[0].phase == Phase::Opening;
+        // What a client said before it gave up may come late.
+        let opening = !model.ends[0].was_connected;
         let end = &mut model.ends[1];
         let again = matches!(end.phase, Phase::Crashed | Phase::Over | Phase::Gone) && opening;
         if end.host != host || !(end.phase == Phase::Opening && end.handle.is_none() || again) {

@@ -250,6 +250,11 @@ pub(super) fn lies(host: &HostSpec) -> bool {
     host.settings.contains(&Setting::Lies(true))
 }
 
+/// Whether the host's keys are used up sooner than the protocol asks for.
+pub(super) fn wears(host: &HostSpec) -> bool {
+    host.settings.iter().any(|setting| matches!(setting, Setting::KeyPackets(_)))
+}
+
 /// Whether the host knows no server's key, and asks for it.
 pub(super) fn asks(host: &HostSpec) -> bool {
     host.settings.contains(&Setting::Asks(true))

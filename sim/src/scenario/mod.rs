@@ -84,8 +84,8 @@ pub struct Scenario {
     pub seed: u64,
     /// Which cipher.
     pub seal: Seal,
-    /// How long the first phase lasts, in which things go wrong. Then all is healed, and everything
-    /// promised has to come true.
+    /// How long the first phase lasts, in which things go wrong: at least until the last step. Then
+    /// all is healed, and everything promised has to come true.
     pub lasts: Duration,
     /// The NATs. Only hosts and other NATs that say so stand behind one.
     pub nats: Vec<NatSpec>,

@@ -94,6 +94,19 @@ impl Connection {
         self.arm_recovery();
     }
 
+    /// The network is another one. A long silence says nothing about it: gaps begin anew, and a
+    /// client looks for its server at once (R-PATH-3).
+    pub(super) fn renew_search(&mut self, cx: &mut Cx<'_>) {
+        if !self.liveness.is_silent() {
+            return;
+        }
+        self.liveness.vain = 1;
+        self.timers.set(Timer::Idle, Some(cx.now + SILENT_GAP));
+        if self.side == Side::Client {
+            self.seek_server(cx);
+        }
+    }
+
     /// After a drain: what the user has handed in during a silence brings the next PING nearer.
     pub(super) fn hasten_ping(&mut self, now: Instant) {
         if !self.liveness.is_silent() {

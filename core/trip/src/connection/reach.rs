@@ -92,6 +92,7 @@ impl Connection {
         self.probed_at = cx.now;
         self.probes = self.probes.max(1);
         self.pings.want(true);
+        self.renew_search(cx);
         self.arm_recovery();
     }
 }

@@ -10,6 +10,7 @@ use super::recovery::left_out::next_left_out;
 use super::recovery::sent::Shape;
 use super::settle::SentFrame;
 use super::streams::{Stop, StreamKey};
+use super::timer::Timer;
 use super::{Connection, Cx, Stage};
 use crate::stream::send::Written;
 use crate::wire::{
@@ -89,6 +90,12 @@ impl Connection {
         }
         if self.is_held() {
             return None;
+        }
+        if !self.received.is_ack_wanted() && !self.has_eliciting(true) {
+            // Nearly every drain ends here: the pacer need not even be asked.
+            self.timers.set(Timer::Pacing, None);
+            self.arm_recovery();
+            return self.transmit_mtu_probe(out, cx);
         }
         let start = out.len();
         let size = self.sending_size();

@@ -4,6 +4,7 @@
 //! come the waits made of them. It knows no packets and no timers. A new IP address starts a new
 //! estimator (R-PATH-2b).
 
+use super::pto::Wait;
 use tripline_sansio::{Duration, Instant};
 
 /// What is assumed before the first sample (RFC 9002 §6.2.2).
@@ -107,6 +108,15 @@ impl RttEstimator {
         let spread = self.summary.variation.saturating_mul(4).max(GRANULARITY);
         let pto = self.summary.smoothed.saturating_add(spread).saturating_add(max_ack_delay);
         pto.min(LONGEST_PTO)
+    }
+
+    /// A plain probe timeout, and how long a wait for the next probe may be beyond the ceiling of
+    /// R-ACK-3: two round trips. One sample of a peer that had slept makes the variation, and so
+    /// the plain timeout, as long as its sleep: to ask sooner costs a packet, to wait for that
+    /// costs the user.
+    pub(crate) fn probe_wait(&self, max_ack_delay: Duration) -> Wait {
+        let trips = self.summary.smoothed.saturating_mul(2);
+        (self.pto_base(max_ack_delay), trips.saturating_add(max_ack_delay))
     }
 
     /// How long packets must have been lost without a break to count as persistent congestion
