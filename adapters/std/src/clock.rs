@@ -1,7 +1,6 @@
-//! What machines may not have: a clock, and entropy.
+//! What machines may not have: a clock.
 
-use std::io;
-use tripline_sansio::{Instant, Seed};
+use tripline_sansio::Instant;
 
 /// The system's monotonic clock as machines see it: nanoseconds since this value was made.
 ///
@@ -29,16 +28,6 @@ impl Default for Clock {
     }
 }
 
-/// A seed from the operating system's entropy, for real traffic.
-///
-/// # Errors
-/// If the system has none to give.
-pub fn os_seed() -> io::Result<Seed> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)?;
-    Ok(Seed::from_bytes(bytes))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,10 +38,5 @@ mod tests {
         let copy = clock;
         let times = [clock.now(), copy.now(), clock.now()];
         assert!(times.is_sorted(), "{times:?}");
-    }
-
-    #[test]
-    fn seeds_differ() {
-        assert_ne!(os_seed().expect("entropy"), os_seed().expect("entropy"));
     }
 }
