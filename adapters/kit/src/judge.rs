@@ -208,7 +208,8 @@ impl State {
         self.hold(room != Some(false) || !blocked, Rule::Room, |_| {
             "does not wait for room on a full socket".to_owned()
         })?;
-        self.hold(room != Some(true) || blocked, Rule::Room, |_| {
+        let wanted = blocked || !self.book.kept.is_empty();
+        self.hold(room != Some(true) || wanted, Rule::Room, |_| {
             "waits for room that it has no use for".to_owned()
         })?;
         if let Some(deadline) = self.book.deadline.filter(|deadline| *deadline <= now) {
@@ -280,7 +281,8 @@ impl State {
         self.hold(fine, Rule::Idle, |_| "spins: wakes at once, again and again".to_owned())?;
         self.book.progress = false;
         self.book.since = crate::book::Since::default();
-        self.book.blocked &= !ready.writable;
+        // Room that is not there was told for nothing; a loop may ask again before it believes it.
+        self.book.blocked &= !ready.writable || self.is_full();
         Ok(())
     }
 }

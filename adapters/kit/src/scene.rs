@@ -3,7 +3,7 @@
 use crate::state::{State, Violation};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tripline_sansio::{Ecn, Instant, Path, Transmit};
+use tripline_sansio::{Duration, Ecn, Instant, Path, Transmit};
 use tripline_udp::{Received, SendOutcome};
 
 /// What ended a sleep; nothing of it set means that the time was up.
@@ -20,8 +20,7 @@ pub struct Ready {
 
 /// A scripted world in virtual time: what a loop under test has in place of the system.
 ///
-/// A handle; copies are of the same world. Time moves in [`Self::wait`] and [`Self::wait_edge`]
-/// only. A call that shows that the loop breaks a rule does not return: it unwinds to
+/// A handle; copies are of the same world. Time moves in [`Self::wait`] and its like only. A call that shows that the loop breaks a rule does not return: it unwinds to
 /// [`check`](crate::check), so do not catch panics in between.
 #[derive(Clone, Debug)]
 pub struct Scene(Arc<Mutex<State>>);
@@ -75,6 +74,14 @@ impl Scene {
     /// sleeps for as long as it takes; a time that is not in the future only looks.
     pub fn wait(&self, until: Option<Instant>, for_room: bool) -> Ready {
         self.with(|state| state.wait(until, Some(for_room)))
+    }
+
+    /// As [`Self::wait`], for loops that say for how long and not until when.
+    pub fn wait_for(&self, at_most: Option<Duration>, for_room: bool) -> Ready {
+        self.with(|state| {
+            let until = at_most.map(|time| state.now + time);
+            state.wait(until, Some(for_room))
+        })
     }
 
     /// As [`Self::wait`], but readiness is told once only, when it begins, as an edge-triggered

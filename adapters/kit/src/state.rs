@@ -13,6 +13,10 @@ use tripline_udp::{DropCause, SendOutcome};
 /// When scenes begin: not at zero, so that a time nobody set stands out.
 pub(crate) const START: Instant = Instant::from_nanos(1_000_000_007);
 
+/// Attempts to send to a full socket between two sleeps: one at the end of a turn, and one at the
+/// beginning of the next.
+const MAX_TRIES: usize = 2;
+
 /// A datagram somewhere on its way, and when it is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Datagram {
@@ -159,8 +163,8 @@ impl State {
         if self.is_full() {
             self.tries += 1;
             self.note(|now| format!("{now:?} send: full"));
-            if self.tries > 1 {
-                let what = "tries a full socket again before it has slept".to_owned();
+            if self.tries > MAX_TRIES {
+                let what = "tries a full socket again and again before it has slept".to_owned();
                 return self.fail(Rule::Room, what);
             }
             self.book.blocked = true;

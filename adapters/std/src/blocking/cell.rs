@@ -6,7 +6,7 @@
 //! user does not read stays in the engine, but for a bounded handful, so that credit holds the
 //! sender.
 
-use crate::{Error, Stats, Waker};
+use crate::{Error, Settled, Stats, Waker};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -32,27 +32,6 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Waits on a condition of a lock.
 pub(crate) fn wait<'a, T>(condition: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
     condition.wait(guard).unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What became of the messages that were handed to a stream so far (row T30).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Settled {
-    /// The peer has them.
-    pub acked: u64,
-    /// Unreliable ones that were handed over to the network.
-    pub sent: u64,
-    /// Given up by their own limits.
-    pub expired: u64,
-    /// Not acknowledged when the stream or the connection ended.
-    pub undelivered: u64,
-}
-
-impl Settled {
-    /// All of them together.
-    pub fn total(&self) -> u64 {
-        self.acked + self.sent + self.expired + self.undelivered
-    }
 }
 
 /// A message on its way to the engine.

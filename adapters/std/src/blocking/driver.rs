@@ -19,27 +19,10 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use tripline::{
     By, Code, ConnectOptions, ConnectionHandle, ConnectionStats, Event, Fate, Incoming, LostCause,
-    OpenError, Psk, PublicKey, Side, State, StreamId, StreamOptions, Target,
+    OpenError, PublicKey, Side, State, StreamId, StreamOptions, Target,
 };
+use tripline_common::Door;
 use tripline_sansio::Instant;
-
-/// Decides whether a client may come in (row T12), on the loop thread: it must not wait. `Err` is
-/// the code and the text of the refusal. Never asked about a client of which only the claimed key
-/// is known ([`Incoming::preliminary`]).
-pub type Screen = Box<dyn FnMut(&Incoming) -> Result<(), (Code, String)> + Send>;
-
-/// Names the pre-shared key of a client that opened with one, by its key, user id or route (row
-/// T12), on the loop thread: it must not wait. Whoever has none is turned away. Of a client that
-/// asked for our key (XX) only the key that it claims is known ([`Incoming::preliminary`]); it is
-/// proven once the pre-shared key fits.
-pub type ChoosePsk = Box<dyn FnMut(&Incoming) -> Option<Psk> + Send>;
-
-/// Who decides on newcomers.
-#[derive(Default)]
-pub(crate) struct Door {
-    pub(crate) screen: Option<Screen>,
-    pub(crate) psk: Option<ChoosePsk>,
-}
 
 /// How long a connection that nobody holds any more may take to deliver what was handed in.
 const DROP_GRACE: Duration = Duration::from_secs(10);
@@ -219,33 +202,10 @@ impl Driver {
         }
     }
 
-    /// Rows T12 and T13. Where the question is only which pre-shared key to try (R-CHAL-4d),
-    /// whoever chooses keys answers it alone: what the client wants is not known before the key
-    /// fits, and then the engine asks again.
+    /// Rows T12 and T13: the user decides.
     fn screen(&mut self, incoming: &Incoming) {
-        let Door { screen, psk } = &mut self.door;
-        if incoming.preliminary {
-            let chosen = psk.as_mut().and_then(|choose| choose(incoming));
-            let handle = incoming.handle;
-            let _ = self.looper.with(|Watch { endpoint, .. }, now| match chosen {
-                Some(psk) => endpoint.accept_with(now, handle, &psk),
-                None => endpoint.refuse(now, handle, Code::REFUSED, ""),
-            });
-            return;
-        }
-        let answer = match screen.as_mut() {
-            Some(screen) => screen(incoming),
-            None => Err((Code::REFUSED, String::new())),
-        };
-        let psk = psk.as_mut().filter(|_| incoming.wants_psk).and_then(|choose| choose(incoming));
-        let handle = incoming.handle;
-        // The client may have given up by now. Without its key it is turned away by either.
-        let _ = self.looper.with(|Watch { endpoint, .. }, now| match (answer, psk) {
-            (Ok(()), Some(psk)) => endpoint.accept_with(now, handle, &psk),
-            (Ok(()), None) => endpoint.accept(now, handle),
-            (Err((code, text)), Some(psk)) => endpoint.refuse_with(now, handle, &psk, code, &text),
-            (Err((code, text)), None) => endpoint.refuse(now, handle, code, &text),
-        });
+        let decision = self.door.decide(incoming);
+        self.looper.with(|Watch { endpoint, .. }, now| decision.tell(endpoint, now));
     }
 
     fn on_connected(&mut self, who: Introduction) {
@@ -310,15 +270,7 @@ impl Driver {
         {
             conn.undelivered += 1;
         }
-        self.mark(connection, stream, |entry| {
-            let count = match fate {
-                Fate::Acked => &mut entry.settled.acked,
-                Fate::Sent => &mut entry.settled.sent,
-                Fate::Expired => &mut entry.settled.expired,
-                Fate::Undelivered => &mut entry.settled.undelivered,
-            };
-            *count += 1;
-        });
+        self.mark(connection, stream, |entry| entry.settled.count(fate));
     }
 
     /// Changes a stream's entry, and sees to it that its cell is looked into.

@@ -4,29 +4,25 @@
 //! them; all other threads talk to that one through small shared cells. The thread ends when nobody
 //! holds a handle any more and the last connection has said goodbye.
 
-mod address;
 mod cell;
 mod connection;
 #[cfg(test)]
 mod door_tests;
 mod driver;
 mod entry;
-mod error;
 mod stream;
 #[cfg(test)]
 mod tests;
 mod watch;
 
-pub use address::Address;
-pub use cell::Settled;
 pub use connection::Connection;
-pub use driver::{ChoosePsk, Screen};
-pub use error::Error;
 pub use stream::Stream;
 
-use crate::{Counts, Loop, Options, UdpLink, os_seed};
+use crate::{
+    Address, ChoosePsk, Counts, Error, Loop, Options, Screen, UdpLink, hardware_aes, os_seed,
+};
 use cell::{Accept, Command, Inbox, Progress, Shared, lock, wait};
-use driver::{Door, Driver};
+use driver::Driver;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::mpsc::{channel, sync_channel};
@@ -35,6 +31,7 @@ use std::time::Duration;
 use tripline::{
     Code, Config, ConnectOptions, ConnectionStats, Endpoint, EndpointStats, PublicKey, Target,
 };
+use tripline_common::Door;
 use tripline_udp::Socket;
 use watch::Watch;
 
@@ -377,16 +374,6 @@ impl Client {
     pub fn local_addr(&self) -> SocketAddr {
         self.user.shared.local
     }
-}
-
-/// Whether this machine has the instructions that make AES-GCM the faster cipher.
-pub fn hardware_aes() -> bool {
-    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-    return std::is_x86_feature_detected!("aes") && std::is_x86_feature_detected!("pclmulqdq");
-    #[cfg(target_arch = "aarch64")]
-    return std::arch::is_aarch64_feature_detected!("aes");
-    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
-    return false;
 }
 
 /// An endpoint over `socket`, and its thread.

@@ -1,11 +1,10 @@
 //! A stream in the user's hands.
 
 use super::cell::{
-    Command, INCOMING_MAX, OUTGOING_MAX, Outgoing, ReadEnd, Settled, StreamCell, StreamState, lock,
-    wait,
+    Command, INCOMING_MAX, OUTGOING_MAX, Outgoing, ReadEnd, StreamCell, StreamState, lock, wait,
 };
 use super::connection::Owner;
-use crate::Error;
+use crate::{Error, Settled};
 use bytes::{Buf, Bytes};
 use std::io::{self, Read, Write};
 use std::sync::atomic::Ordering;
