@@ -1,7 +1,7 @@
 //! The conformance suite of loops, passed by the turn that a source makes.
 
 use std::io;
-use tripline_kit::{Machine, Ready, Scene, Subject, Told};
+use tripline_kit::{Machine, Ready, Rule, Scene, Subject, Told, check};
 use tripline_sansio::{Ecn, Path, Transmit};
 use tripline_udp::{Carrier, Pump, Received, SendOutcome};
 
@@ -33,6 +33,18 @@ impl Subject for Turning {
         let Ready { readable, writable, .. } = played.0.wait_edge(pump.deadline(now));
         pump.ready(readable, writable);
     }
+}
+
+/// T18: an idle source is run for its deadlines only, and an hour of nothing is one wait.
+#[test]
+fn t18_an_idle_source_is_run_for_its_deadlines_only() {
+    check::<Turning>(Rule::Idle).unwrap_or_else(|broken| panic!("{broken}"));
+}
+
+/// T64: a full socket is waited for, and told once only that it has room.
+#[test]
+fn t64_a_full_socket_costs_latency_only() {
+    check::<Turning>(Rule::Room).unwrap_or_else(|broken| panic!("{broken}"));
 }
 
 mod conforms {
