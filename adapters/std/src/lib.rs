@@ -71,23 +71,24 @@
 mod blocking;
 mod clock;
 mod link;
-mod resolve;
 mod run;
 mod wait;
 mod waker;
 
 #[cfg(test)]
+mod kit_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod too_big_tests;
 
-pub use blocking::{
-    Address, ChoosePsk, Client, Connection, Error, ListenOptions, Listener, Screen, Settled, Stats,
-    Stream, connect, hardware_aes, listen,
-};
-pub use clock::{Clock, os_seed};
+pub use blocking::{Client, Connection, ListenOptions, Listener, Stats, Stream, connect, listen};
+pub use clock::Clock;
 pub use link::{Link, UdpLink};
-pub use resolve::resolve;
 pub use run::{Counts, Loop, Options, Turn};
+pub use tripline_common::{
+    Address, ChoosePsk, Error, Screen, Settled, hardware_aes, os_seed, resolve,
+};
 pub use tripline_udp::{DropCause, Received, SendOutcome};
+pub use wait::Ready;
 pub use waker::Waker;

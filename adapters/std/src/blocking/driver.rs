@@ -6,7 +6,9 @@
 
 mod shutdown;
 
-use super::cell::{Command, ConnCell, ConnState, Progress, Shared, StreamCell, lock};
+use super::cell::{
+    Command, ConnCell, ConnState, Fresh, Opening, Progress, Shared, StreamCell, lock,
+};
 use super::entry::Entry;
 use super::watch::{Notice, Watch};
 use crate::{Error, Loop, Stats};
@@ -14,37 +16,18 @@ use shutdown::Shutting;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicUsize;
-use std::sync::mpsc::{Sender, SyncSender};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use tripline::{
     By, Code, ConnectOptions, ConnectionHandle, ConnectionStats, Event, Fate, Incoming, LostCause,
-    OpenError, Psk, PublicKey, Side, State, StreamId, StreamOptions, Target,
+    OpenError, PublicKey, Side, State, StreamId, Target,
 };
+use tripline_common::Door;
 use tripline_sansio::Instant;
-
-/// Decides whether a client may come in (row T12), on the loop thread: it must not wait. `Err` is
-/// the code and the text of the refusal. Never asked about a client of which only the claimed key
-/// is known ([`Incoming::preliminary`]).
-pub type Screen = Box<dyn FnMut(&Incoming) -> Result<(), (Code, String)> + Send>;
-
-/// Names the pre-shared key of a client that opened with one, by its key, user id or route (row
-/// T12), on the loop thread: it must not wait. Whoever has none is turned away. Of a client that
-/// asked for our key (XX) only the key that it claims is known ([`Incoming::preliminary`]); it is
-/// proven once the pre-shared key fits.
-pub type ChoosePsk = Box<dyn FnMut(&Incoming) -> Option<Psk> + Send>;
-
-/// Who decides on newcomers.
-#[derive(Default)]
-pub(crate) struct Door {
-    pub(crate) screen: Option<Screen>,
-    pub(crate) psk: Option<ChoosePsk>,
-}
 
 /// How long a connection that nobody holds any more may take to deliver what was handed in.
 const DROP_GRACE: Duration = Duration::from_secs(10);
-
-type OpenReply = SyncSender<Result<Arc<StreamCell>, Error>>;
 
 /// An attempt to connect.
 struct Connecting {
@@ -64,7 +47,7 @@ struct Conn {
     cell: Arc<ConnCell>,
     streams: HashMap<StreamId, Entry>,
     /// Streams to be opened once the peer allows more.
-    opens: VecDeque<(StreamOptions, OpenReply)>,
+    opens: VecDeque<Opening>,
     leaving: Option<Leaving>,
     /// The user wants it to end.
     closing: bool,
@@ -219,33 +202,10 @@ impl Driver {
         }
     }
 
-    /// Rows T12 and T13. Where the question is only which pre-shared key to try (R-CHAL-4d),
-    /// whoever chooses keys answers it alone: what the client wants is not known before the key
-    /// fits, and then the engine asks again.
+    /// Rows T12 and T13: the user decides.
     fn screen(&mut self, incoming: &Incoming) {
-        let Door { screen, psk } = &mut self.door;
-        if incoming.preliminary {
-            let chosen = psk.as_mut().and_then(|choose| choose(incoming));
-            let handle = incoming.handle;
-            let _ = self.looper.with(|Watch { endpoint, .. }, now| match chosen {
-                Some(psk) => endpoint.accept_with(now, handle, &psk),
-                None => endpoint.refuse(now, handle, Code::REFUSED, ""),
-            });
-            return;
-        }
-        let answer = match screen.as_mut() {
-            Some(screen) => screen(incoming),
-            None => Err((Code::REFUSED, String::new())),
-        };
-        let psk = psk.as_mut().filter(|_| incoming.wants_psk).and_then(|choose| choose(incoming));
-        let handle = incoming.handle;
-        // The client may have given up by now. Without its key it is turned away by either.
-        let _ = self.looper.with(|Watch { endpoint, .. }, now| match (answer, psk) {
-            (Ok(()), Some(psk)) => endpoint.accept_with(now, handle, &psk),
-            (Ok(()), None) => endpoint.accept(now, handle),
-            (Err((code, text)), Some(psk)) => endpoint.refuse_with(now, handle, &psk, code, &text),
-            (Err((code, text)), None) => endpoint.refuse(now, handle, code, &text),
-        });
+        let decision = self.door.decide(incoming);
+        self.looper.with(|Watch { endpoint, .. }, now| decision.tell(endpoint, now));
     }
 
     fn on_connected(&mut self, who: Introduction) {
@@ -310,15 +270,7 @@ impl Driver {
         {
             conn.undelivered += 1;
         }
-        self.mark(connection, stream, |entry| {
-            let count = match fate {
-                Fate::Acked => &mut entry.settled.acked,
-                Fate::Sent => &mut entry.settled.sent,
-                Fate::Expired => &mut entry.settled.expired,
-                Fate::Undelivered => &mut entry.settled.undelivered,
-            };
-            *count += 1;
-        });
+        self.mark(connection, stream, |entry| entry.settled.count(fate));
     }
 
     /// Changes a stream's entry, and sees to it that its cell is looked into.
@@ -344,7 +296,7 @@ impl Driver {
                 self.dirty.push((handle, *id));
             }
         }
-        for (_, reply) in opens.drain(..) {
+        for Opening { reply, .. } in opens.drain(..) {
             let _ = reply.send(Err(error.clone()));
         }
         let mut state = lock(&cell.state);
@@ -393,12 +345,15 @@ impl Driver {
             Command::Resolved(handle, found) => {
                 let _ = self.looper.with(|watch, now| watch.endpoint.resolved(now, handle, found));
             }
-            Command::Open(handle, options, reply) => {
+            Command::Open(handle, opening) => {
                 if let Some(conn) = self.conns.get_mut(&handle) {
-                    conn.opens.push_back((options, reply));
+                    // So many as there are threads that wait.
+                    conn.opens.retain(|opening| opening.wanted.strong_count() > 0);
+                    conn.opens.push_back(opening);
                     self.open_waiting(handle);
                 }
             }
+            Command::Do(task) => self.looper.with(|watch, now| (task.0)(&mut watch.endpoint, now)),
             Command::Touch(cell) => self.mark(cell.connection, cell.id, |_| {}),
             Command::Accepted(cell) => self.mark(cell.connection, cell.id, |entry| {
                 entry.accepted = true;
@@ -456,7 +411,11 @@ impl Driver {
     /// Opens the streams that wait, as far as the peer allows (row T32).
     fn open_waiting(&mut self, handle: ConnectionHandle) {
         let Some(conn) = self.conns.get_mut(&handle) else { return };
-        while let Some((options, reply)) = conn.opens.pop_front() {
+        while let Some(opening) = conn.opens.pop_front() {
+            if opening.wanted.strong_count() == 0 {
+                continue;
+            }
+            let options = opening.options;
             let opened = match &conn.end {
                 Some(error) => Err(error.clone()),
                 None => self
@@ -465,15 +424,16 @@ impl Driver {
                     .map_err(Error::Open),
             };
             if let Err(Error::Open(OpenError::Limit { .. })) = opened {
-                conn.opens.push_front((options, reply));
+                conn.opens.push_front(opening);
                 return;
             }
-            let _ = reply.send(opened.map(|id| {
+            // Whoever opened it may have just stopped waiting; then it is let go.
+            let _ = opening.reply.send(opened.map(|id| {
                 let cell = Arc::new(StreamCell::new(id, handle, conn.cell.side));
                 let mut entry = Entry::new(Arc::clone(&cell));
                 entry.accepted = true;
                 conn.streams.insert(id, entry);
-                cell
+                Fresh::new(cell, Arc::clone(&self.shared))
             }));
         }
     }

@@ -1,7 +1,7 @@
 //! One stream as the loop thread sees it: what passes between its cell and the engine.
 
-use super::cell::{INCOMING_MAX, OUTGOING_MAX, ReadEnd, Settled, StreamCell, StreamState, lock};
-use crate::Error;
+use super::cell::{INCOMING_MAX, OUTGOING_MAX, ReadEnd, StreamCell, StreamState, lock};
+use crate::{Error, Settled};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tripline::{Code, Endpoint, ReceiveResult, SendError};

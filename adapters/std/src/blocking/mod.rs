@@ -4,29 +4,29 @@
 //! them; all other threads talk to that one through small shared cells. The thread ends when nobody
 //! holds a handle any more and the last connection has said goodbye.
 
-mod address;
 mod cell;
 mod connection;
 #[cfg(test)]
 mod door_tests;
 mod driver;
 mod entry;
-mod error;
+#[cfg(test)]
+mod rows_tests;
 mod stream;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod timeout_tests;
 mod watch;
 
-pub use address::Address;
-pub use cell::Settled;
 pub use connection::Connection;
-pub use driver::{ChoosePsk, Screen};
-pub use error::Error;
 pub use stream::Stream;
 
-use crate::{Counts, Loop, Options, UdpLink, os_seed};
-use cell::{Accept, Command, Inbox, Progress, Shared, lock, wait};
-use driver::{Door, Driver};
+use crate::{
+    Address, ChoosePsk, Counts, Error, Loop, Options, Screen, UdpLink, hardware_aes, os_seed,
+};
+use cell::{Accept, Command, Inbox, Progress, Shared, limit, lock, wait_until};
+use driver::Driver;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::mpsc::{channel, sync_channel};
@@ -35,6 +35,7 @@ use std::time::Duration;
 use tripline::{
     Code, Config, ConnectOptions, ConnectionStats, Endpoint, EndpointStats, PublicKey, Target,
 };
+use tripline_common::Door;
 use tripline_udp::Socket;
 use watch::Watch;
 
@@ -187,6 +188,7 @@ impl fmt::Debug for ListenOptions {
 #[derive(Debug)]
 pub struct Listener {
     user: Arc<User>,
+    timeout: Option<Duration>,
 }
 
 impl Listener {
@@ -198,7 +200,21 @@ impl Listener {
     pub fn bind(address: SocketAddr, config: Config, how: ListenOptions) -> Result<Self, Error> {
         let socket = Socket::bind(address, &how.options.socket)?;
         let door = Door { screen: how.screen, psk: how.psk };
-        start(socket, config, &how.options, door, true).map(|user| Self { user })
+        let user = start(socket, config, &how.options, door, true)?;
+        Ok(Self { user, timeout: None })
+    }
+
+    /// The same listener, whose [`accept`](Self::accept) waits for at most so long and fails with
+    /// [`Error::TimedOut`] then; zero only looks.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// As [`Self::with_timeout`], from now on; `None` waits for as long as it takes.
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.timeout = timeout;
     }
 
     /// Waits for the next client.
@@ -207,6 +223,7 @@ impl Listener {
     /// If the endpoint itself is broken; [`Error::Ended`] once it is [shut down](Self::shut_down).
     pub fn accept(&self) -> Result<Connection, Error> {
         let shared = &self.user.shared;
+        let until = limit(self.timeout);
         let mut accept = lock(&shared.accept);
         loop {
             if let Some(cell) = accept.queue.pop_front() {
@@ -215,7 +232,7 @@ impl Listener {
             if let Some(error) = &accept.dead {
                 return Err(error.clone());
             }
-            accept = wait(&shared.accepted, accept);
+            accept = wait_until(&shared.accepted, accept, until)?;
         }
     }
 
@@ -377,16 +394,6 @@ impl Client {
     pub fn local_addr(&self) -> SocketAddr {
         self.user.shared.local
     }
-}
-
-/// Whether this machine has the instructions that make AES-GCM the faster cipher.
-pub fn hardware_aes() -> bool {
-    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-    return std::is_x86_feature_detected!("aes") && std::is_x86_feature_detected!("pclmulqdq");
-    #[cfg(target_arch = "aarch64")]
-    return std::arch::is_aarch64_feature_detected!("aes");
-    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
-    return false;
 }
 
 /// An endpoint over `socket`, and its thread.

@@ -1,4 +1,4 @@
-//! What a call of the blocking interface can end with.
+//! What a call of a client or a server can end with, on whichever loop.
 
 use std::fmt;
 use std::io;
@@ -11,7 +11,7 @@ use tripline::{By, Code, ConnectError, LostCause, OpenError, ReceiveError, SendE
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The socket, the system's entropy or the thread.
+    /// The socket, the system's entropy, or the thread or task that drives the endpoint.
     Io(Arc<io::Error>),
     /// A text that is not `KEY@HOST:PORT`.
     Address(String),

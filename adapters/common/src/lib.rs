@@ -1,0 +1,22 @@
+//! What the clients and servers of all loops have in common, so that a program reads the same on
+//! each of them: the text of an address, the error that calls end with, the count of what became
+//! of messages, who is let in, and what only the system knows (entropy, names, the processor).
+//!
+//! *In*: texts, a client at the door, questions to the system. *Out*: values. Nothing here waits
+//! but [`resolve`], and nothing knows of sockets, threads or futures: each adapter names these items
+//! again, and users take them from there.
+#![forbid(unsafe_code)]
+
+mod address;
+mod door;
+mod error;
+mod resolve;
+mod settled;
+mod system;
+
+pub use address::Address;
+pub use door::{ChoosePsk, Decision, Door, Screen};
+pub use error::Error;
+pub use resolve::resolve;
+pub use settled::Settled;
+pub use system::{hardware_aes, os_seed};
