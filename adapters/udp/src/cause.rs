@@ -64,6 +64,12 @@ pub(crate) fn may_refuse_offload(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::IO | Errno::INVAL))
 }
 
+/// Whether an error says that the system has no call that takes several messages.
+pub(crate) fn has_no_such_call(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported
+        || matches!(Errno::from_io_error(error), Some(Errno::NOSYS | Errno::OPNOTSUPP))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

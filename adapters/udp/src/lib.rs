@@ -10,12 +10,15 @@
 //!
 //! - Sending uses segmentation offload (GSO): a train of up to 64 equal datagrams and 65,507 bytes
 //!   goes out in one call. Where the system or the network card refuses that, the same train goes
-//!   out one datagram at a time and nothing of it is lost.
+//!   out as up to 64 messages of one call (`sendmmsg`), and nothing of it is lost.
 //! - Receiving takes up to [`RecvBuffers::MAX`] messages in one call, each of them up to 64
 //!   datagrams that the kernel has merged (GRO); they are cut apart here.
 //! - The ECN mark goes both ways; the address a datagram was sent to becomes
 //!   [`Path::local`](tripline_sansio::Path::local), and answers leave from it.
 //! - [`Stats`] counts datagrams, calls, and what was dropped and why.
+//! - [`bind_group`] makes several sockets that share one port, and tells the kernel which of them
+//!   a datagram goes to ([`Steering`]).
+//! - All system calls go through [`Calls`], so that tests can play those that fail.
 //!
 //! ```
 //! use tripline_sansio::{Ecn, Path, Transmit};
@@ -46,9 +49,14 @@
 mod address;
 mod batcher;
 mod buffers;
+mod calls;
 mod cause;
+mod group;
+mod kernel;
+mod many;
 mod socket;
 mod stats;
+mod steering;
 mod train;
 
 #[cfg(test)]
@@ -56,7 +64,11 @@ mod tests;
 
 pub use batcher::Batcher;
 pub use buffers::{Received, RecvBuffers};
+pub use calls::{Calls, Destination, Message};
 pub use cause::DropCause;
+pub use group::{Group, bind_group};
+pub use kernel::Kernel;
 pub use socket::{Options, Socket};
 pub use stats::{Drops, Stats};
+pub use steering::Steering;
 pub use train::SendOutcome;
