@@ -8,6 +8,8 @@
 //! [`Listener`] start one thread each, which does nothing but run such a loop (and one for each
 //! name that is being resolved).
 //!
+//! [`Shards`] is a server with several threads on one port, one engine each.
+//!
 //! # The run loop
 //!
 //! ```
@@ -73,9 +75,12 @@ mod clock;
 mod link;
 mod resolve;
 mod run;
+mod shards;
 mod wait;
 mod waker;
 
+#[cfg(test)]
+mod faults_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -89,5 +94,6 @@ pub use clock::{Clock, os_seed};
 pub use link::{Link, UdpLink};
 pub use resolve::resolve;
 pub use run::{Counts, Loop, Options, Turn};
+pub use shards::{ShardOptions, ShardStats, Shards};
 pub use tripline_udp::{DropCause, Received, SendOutcome};
 pub use waker::Waker;

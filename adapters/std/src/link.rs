@@ -1,5 +1,6 @@
 //! What carries datagrams: the seam between the loop and its socket.
 
+use crate::shards::Post;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -22,6 +23,13 @@ pub trait Link: AsFd {
     /// too large for the link ([`DropCause::TooBig`](crate::DropCause::TooBig)) is handed on to the
     /// machine, which may send smaller ones from then on.
     fn send(&mut self, transmit: &Transmit, bytes: &[u8]) -> SendOutcome;
+
+    /// Hands on what came by another way than the file descriptor, such as from another thread;
+    /// asked for after each wake by a [`Waker`](crate::Waker). Bounded, like all calls; what is
+    /// left must ring the waker again.
+    fn recv_aside(&mut self, on_datagram: &mut dyn FnMut(Path, Ecn, &mut [u8])) {
+        let _ = on_datagram;
+    }
 }
 
 /// A UDP socket with its receive buffers.
@@ -29,12 +37,19 @@ pub trait Link: AsFd {
 pub struct UdpLink {
     socket: Socket<UdpSocket>,
     buffers: RecvBuffers,
+    /// Where to carry what is for another endpoint on the same port.
+    post: Option<Post>,
 }
 
 impl UdpLink {
     /// A link over `socket` with `buffers` receive buffers of 64 KiB; see [`RecvBuffers::new`].
     pub fn new(socket: Socket<UdpSocket>, buffers: usize) -> Self {
-        Self { socket, buffers: RecvBuffers::new(buffers) }
+        Self { socket, buffers: RecvBuffers::new(buffers), post: None }
+    }
+
+    /// The same for one of several endpoints on a port.
+    pub(crate) fn with_post(socket: Socket<UdpSocket>, buffers: usize, post: Post) -> Self {
+        Self { post: Some(post), ..Self::new(socket, buffers) }
     }
 
     /// The address the socket is bound to.
@@ -64,7 +79,19 @@ impl AsFd for UdpLink {
 
 impl Link for UdpLink {
     fn recv(&mut self, on_datagram: &mut dyn FnMut(Path, Ecn, &mut [u8])) -> io::Result<Received> {
-        self.socket.recv_batch(&mut self.buffers, on_datagram)
+        let Some(post) = &mut self.post else {
+            return self.socket.recv_batch(&mut self.buffers, on_datagram);
+        };
+        let sort = |path, ecn, datagram: &mut [u8]| post.sort(path, ecn, datagram, on_datagram);
+        let received = self.socket.recv_batch(&mut self.buffers, sort);
+        post.ring();
+        received
+    }
+
+    fn recv_aside(&mut self, on_datagram: &mut dyn FnMut(Path, Ecn, &mut [u8])) {
+        if let Some(post) = &mut self.post {
+            post.collect(on_datagram);
+        }
     }
 
     fn send(&mut self, transmit: &Transmit, bytes: &[u8]) -> SendOutcome {

@@ -138,6 +138,7 @@ impl<M: DatagramMachine, L: Link> Loop<M, L> {
             now = self.clock.now();
             if ready.woken {
                 self.waker.reset();
+                self.receive_aside(now);
             }
             if ready.readable {
                 self.receive(now)?;
@@ -271,6 +272,14 @@ impl<M: DatagramMachine, L: Link> Loop<M, L> {
             }
         }
         Ok(())
+    }
+
+    /// Takes in what the link got from elsewhere.
+    fn receive_aside(&mut self, now: Instant) {
+        let Self { machine, link, .. } = self;
+        link.recv_aside(&mut |path, ecn, datagram| {
+            machine.handle_datagram(now, path, ecn, datagram);
+        });
     }
 
     /// Sends what waits for room, then what the machine has, until it has no more, the link is full
