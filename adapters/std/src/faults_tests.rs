@@ -257,8 +257,8 @@ fn play(plan: Plan) -> Outcome {
     outcome
 }
 
-/// Each system call has a reason: a turn that was asked for, something that was sent or received, or
-/// a failure that was played.
+/// Each system call has a reason: a turn that was asked for, something that was sent or received,
+/// or a failure that was played.
 fn does_not_spin(plan: Plan, outcome: &Outcome) {
     let Outcome { stats, turns, hit, asked } = outcome;
     let moved = stats.datagrams_sent + stats.datagrams_received + stats.dropped.total();

@@ -91,7 +91,7 @@ pub use blocking::{
     Stream, connect, hardware_aes, listen,
 };
 pub use clock::{Clock, os_seed};
-pub use link::{Link, UdpLink};
+pub use link::{Link, Room, UdpLink};
 pub use resolve::resolve;
 pub use run::{Counts, Loop, Options, Turn};
 pub use shards::{ShardOptions, ShardStats, Shards};

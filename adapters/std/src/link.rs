@@ -24,12 +24,29 @@ pub trait Link: AsFd {
     /// machine, which may send smaller ones from then on.
     fn send(&mut self, transmit: &Transmit, bytes: &[u8]) -> SendOutcome;
 
+    /// How one learns that there is room again after [`SendOutcome::Full`].
+    fn room(&self) -> Room {
+        Room::Watch
+    }
+
     /// Hands on what came by another way than the file descriptor, such as from another thread;
     /// asked for after each wake by a [`Waker`](crate::Waker). Bounded, like all calls; what is
     /// left must ring the waker again.
     fn recv_aside(&mut self, on_datagram: &mut dyn FnMut(Path, Ecn, &mut [u8])) {
         let _ = on_datagram;
     }
+}
+
+/// What a [`Link`] that was full says of its room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// The file descriptor becomes writable when there is room; so with all sockets.
+    Watch,
+    /// There is none; the file descriptor becomes readable, and [`Link::recv`] is to be called, when
+    /// that changes.
+    Full,
+    /// There is room now.
+    Free,
 }
 
 /// A UDP socket with its receive buffers.

@@ -1,7 +1,7 @@
 //! The loop itself.
 
 use crate::wait::wait;
-use crate::{Clock, Link, UdpLink, Waker};
+use crate::{Clock, Link, Room, UdpLink, Waker};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -132,7 +132,7 @@ impl<M: DatagramMachine, L: Link> Loop<M, L> {
             let ready = {
                 let at_most = self.time_to_wait(now, limit);
                 self.counts.waits += 1;
-                wait(&self.link, &self.waker, self.pending.is_some(), at_most)?
+                wait(&self.link, &self.waker, self.wants_room(), at_most)?
             };
             self.busy = false;
             now = self.clock.now();
@@ -144,7 +144,7 @@ impl<M: DatagramMachine, L: Link> Loop<M, L> {
                 self.receive(now)?;
             }
             self.tell_time(now);
-            if self.pending.is_none() || ready.writable {
+            if self.pending.is_none() || ready.writable || self.link.room() == Room::Free {
                 self.drain(now);
             }
             self.look_for_event();
@@ -210,9 +210,9 @@ impl<M: DatagramMachine, L: Link> Loop<M, L> {
         self.future_deadline(self.clock.now())
     }
 
-    /// For a foreign event loop (T70): whether a datagram waits for room on the link.
+    /// For a foreign event loop (T70): whether a datagram waits for the link to become writable.
     pub fn wants_room(&self) -> bool {
-        self.pending.is_some()
+        self.pending.is_some() && self.link.room() == Room::Watch
     }
 
     /// What this loop has done so far.

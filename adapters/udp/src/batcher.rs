@@ -85,44 +85,54 @@ impl Batcher {
         let mut received =
             Received { messages: number, maybe_more: number >= count, ..Received::default() };
         for (buffer, message) in buffers.iter_mut().zip(messages.iter().take(number)) {
-            self.hand_on(buffer, message, &mut received, &mut on_datagram);
+            let one = self.deliver(buffer, message, &mut on_datagram);
+            received.datagrams += one.datagrams;
+            received.bytes += one.bytes;
         }
-        self.stats.datagrams_received += received.datagrams as u64;
-        self.stats.bytes_received += received.bytes as u64;
         Ok(received)
     }
 
-    /// Cuts one message apart.
-    fn hand_on(
+    /// Cuts apart one message that is in `buffer` and hands on its datagrams, for loops that receive
+    /// by other means; counted as [`Self::recv_batch`] counts, but for the call. Says how many
+    /// datagrams and bytes there were.
+    pub fn deliver(
         &mut self,
         buffer: &mut [u8],
         message: &Message,
-        received: &mut Received,
-        on_datagram: &mut impl FnMut(Path, Ecn, &mut [u8]),
-    ) {
+        mut on_datagram: impl FnMut(Path, Ecn, &mut [u8]),
+    ) -> Received {
         let stride = message.stride.max(1);
+        let mut received = Received { messages: 1, ..Received::default() };
         let mut len = message.len.min(buffer.len());
         if message.truncated || len < message.len {
             // The datagram that lacks its end is as good as lost; those before it are whole.
             self.stats.truncated += 1;
             len -= if len.is_multiple_of(stride) { stride.min(len) } else { len % stride };
             if len == 0 {
-                return;
+                return received;
             }
         }
-        let Some(bytes) = buffer.get_mut(..len) else { return };
-        received.bytes += len;
-        let datagrams = len.div_ceil(stride).max(1);
-        received.datagrams += datagrams;
+        let Some(bytes) = buffer.get_mut(..len) else { return received };
+        (received.bytes, received.datagrams) = (len, len.div_ceil(stride).max(1));
+        self.stats.datagrams_received += received.datagrams as u64;
+        self.stats.bytes_received += received.bytes as u64;
         let Some(path) = received_path(message.from, message.to) else {
-            self.stats.unanswerable += datagrams as u64;
-            return;
+            self.stats.unanswerable += received.datagrams as u64;
+            return received;
         };
         if bytes.is_empty() {
             on_datagram(path, message.ecn, bytes);
         } else {
             bytes.chunks_mut(stride).for_each(|datagram| on_datagram(path, message.ecn, datagram));
         }
+        received
+    }
+
+    /// Counts a receive call that was made by other means, and, if it brought an error and no
+    /// datagram, that too.
+    pub fn count_recv(&mut self, calls: u64, errors: u64) {
+        self.stats.recv_calls += calls;
+        self.stats.recv_errors += errors;
     }
 
     fn recv_past_news(

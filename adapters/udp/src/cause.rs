@@ -48,7 +48,7 @@ impl DropCause {
 
 /// Whether an error of a *receive* call is only news about an earlier datagram or the network (an
 /// ICMP message, an interface that went down), so that the socket itself lives on.
-pub(crate) fn is_passing(error: &io::Error) -> bool {
+pub fn is_passing(error: &io::Error) -> bool {
     let Some(errno) = Errno::from_io_error(error) else {
         // The socket library could not read an address: that message is lost, the socket is well.
         return true;

@@ -65,7 +65,7 @@ mod tests;
 pub use batcher::Batcher;
 pub use buffers::{Received, RecvBuffers};
 pub use calls::{Calls, Destination, Message};
-pub use cause::DropCause;
+pub use cause::{DropCause, is_passing};
 pub use group::{Group, bind_group};
 pub use kernel::Kernel;
 pub use socket::{Options, Socket};
