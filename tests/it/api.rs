@@ -22,6 +22,7 @@ const CRATES: &[(&str, &str)] = &[
     ("tripline-std", "adapters/std/src"),
     ("tripline-kit", "adapters/kit/src"),
     ("tripline-mio", "adapters/mio/src"),
+    ("tripline-uring", "adapters/uring/src"),
     ("tripline-sim", "sim/src"),
 ];
 

@@ -8,6 +8,8 @@
 //! [`Listener`] start one thread each, which does nothing but run such a loop (and one for each
 //! name that is being resolved).
 //!
+//! [`Shards`] is a server with several threads on one port, one engine each.
+//!
 //! # The run loop
 //!
 //! ```
@@ -72,9 +74,12 @@ mod blocking;
 mod clock;
 mod link;
 mod run;
+mod shards;
 mod wait;
 mod waker;
 
+#[cfg(test)]
+mod faults_tests;
 #[cfg(test)]
 mod kit_tests;
 #[cfg(test)]
@@ -84,8 +89,9 @@ mod too_big_tests;
 
 pub use blocking::{Client, Connection, ListenOptions, Listener, Stats, Stream, connect, listen};
 pub use clock::Clock;
-pub use link::{Link, UdpLink};
+pub use link::{Link, Room, UdpLink};
 pub use run::{Counts, Loop, Options, Turn};
+pub use shards::{ShardOptions, ShardStats, Shards};
 pub use tripline_common::{
     Address, ChoosePsk, Error, Screen, Settled, hardware_aes, os_seed, resolve,
 };

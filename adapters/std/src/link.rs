@@ -1,6 +1,7 @@
 //! What carries datagrams: the seam between the loop and its socket.
 
 use crate::Waker;
+use crate::shards::Post;
 use crate::wait::{Ready, wait};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -37,6 +38,30 @@ pub trait Link: AsFd {
     fn wait(&self, waker: &Waker, for_room: bool, at_most: Option<Duration>) -> io::Result<Ready> {
         wait(&self.as_fd(), waker, for_room, at_most)
     }
+
+    /// How one learns that there is room again after [`SendOutcome::Full`].
+    fn room(&self) -> Room {
+        Room::Watch
+    }
+
+    /// Hands on what came by another way than the file descriptor, such as from another thread;
+    /// asked for after each wake by a [`Waker`](crate::Waker). Bounded, like all calls; what is
+    /// left must ring the waker again.
+    fn recv_aside(&mut self, on_datagram: &mut dyn FnMut(Path, Ecn, &mut [u8])) {
+        let _ = on_datagram;
+    }
+}
+
+/// What a [`Link`] that was full says of its room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// The file descriptor becomes writable when there is room; so with all sockets.
+    Watch,
+    /// There is none; the file descriptor becomes readable, and [`Link::recv`] is to be called, when
+    /// that changes.
+    Full,
+    /// There is room now.
+    Free,
 }
 
 /// A UDP socket with its receive buffers.
@@ -44,12 +69,19 @@ pub trait Link: AsFd {
 pub struct UdpLink {
     socket: Socket<UdpSocket>,
     buffers: RecvBuffers,
+    /// Where to carry what is for another endpoint on the same port.
+    post: Option<Post>,
 }
 
 impl UdpLink {
     /// A link over `socket` with `buffers` receive buffers of 64 KiB; see [`RecvBuffers::new`].
     pub fn new(socket: Socket<UdpSocket>, buffers: usize) -> Self {
-        Self { socket, buffers: RecvBuffers::new(buffers) }
+        Self { socket, buffers: RecvBuffers::new(buffers), post: None }
+    }
+
+    /// The same for one of several endpoints on a port.
+    pub(crate) fn with_post(socket: Socket<UdpSocket>, buffers: usize, post: Post) -> Self {
+        Self { post: Some(post), ..Self::new(socket, buffers) }
     }
 
     /// The address the socket is bound to.
@@ -79,7 +111,19 @@ impl AsFd for UdpLink {
 
 impl Link for UdpLink {
     fn recv(&mut self, on_datagram: &mut dyn FnMut(Path, Ecn, &mut [u8])) -> io::Result<Received> {
-        self.socket.recv_batch(&mut self.buffers, on_datagram)
+        let Some(post) = &mut self.post else {
+            return self.socket.recv_batch(&mut self.buffers, on_datagram);
+        };
+        let sort = |path, ecn, datagram: &mut [u8]| post.sort(path, ecn, datagram, on_datagram);
+        let received = self.socket.recv_batch(&mut self.buffers, sort);
+        post.ring();
+        received
+    }
+
+    fn recv_aside(&mut self, on_datagram: &mut dyn FnMut(Path, Ecn, &mut [u8])) {
+        if let Some(post) = &mut self.post {
+            post.collect(on_datagram);
+        }
     }
 
     fn send(&mut self, transmit: &Transmit, bytes: &[u8]) -> SendOutcome {

@@ -1,6 +1,6 @@
 //! The loop itself.
 
-use crate::{Clock, Link, UdpLink, Waker};
+use crate::{Clock, Link, Room, UdpLink, Waker};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -130,7 +130,7 @@ impl<M: DatagramMachine, L: Link> Loop<M, L> {
         loop {
             let at_most = self.time_to_wait(now, limit);
             self.counts.waits += 1;
-            let ready = self.link.wait(&self.waker, self.pending.is_some(), at_most)?;
+            let ready = self.link.wait(&self.waker, self.wants_room(), at_most)?;
             self.busy = false;
             // A look takes no time: a turn of it reads the clock once.
             if at_most != Some(Duration::ZERO) {
@@ -138,12 +138,13 @@ impl<M: DatagramMachine, L: Link> Loop<M, L> {
             }
             if ready.woken {
                 self.waker.reset();
+                self.receive_aside(now);
             }
             if ready.readable {
                 self.receive(now)?;
             }
             self.tell_time(now);
-            if self.pending.is_none() || ready.writable {
+            if self.pending.is_none() || ready.writable || self.link.room() == Room::Free {
                 self.drain(now);
             }
             self.look_for_event();
@@ -209,9 +210,9 @@ impl<M: DatagramMachine, L: Link> Loop<M, L> {
         self.future_deadline(self.clock.now())
     }
 
-    /// For a foreign event loop (T70): whether a datagram waits for room on the link.
+    /// For a foreign event loop (T70): whether a datagram waits for the link to become writable.
     pub fn wants_room(&self) -> bool {
-        self.pending.is_some()
+        self.pending.is_some() && self.link.room() == Room::Watch
     }
 
     /// What this loop has done so far.
@@ -271,6 +272,14 @@ impl<M: DatagramMachine, L: Link> Loop<M, L> {
             }
         }
         Ok(())
+    }
+
+    /// Takes in what the link got from elsewhere.
+    fn receive_aside(&mut self, now: Instant) {
+        let Self { machine, link, .. } = self;
+        link.recv_aside(&mut |path, ecn, datagram| {
+            machine.handle_datagram(now, path, ecn, datagram);
+        });
     }
 
     /// Sends what waits for room, then what the machine has, until it has no more, the link is full

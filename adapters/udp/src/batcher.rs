@@ -1,14 +1,14 @@
 //! The batched calls of one socket, without the socket.
 
-use crate::address::{ecn_in, ecn_out, received_path, sendable_path};
+use crate::address::{received_path, sendable_path};
 use crate::buffers::{Received, RecvBuffers};
-use crate::cause::{is_passing, may_refuse_offload};
-use crate::train::{MAX_SEGMENTS, SendCall, SendOutcome, send_train};
-use crate::{DropCause, Stats};
-use quinn_udp::{RecvMeta, UdpSocketState};
+use crate::calls::{Calls, Destination, Message};
+use crate::cause::is_passing;
+use crate::train::{MAX_SEGMENTS, Means, SendCall, SendOutcome, send_train};
+use crate::{DropCause, Kernel, Stats};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use tripline_sansio::{Ecn, Path, Transmit};
 
 /// How many pieces of passing news one receive call reads past before it gives up for now.
@@ -20,9 +20,9 @@ const MAX_NEWS: usize = 16;
 /// side by side; [`Socket`](crate::Socket) is the two together.
 #[derive(Debug)]
 pub struct Batcher {
-    state: UdpSocketState,
+    calls: Box<dyn Calls>,
     v6: bool,
-    gso: bool,
+    means: Means,
     stats: Stats,
 }
 
@@ -33,26 +33,39 @@ impl Batcher {
     /// # Errors
     /// What the system says; a socket that is not UDP, for example.
     pub fn new<S: AsFd>(socket: &S) -> io::Result<Self> {
+        Self::with_calls(socket, Box::new(Kernel::new(socket)?))
+    }
+
+    /// Works by these system calls; `socket` is as they want it.
+    ///
+    /// # Errors
+    /// If the socket has no address to tell.
+    pub fn with_calls<S: AsFd>(socket: &S, calls: Box<dyn Calls>) -> io::Result<Self> {
         let local = socket2::SockRef::from(socket).local_addr()?;
-        let state = UdpSocketState::new(socket.into())?;
-        let gso = state.max_gso_segments() > 1;
-        Ok(Self { state, v6: local.is_ipv6(), gso, stats: Stats::default() })
+        let means = Means { gso: calls.cuts(), many: true };
+        Ok(Self { calls, v6: local.is_ipv6(), means, stats: Stats::default() })
     }
 
-    /// How many datagrams a train may hold at present: 64, or 1 if the system cannot do it.
-    /// Longer trains are cut, at the price of more calls.
+    /// How many datagrams a train may hold at present: 64, or 1 if the system cannot cut trains.
+    /// Longer trains are cut here, at the price of more work and perhaps more calls.
     pub fn max_gso_segments(&self) -> usize {
-        if self.gso { MAX_SEGMENTS } else { 1 }
+        if self.means.gso { MAX_SEGMENTS } else { 1 }
     }
 
-    /// Sends datagram by datagram from now on, whatever the system could do.
+    /// Leaves no train to the system from now on, whatever it could do: each datagram is a message
+    /// of its own, several of them in one call (`sendmmsg`).
     pub fn forbid_gso(&mut self) {
-        self.gso = false;
+        self.means.gso = false;
+    }
+
+    /// Sends one message in each call from now on.
+    pub fn forbid_batches(&mut self) {
+        self.means = Means { gso: false, many: false };
     }
 
     /// The counters.
     pub fn stats(&self) -> Stats {
-        Stats { gso: self.gso, gro: self.state.gro_segments() > 1, ..self.stats }
+        Stats { gso: self.means.gso, gro: self.calls.merges(), ..self.stats }
     }
 
     /// Receives what one call brings, and hands on each datagram.
@@ -66,48 +79,81 @@ impl Batcher {
         buffers: &mut RecvBuffers,
         mut on_datagram: impl FnMut(Path, Ecn, &mut [u8]),
     ) -> io::Result<Received> {
-        let mut meta = [RecvMeta::default(); RecvBuffers::MAX];
+        let mut messages = [Message::default(); RecvBuffers::MAX];
         let count = buffers.count();
-        let messages = self.recv_past_news(socket, buffers, &mut meta)?;
+        let number = self.recv_past_news(socket.as_fd(), buffers, &mut messages)?;
         let mut received =
-            Received { messages, maybe_more: messages >= count, ..Received::default() };
-        for (buffer, meta) in buffers.iter_mut().zip(meta.iter().take(messages)) {
-            let Some(message) = buffer.get_mut(..meta.len) else { continue };
-            received.bytes += message.len();
-            let datagrams = message.len().div_ceil(meta.stride.max(1)).max(1);
-            received.datagrams += datagrams;
-            let Some(path) = received_path(meta.addr, meta.dst_ip) else {
-                self.stats.unanswerable += datagrams as u64;
-                continue;
-            };
-            let ecn = ecn_in(meta.ecn);
-            if message.is_empty() {
-                on_datagram(path, ecn, message);
-            } else {
-                let train = message.chunks_mut(meta.stride.max(1));
-                train.for_each(|datagram| on_datagram(path, ecn, datagram));
-            }
+            Received { messages: number, maybe_more: number >= count, ..Received::default() };
+        for (buffer, message) in buffers.iter_mut().zip(messages.iter().take(number)) {
+            let one = self.deliver(buffer, message, &mut on_datagram);
+            received.datagrams += one.datagrams;
+            received.bytes += one.bytes;
         }
-        self.stats.datagrams_received += received.datagrams as u64;
-        self.stats.bytes_received += received.bytes as u64;
         Ok(received)
     }
 
-    fn recv_past_news<S: AsFd>(
+    /// Cuts apart one message that is in `buffer` and hands on its datagrams, for loops that receive
+    /// by other means; counted as [`Self::recv_batch`] counts, but for the call. Says how many
+    /// datagrams and bytes there were.
+    pub fn deliver(
         &mut self,
-        socket: &S,
+        buffer: &mut [u8],
+        message: &Message,
+        mut on_datagram: impl FnMut(Path, Ecn, &mut [u8]),
+    ) -> Received {
+        let stride = message.stride.max(1);
+        let mut received = Received { messages: 1, ..Received::default() };
+        let mut len = message.len.min(buffer.len());
+        if message.truncated || len < message.len {
+            // The datagram that lacks its end is as good as lost; those before it are whole.
+            self.stats.truncated += 1;
+            len -= if len.is_multiple_of(stride) { stride.min(len) } else { len % stride };
+            if len == 0 {
+                return received;
+            }
+        }
+        let Some(bytes) = buffer.get_mut(..len) else { return received };
+        (received.bytes, received.datagrams) = (len, len.div_ceil(stride).max(1));
+        self.stats.datagrams_received += received.datagrams as u64;
+        self.stats.bytes_received += received.bytes as u64;
+        let Some(path) = received_path(message.from, message.to) else {
+            self.stats.unanswerable += received.datagrams as u64;
+            return received;
+        };
+        if bytes.is_empty() {
+            on_datagram(path, message.ecn, bytes);
+        } else {
+            bytes.chunks_mut(stride).for_each(|datagram| on_datagram(path, message.ecn, datagram));
+        }
+        received
+    }
+
+    /// Counts a receive call that was made by other means, and, if it brought an error and no
+    /// datagram, that too.
+    pub fn count_recv(&mut self, calls: u64, errors: u64) {
+        self.stats.recv_calls += calls;
+        self.stats.recv_errors += errors;
+    }
+
+    fn recv_past_news(
+        &mut self,
+        socket: BorrowedFd<'_>,
         buffers: &mut RecvBuffers,
-        meta: &mut [RecvMeta; RecvBuffers::MAX],
+        messages: &mut [Message; RecvBuffers::MAX],
     ) -> io::Result<usize> {
         let count = buffers.count();
         let mut slices = buffers.slices();
         let slices = slices.split_at_mut(count).0;
+        let messages = messages.split_at_mut(count).0;
         for _ in 0..MAX_NEWS {
             self.stats.recv_calls += 1;
-            match self.state.recv(socket.into(), slices, meta) {
+            match self.calls.recv(socket, slices, messages) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    self.stats.interrupted += 1;
+                }
                 Err(error) if is_passing(&error) => self.stats.recv_errors += 1,
-                result => return result,
+                result => return result.map(|number| number.min(count)),
             }
         }
         Ok(0)
@@ -122,37 +168,27 @@ impl Batcher {
             self.stats.dropped.count(cause, transmit.segments().max(1));
             return SendOutcome::Dropped(cause);
         };
-        let mut system = System { state: &mut self.state, socket, path, ecn: transmit.ecn };
-        send_train(&mut system, &mut self.gso, &mut self.stats, bytes, transmit.segment_size)
+        let to = Destination { path, ecn: transmit.ecn };
+        let mut system = System { calls: self.calls.as_mut(), socket: socket.as_fd(), to };
+        let (means, stats) = (&mut self.means, &mut self.stats);
+        send_train(&mut system, means, stats, bytes, transmit.segment_size)
     }
 }
 
-/// The send call of the operating system.
-struct System<'a, S> {
-    state: &'a mut UdpSocketState,
-    socket: &'a S,
-    path: Path,
-    ecn: Ecn,
+/// The send calls of the system, for one destination.
+struct System<'a> {
+    calls: &'a mut dyn Calls,
+    socket: BorrowedFd<'a>,
+    to: Destination,
 }
 
-impl<S: AsFd> SendCall for System<'_, S> {
+impl SendCall for System<'_> {
     fn send(&mut self, bytes: &[u8], segment: usize) -> io::Result<()> {
-        let transmit = quinn_udp::Transmit {
-            destination: self.path.remote,
-            ecn: ecn_out(self.ecn),
-            contents: bytes,
-            segment_size: Some(segment),
-            src_ip: self.path.local,
-        };
-        let result = self.state.try_send(self.socket.into(), &transmit);
-        if result.as_ref().is_err_and(may_refuse_offload) {
-            // The library takes these errors as a verdict on offload and on ECN, for good. Often it
-            // is only our own address that has gone; `send_train` finds out, so it starts afresh.
-            if let Ok(fresh) = UdpSocketState::new(self.socket.into()) {
-                *self.state = fresh;
-            }
-        }
-        result
+        self.calls.send(self.socket, self.to, bytes, segment)
+    }
+
+    fn send_many(&mut self, bytes: &[u8], segment: usize) -> io::Result<usize> {
+        self.calls.send_many(self.socket, self.to, bytes, segment)
     }
 }
 

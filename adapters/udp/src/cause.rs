@@ -48,7 +48,7 @@ impl DropCause {
 
 /// Whether an error of a *receive* call is only news about an earlier datagram or the network (an
 /// ICMP message, an interface that went down), so that the socket itself lives on.
-pub(crate) fn is_passing(error: &io::Error) -> bool {
+pub fn is_passing(error: &io::Error) -> bool {
     let Some(errno) = Errno::from_io_error(error) else {
         // The socket library could not read an address: that message is lost, the socket is well.
         return true;
@@ -62,6 +62,12 @@ pub(crate) fn is_passing(error: &io::Error) -> bool {
 /// Whether an error may mean that segmentation offload is not to be had.
 pub(crate) fn may_refuse_offload(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::IO | Errno::INVAL))
+}
+
+/// Whether an error says that the system has no call that takes several messages.
+pub(crate) fn has_no_such_call(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported
+        || matches!(Errno::from_io_error(error), Some(Errno::NOSYS | Errno::OPNOTSUPP))
 }
 
 #[cfg(test)]

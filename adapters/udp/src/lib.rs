@@ -10,13 +10,16 @@
 //!
 //! - Sending uses segmentation offload (GSO): a train of up to 64 equal datagrams and 65,507 bytes
 //!   goes out in one call. Where the system or the network card refuses that, the same train goes
-//!   out one datagram at a time and nothing of it is lost.
+//!   out as up to 64 messages of one call (`sendmmsg`), and nothing of it is lost.
 //! - Receiving takes up to [`RecvBuffers::MAX`] messages in one call, each of them up to 64
 //!   datagrams that the kernel has merged (GRO); they are cut apart here.
 //! - The ECN mark goes both ways; the address a datagram was sent to becomes
 //!   [`Path::local`](tripline_sansio::Path::local), and answers leave from it.
 //! - [`Pump`] is the turn of a loop around a machine, for loops that are told of readiness once.
 //! - [`Stats`] counts datagrams, calls, and what was dropped and why.
+//! - [`bind_group`] makes several sockets that share one port, and tells the kernel which of them
+//!   a datagram goes to ([`Steering`]).
+//! - All system calls go through [`Calls`], so that tests can play those that fail.
 //!
 //! ```
 //! use tripline_sansio::{Ecn, Path, Transmit};
@@ -47,10 +50,15 @@
 mod address;
 mod batcher;
 mod buffers;
+mod calls;
 mod cause;
+mod group;
+mod kernel;
+mod many;
 mod pump;
 mod socket;
 mod stats;
+mod steering;
 mod train;
 
 #[cfg(test)]
@@ -58,8 +66,12 @@ mod tests;
 
 pub use batcher::Batcher;
 pub use buffers::{Received, RecvBuffers};
-pub use cause::DropCause;
+pub use calls::{Calls, Destination, Message};
+pub use cause::{DropCause, is_passing};
+pub use group::{Group, bind_group};
+pub use kernel::Kernel;
 pub use pump::{Carrier, Pump, Turns};
 pub use socket::{Options, Socket};
 pub use stats::{Drops, Stats};
+pub use steering::Steering;
 pub use train::SendOutcome;

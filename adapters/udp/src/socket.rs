@@ -3,6 +3,7 @@
 use crate::Stats;
 use crate::batcher::{Batcher, local_addr};
 use crate::buffers::{Received, RecvBuffers};
+use crate::calls::Calls;
 use crate::train::SendOutcome;
 use socket2::{Domain, Protocol, SockRef, Type};
 use std::io;
@@ -71,6 +72,14 @@ impl<S: AsFd> Socket<S> {
     /// As [`Batcher::new`].
     pub fn new(socket: S) -> io::Result<Self> {
         Ok(Self { batcher: Batcher::new(&socket)?, socket })
+    }
+
+    /// Works on `socket` by these system calls, which have made it ready for themselves.
+    ///
+    /// # Errors
+    /// As [`Batcher::with_calls`].
+    pub fn with_calls(socket: S, calls: Box<dyn Calls>) -> io::Result<Self> {
+        Ok(Self { batcher: Batcher::with_calls(&socket, calls)?, socket })
     }
 
     /// The address this socket is bound to.

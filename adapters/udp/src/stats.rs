@@ -14,6 +14,10 @@ pub struct Stats {
     pub send_calls: u64,
     /// Calls that found the socket full.
     pub full: u64,
+    /// Calls that took some of several messages and not all; the rest went out with the next one.
+    pub partial: u64,
+    /// Calls that a signal interrupted, in both directions; each was made again.
+    pub interrupted: u64,
     /// Datagrams that were received.
     pub datagrams_received: u64,
     /// Bytes in them.
@@ -22,6 +26,8 @@ pub struct Stats {
     pub recv_calls: u64,
     /// Receive calls that brought news of an earlier datagram (an ICMP message) and no datagram.
     pub recv_errors: u64,
+    /// Received messages that were longer than their buffer: the last datagram in it was lost.
+    pub truncated: u64,
     /// Received datagrams that were not handed on because nobody could answer them (port 0).
     pub unanswerable: u64,
     /// Datagrams that the system refused to take, by cause.

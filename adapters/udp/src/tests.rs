@@ -131,7 +131,58 @@ fn without_offload_a_train_arrives_whole() {
     let lengths: Vec<usize> = arrived.iter().map(|(_, _, datagram)| datagram.len()).collect();
     assert_eq!(lengths, [100, 100, 50]);
     assert!(arrived.iter().all(|(_, ecn, _)| *ecn == Ecn::Ce));
-    assert_eq!((alice.stats().send_calls, alice.stats().gso), (3, false));
+    assert_eq!((alice.stats().send_calls, alice.stats().gso), (1, false));
+    // And where there is no such call either, one by one.
+    alice.parts_mut().1.forbid_batches();
+    assert_eq!(alice.send(&transmit(to, Ecn::Ce, 250, 100), &bytes), SendOutcome::Sent);
+    assert_eq!(receive(&mut bob, 3).0.len(), 3);
+    assert_eq!(alice.stats().send_calls, 4);
+}
+
+/// N15: batches carry marks and addresses as single datagrams do, in both families.
+#[test]
+fn n15_a_batch_of_messages_keeps_marks_and_addresses() {
+    for any in [Ipv4Addr::UNSPECIFIED.into(), std::net::IpAddr::from(Ipv6Addr::UNSPECIFIED)] {
+        let Some(mut dual) = bind(SocketAddr::new(any, 0)) else { return };
+        let port = dual.local_addr().expect("an address").port();
+        for at in [V4, V6] {
+            let Some(mut plain) = bind(at) else { return };
+            if at.is_ipv6() && any.is_ipv4() {
+                continue;
+            }
+            let to = SocketAddr::new(at.ip(), port);
+            let bytes = numbered(250);
+            plain.parts_mut().1.forbid_gso();
+            assert_eq!(plain.send(&transmit(to, Ecn::Ect1, 250, 100), &bytes), SendOutcome::Sent);
+            let (arrived, _) = receive(&mut dual, 3);
+            let (path, ecn, _) = arrived[2];
+            assert_eq!((path.local, ecn, arrived[2].2.len()), (Some(at.ip()), Ecn::Ect1, 50));
+            dual.parts_mut().1.forbid_gso();
+            let before = dual.stats().send_calls;
+            let back = Transmit { path, ecn: Ecn::Ect0, len: 250, segment_size: 100 };
+            assert_eq!(dual.send(&back, &bytes), SendOutcome::Sent);
+            let (arrived, _) = receive(&mut plain, 3);
+            assert!(arrived.iter().all(|(path, ecn, _)| (path.remote, *ecn) == (to, Ecn::Ect0)));
+            assert_eq!(dual.stats().send_calls, before + 1);
+        }
+    }
+}
+
+/// T69: one receive call brings many datagrams, merged or not.
+#[test]
+fn t69_a_receive_call_brings_a_whole_batch() {
+    let (mut alice, mut bob) = (bind(V4).expect("IPv4"), bind(V4).expect("IPv4"));
+    let to = bob.local_addr().expect("an address");
+    // Of growing length, so that the kernel merges none of them.
+    let bytes = numbered(200);
+    for len in 1..=20 {
+        let alone = transmit(to, Ecn::NotEct, len, len);
+        assert_eq!(alice.send(&alone, &bytes), SendOutcome::Sent);
+    }
+    let (arrived, calls) = receive(&mut bob, 20);
+    assert!(arrived.iter().zip(1..).all(|((.., datagram), len)| datagram.len() == len));
+    assert_eq!((calls.len(), calls[0].messages), (1, 20));
+    assert!(bob.stats().received_per_call() >= 20.0, "{:?}", bob.stats());
 }
 
 #[test]

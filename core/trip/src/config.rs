@@ -4,6 +4,7 @@ use crate::agreed::Minimum;
 use crate::connection::recovery::congestion::{Bbr, Controller, Cubic, FixedRate, NewReno};
 use crate::connection::zone::limits::KeyLimits;
 use crate::crypto::{Aead, Psk, PublicKey, SecretKey, default_aead};
+use crate::shard::Shard;
 use crate::wire::Parameters;
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -32,6 +33,8 @@ pub struct Config {
     pub aead: Arc<dyn Aead>,
     /// How much strangers may cost.
     pub guard: GuardConfig,
+    /// The place of this endpoint among several on one port; alone by default.
+    pub shard: Shard,
     /// What this side is ready to do without, on test links. All off.
     #[cfg(feature = "plain")]
     pub plain: crate::Plain,
@@ -48,6 +51,7 @@ impl Default for Config {
             hardware_aes: false,
             aead: default_aead(),
             guard: GuardConfig::default(),
+            shard: Shard::ALONE,
             #[cfg(feature = "plain")]
             plain: crate::Plain::default(),
         }
@@ -72,8 +76,8 @@ pub struct GuardConfig {
     pub retries_per_second: u32,
     /// Hints why an OPEN is not answered.
     pub versions_per_second: u32,
-    /// RESETs. If several endpoints share one identity, set this to 0: they would end each other's
-    /// connections.
+    /// RESETs. If several endpoints share one identity and are not told apart by
+    /// [`Config::shard`], set this to 0: they would end each other's connections.
     pub resets_per_second: u32,
     /// Handshakes of one address of IPv4 or one /64 of IPv6, above the threshold.
     pub opens_per_prefix: u32,

@@ -49,6 +49,7 @@ mod plain;
 mod profile;
 mod ranges;
 mod referral;
+mod shard;
 mod stats;
 mod stream;
 mod wire;
@@ -90,6 +91,7 @@ pub use link::{LINK_BUFFER, LINKS_MAX, LinkEnd, LinkEndpoint, LinkEvent, LinkMac
 pub use plain::Plain;
 pub use profile::Profile;
 pub use referral::Referral;
+pub use shard::{Shard, ShardOwner};
 pub use stats::{ConnectionStats, Drops, EndpointStats};
 pub use stream::send::Reliability;
 pub use wire::{

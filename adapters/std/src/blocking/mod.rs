@@ -22,6 +22,7 @@ mod watch;
 pub use connection::Connection;
 pub use stream::Stream;
 
+use crate::shards::{Post, keep_to_core};
 use crate::{
     Address, ChoosePsk, Counts, Error, Loop, Options, Screen, UdpLink, hardware_aes, os_seed,
 };
@@ -199,8 +200,13 @@ impl Listener {
     /// [`Error::Io`] if there is no such socket to be had.
     pub fn bind(address: SocketAddr, config: Config, how: ListenOptions) -> Result<Self, Error> {
         let socket = Socket::bind(address, &how.options.socket)?;
+        Self::at(Seat::alone(socket), config, how)
+    }
+
+    /// Listens where it is told.
+    pub(crate) fn at(seat: Seat, config: Config, how: ListenOptions) -> Result<Self, Error> {
         let door = Door { screen: how.screen, psk: how.psk };
-        let user = start(socket, config, &how.options, door, true)?;
+        let user = start(seat, config, &how.options, door, true)?;
         Ok(Self { user, timeout: None })
     }
 
@@ -315,7 +321,8 @@ impl Client {
         let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
         let socket = Socket::bind(any, &options.socket)
             .or_else(|_| Socket::bind((Ipv4Addr::UNSPECIFIED, 0).into(), &options.socket))?;
-        start(socket, config, &options, Door::default(), false).map(|user| Self { user })
+        start(Seat::alone(socket), config, &options, Door::default(), false)
+            .map(|user| Self { user })
     }
 
     /// A client over a socket of this address.
@@ -324,7 +331,8 @@ impl Client {
     /// [`Error::Io`].
     pub fn bind(address: SocketAddr, config: Config, options: &Options) -> Result<Self, Error> {
         let socket = Socket::bind(address, &options.socket)?;
-        start(socket, config, options, Door::default(), false).map(|user| Self { user })
+        start(Seat::alone(socket), config, options, Door::default(), false)
+            .map(|user| Self { user })
     }
 
     /// Connects. Names are resolved by the system, on a thread of their own (row T02).
@@ -396,22 +404,47 @@ impl Client {
     }
 }
 
-/// An endpoint over `socket`, and its thread.
+/// Where an endpoint works.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) socket: Socket,
+    /// The way to the other endpoints on its port.
+    pub(crate) post: Option<Post>,
+    /// The core that its thread keeps to.
+    pub(crate) core: Option<usize>,
+}
+
+impl Seat {
+    /// A socket of its own.
+    fn alone(socket: Socket) -> Self {
+        Self { socket, post: None, core: None }
+    }
+}
+
+/// An endpoint in its place, and its thread.
 fn start(
-    socket: Socket,
+    seat: Seat,
     mut config: Config,
     options: &Options,
     door: Door,
     listening: bool,
 ) -> Result<Arc<User>, Error> {
+    let Seat { socket, post, core } = seat;
     // What the user chose stands, as far as this machine can do it.
     config.segments_max = config.segments_max.min(socket.max_gso_segments());
     config.hardware_aes |= options.detect_aes && hardware_aes();
     let local = socket.local_addr()?;
     let endpoint = Endpoint::new(config, &os_seed()?, options.clock.now());
     let key = endpoint.public_key();
-    let link = UdpLink::new(socket, options.receive_buffers);
+    let bell = post.as_ref().map(Post::bell);
+    let link = match post {
+        Some(post) => UdpLink::with_post(socket, options.receive_buffers, post),
+        None => UdpLink::new(socket, options.receive_buffers),
+    };
     let looper = Loop::new(link, options.clock, Watch::new(endpoint))?;
+    if let Some(bell) = bell {
+        bell.hang(looper.waker());
+    }
     let shared = Arc::new(Shared {
         waker: looper.waker(),
         local,
@@ -422,6 +455,9 @@ fn start(
     });
     let driver = Driver::new(looper, Arc::clone(&shared), door);
     let thread = std::thread::Builder::new().name("tripline".into());
-    thread.spawn(move || driver.run())?;
+    thread.spawn(move || {
+        core.into_iter().for_each(keep_to_core);
+        driver.run();
+    })?;
     Ok(Arc::new(User { shared }))
 }

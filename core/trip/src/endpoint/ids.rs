@@ -2,15 +2,16 @@
 //!
 //! The slot finds the owner without hashing; the random bits tell a slot's users apart; the MAC
 //! lets us know an ID of ours, wrong at most once in 2^16, from any other number (R-ID-1). The slot
-//! index also tells which shard owns an ID, once there are shards.
+//! index also tells which of several endpoints on one port owns an ID (R-ID-4).
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::crypto::{SecretKey, derived_key, id_mac};
+use crate::shard::Shard;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use tripline_sansio::{Random, Seed};
 
-/// Slots at most: connections, half-opens and attempts together.
+/// Slots at most, of all endpoints on one port: connections, half-opens and attempts together.
 pub(super) const SLOTS_MAX: usize = 1 << 20;
 
 const RANDOM_BITS: u32 = 28;
@@ -34,9 +35,11 @@ struct Entry {
 /// The IDs in use.
 #[derive(Debug)]
 pub(super) struct Ids {
+    /// Of our own slots only; the place in here is not the slot, unless we are alone.
     entries: Vec<Entry>,
-    /// Freed slots, the one that rested longest first (R-ID-2).
+    /// Freed places, the one that rested longest first (R-ID-2).
     free: VecDeque<u32>,
+    shard: Shard,
     key: [u8; 32],
     random: Random,
 }
@@ -44,7 +47,7 @@ pub(super) struct Ids {
 impl Ids {
     /// The MAC's key follows from the identity, so that the IDs of a former life are known
     /// (R-ID-1); without one it is drawn.
-    pub(super) fn new(identity: Option<&SecretKey>, seed: &Seed) -> Self {
+    pub(super) fn new(identity: Option<&SecretKey>, seed: &Seed, shard: Shard) -> Self {
         let key = identity.map_or_else(
             || seed.random("connection id key").bytes(),
             |identity| derived_key(identity, b"TRiP/1 connection id"),
@@ -52,6 +55,7 @@ impl Ids {
         Self {
             entries: Vec::new(),
             free: VecDeque::new(),
+            shard,
             key,
             random: seed.random("connection ids"),
         }
@@ -59,24 +63,32 @@ impl Ids {
 
     /// A new ID for `owner`; `None` if all slots are taken.
     pub(super) fn issue(&mut self, owner: Owner) -> Option<u64> {
-        let slot = if self.entries.len() < SLOTS_MAX && self.free.len() < 64 {
-            let slot = u32::try_from(self.entries.len()).ok()?;
+        let places_max = SLOTS_MAX.checked_div(usize::from(self.shard.count()))?;
+        let place = if self.entries.len() < places_max && self.free.len() < 64 {
+            let place = u32::try_from(self.entries.len()).ok()?;
             self.entries.push(Entry { id: 0, owner: None });
-            slot
+            place
         } else {
             self.free.pop_front()?
         };
+        let slot = self.shard.slot(place)?;
         let random = self.random.bits64() >> (u64::BITS.saturating_sub(RANDOM_BITS));
         let stem = (u64::from(slot) << RANDOM_BITS) | random;
         let id = (stem << MAC_BITS) | u64::from(id_mac(&self.key, stem));
-        let entry = self.entries.get_mut(usize::try_from(slot).ok()?)?;
+        let entry = self.entries.get_mut(usize::try_from(place).ok()?)?;
         *entry = Entry { id, owner: Some(owner) };
         Some(id)
     }
 
-    fn entry(&mut self, id: u64) -> Option<&mut Entry> {
+    /// Where the entry of `id` would be; `None` if the ID is another endpoint's (R-ID-4).
+    fn place(&self, id: u64) -> Option<u32> {
         let slot = id >> (RANDOM_BITS.saturating_add(MAC_BITS));
-        self.entries.get_mut(usize::try_from(slot).ok()?).filter(|entry| entry.id == id)
+        self.shard.place(u32::try_from(slot).ok()?)
+    }
+
+    fn entry(&mut self, id: u64) -> Option<&mut Entry> {
+        let place = self.place(id)?;
+        self.entries.get_mut(usize::try_from(place).ok()?).filter(|entry| entry.id == id)
     }
 
     /// Whose `id` is.
@@ -85,8 +97,12 @@ impl Ids {
     }
 
     /// Whether `id` was made here, now or in a former life of the same identity; wrong at most once
-    /// in 2^16 (R-ID-1).
+    /// in 2^16 (R-ID-1). What a sibling on the same port made is not ours, though its MAC has the
+    /// same key: it may be live there (R-ID-4).
     pub(super) fn is_ours(&self, id: u64) -> bool {
+        if self.place(id).is_none() {
+            return false;
+        }
         let [.., high, low] = id.to_be_bytes();
         // Nobody learns a token of a live ID by it, so its time need not be constant.
         id_mac(&self.key, id >> MAC_BITS) == u16::from_be_bytes([high, low])
@@ -110,8 +126,7 @@ impl Ids {
         if let Some(entry) = self.entry(id)
             && entry.owner.take().is_some()
         {
-            let slot = id >> (RANDOM_BITS.saturating_add(MAC_BITS));
-            self.free.extend(u32::try_from(slot).ok());
+            self.free.extend(self.place(id));
         }
     }
 }
@@ -125,7 +140,7 @@ mod tests {
     /// back.
     #[test]
     fn an_id_is_never_issued_twice() {
-        let mut ids = Ids::new(None, &Seed::from_number(1));
+        let mut ids = Ids::new(None, &Seed::from_number(1), Shard::ALONE);
         let mut seen = BTreeSet::new();
         for n in 0..10_000 {
             let id = ids.issue(Owner::Connection(n)).unwrap();
@@ -149,8 +164,8 @@ mod tests {
             (None, None, false),
             (Some(&identity), Some(&SecretKey::from_bytes([2; 32])), false),
         ] {
-            let mut before = Ids::new(first, &Seed::from_number(1));
-            let after = Ids::new(second, &Seed::from_number(2));
+            let mut before = Ids::new(first, &Seed::from_number(1), Shard::ALONE);
+            let after = Ids::new(second, &Seed::from_number(2), Shard::ALONE);
             let ids: Vec<u64> =
                 (0..500).filter_map(|slot| before.issue(Owner::Connection(slot))).collect();
             assert!(ids.iter().all(|id| before.is_ours(*id)));
@@ -159,5 +174,37 @@ mod tests {
             let guessed = (0..200_000).filter(|_| after.is_ours(random.bits64())).count();
             assert!(guessed < 20, "{guessed} guesses");
         }
+    }
+    /// R-ID-4: of several endpoints with one identity each knows its own IDs and no other's, and
+    /// all slots are used.
+    #[test]
+    fn r_id_4_siblings_do_not_mix_up_their_ids() {
+        let identity = SecretKey::from_bytes([1; 32]);
+        let shards: Vec<Shard> = (0..3).filter_map(|index| Shard::new(index, 3)).collect();
+        let siblings = shards.iter().zip(7..);
+        let mut siblings: Vec<Ids> = siblings
+            .map(|(shard, seed)| Ids::new(Some(&identity), &Seed::from_number(seed), *shard))
+            .collect();
+        let mut slots = BTreeSet::new();
+        for n in 0..300 {
+            for at in 0..3 {
+                let id = siblings[at].issue(Owner::Connection(n)).unwrap();
+                assert!(slots.insert(id >> (RANDOM_BITS + MAC_BITS)));
+                for (other, sibling) in siblings.iter_mut().enumerate() {
+                    assert_eq!(sibling.is_ours(id), other == at);
+                    assert_eq!(sibling.owner(id).is_some(), other == at);
+                }
+            }
+        }
+        assert_eq!(slots.last(), Some(&899));
+    }
+
+    /// R-ID-4: the slots are shared out, so each of many has its part and no more.
+    #[test]
+    fn r_id_4_each_sibling_has_its_share_of_slots() {
+        let shard = Shard::new(Shard::MAX - 1, Shard::MAX).unwrap();
+        let mut ids = Ids::new(None, &Seed::from_number(1), shard);
+        let issued = core::iter::from_fn(|| ids.issue(Owner::Connection(0))).count();
+        assert_eq!(issued, SLOTS_MAX / usize::from(Shard::MAX));
     }
 }

@@ -115,7 +115,7 @@ impl Endpoint {
         });
         let (secret, public) = identity.as_ref().map(|(secret, public)| (secret, public)).unzip();
         Self {
-            ids: Ids::new(secret, seed),
+            ids: Ids::new(secret, seed, config.shard),
             guard: Guard::new(&config.guard, public, seed, now),
             resets: Resets::new(secret, seed),
             singles: Singles::new(seed),
