@@ -3,7 +3,7 @@
 //! ```console
 //! cargo run --release -p tripline-std --example idle_std               # a minute
 //! cargo run --release -p tripline-std --example idle_std -- 600        # ten
-//! cargo run --release -p tripline-std --example idle_std -- 60 10      # with a keep-alive each 10 s
+//! cargo run --release -p tripline-std --example idle_std -- 60 10      # keep-alives each 10 s
 //! ```
 #![forbid(unsafe_code)]
 

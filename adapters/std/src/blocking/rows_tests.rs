@@ -107,8 +107,8 @@ fn n12_a_wrong_server_is_refused_by_default() {
     client.connect_trusting(address, ConnectOptions::default(), |_| true).expect("trusted");
 }
 
-/// N13, N28: what may be used from any thread can be, and the compiler knows; a loop goes to another
-/// thread but is used by one at a time, for all its calls that change something want it alone.
+/// N13, N28: what may be used from any thread can be, and the compiler knows; a loop goes to
+/// another thread but is used by one at a time, for its calls that change something want it alone.
 #[test]
 fn n13_n28_which_handle_may_go_where_is_known_to_the_compiler() {
     fn shared<T: Send + Sync + 'static>() {}
