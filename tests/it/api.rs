@@ -20,6 +20,7 @@ const CRATES: &[(&str, &str)] = &[
     ("tripline", "core/trip/src"),
     ("tripline-udp", "adapters/udp/src"),
     ("tripline-std", "adapters/std/src"),
+    ("tripline-kit", "adapters/kit/src"),
     ("tripline-sim", "sim/src"),
 ];
 

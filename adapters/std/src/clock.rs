@@ -2,23 +2,41 @@
 
 use tripline_sansio::Instant;
 
-/// The system's monotonic clock as machines see it: nanoseconds since this value was made.
+/// A clock as machines see it: nanoseconds since its zero. Usually the system's monotonic one.
 ///
 /// Copies share their zero. Loops whose machines compare times must share one clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
-    zero: std::time::Instant,
+    source: Source,
+}
+
+/// Where the time comes from.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    /// The system's clock, from this zero on.
+    System(std::time::Instant),
+    User(fn() -> Instant),
 }
 
 impl Clock {
-    /// A clock that begins now.
+    /// The system's clock, which begins now.
     pub fn new() -> Self {
-        Self { zero: std::time::Instant::now() }
+        Self { source: Source::System(std::time::Instant::now()) }
+    }
+
+    /// The user's own clock, which must not go back: that of the system they are part of, or one of
+    /// virtual time. Whoever waits by it overrides [`Link::wait`](crate::Link::wait) as well, unless
+    /// it goes as fast as the system's.
+    pub const fn from_fn(now: fn() -> Instant) -> Self {
+        Self { source: Source::User(now) }
     }
 
     /// The time; never earlier than the time before.
     pub fn now(&self) -> Instant {
-        Instant::ZERO + self.zero.elapsed()
+        match self.source {
+            Source::System(zero) => Instant::ZERO + zero.elapsed(),
+            Source::User(now) => now(),
+        }
     }
 }
 
@@ -38,5 +56,11 @@ mod tests {
         let copy = clock;
         let times = [clock.now(), copy.now(), clock.now()];
         assert!(times.is_sorted(), "{times:?}");
+    }
+
+    #[test]
+    fn a_users_clock_says_what_the_user_says() {
+        let noon = || Instant::from_nanos(43_200_000_000_000);
+        assert_eq!(Clock::from_fn(noon).now(), noon());
     }
 }

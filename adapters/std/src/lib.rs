@@ -76,6 +76,8 @@ mod wait;
 mod waker;
 
 #[cfg(test)]
+mod kit_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod too_big_tests;
@@ -88,4 +90,5 @@ pub use tripline_common::{
     Address, ChoosePsk, Error, Screen, Settled, hardware_aes, os_seed, resolve,
 };
 pub use tripline_udp::{DropCause, Received, SendOutcome};
+pub use wait::Ready;
 pub use waker::Waker;

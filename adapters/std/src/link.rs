@@ -1,8 +1,11 @@
 //! What carries datagrams: the seam between the loop and its socket.
 
+use crate::Waker;
+use crate::wait::{Ready, wait};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 use tripline_sansio::{Ecn, Path, Transmit};
 use tripline_udp::{Received, RecvBuffers, SendOutcome, Socket, Stats};
 
@@ -22,6 +25,18 @@ pub trait Link: AsFd {
     /// too large for the link ([`DropCause::TooBig`](crate::DropCause::TooBig)) is handed on to the
     /// machine, which may send smaller ones from then on.
     fn send(&mut self, transmit: &Transmit, bytes: &[u8]) -> SendOutcome;
+
+    /// Waits until there is something to receive (or there is room, if `for_room`), the waker rings
+    /// or `at_most` is over; `None` waits for ever. The only place where a loop waits.
+    ///
+    /// As it is, the system watches the file descriptor. A link that knows better (of a virtual
+    /// world, for example) waits in its own way.
+    ///
+    /// # Errors
+    /// If the link itself is broken.
+    fn wait(&self, waker: &Waker, for_room: bool, at_most: Option<Duration>) -> io::Result<Ready> {
+        wait(&self.as_fd(), waker, for_room, at_most)
+    }
 }
 
 /// A UDP socket with its receive buffers.

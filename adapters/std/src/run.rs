@@ -1,6 +1,5 @@
 //! The loop itself.
 
-use crate::wait::wait;
 use crate::{Clock, Link, UdpLink, Waker};
 use std::io;
 use std::net::SocketAddr;
@@ -129,13 +128,14 @@ impl<M: DatagramMachine, L: Link> Loop<M, L> {
         self.drain(now);
         self.look_for_event();
         loop {
-            let ready = {
-                let at_most = self.time_to_wait(now, limit);
-                self.counts.waits += 1;
-                wait(&self.link, &self.waker, self.pending.is_some(), at_most)?
-            };
+            let at_most = self.time_to_wait(now, limit);
+            self.counts.waits += 1;
+            let ready = self.link.wait(&self.waker, self.pending.is_some(), at_most)?;
             self.busy = false;
-            now = self.clock.now();
+            // A look takes no time: a turn of it reads the clock once.
+            if at_most != Some(Duration::ZERO) {
+                now = self.clock.now();
+            }
             if ready.woken {
                 self.waker.reset();
             }

@@ -9,10 +9,13 @@ use std::time::Duration;
 
 /// What ended a wait; nothing of it set means that the time was up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Ready {
-    pub(crate) readable: bool,
-    pub(crate) writable: bool,
-    pub(crate) woken: bool,
+pub struct Ready {
+    /// There is something to receive.
+    pub readable: bool,
+    /// There is room.
+    pub writable: bool,
+    /// The waker rang.
+    pub woken: bool,
 }
 
 /// Waits until `link` has something to receive (or has room, if `for_room`), the waker rings or
