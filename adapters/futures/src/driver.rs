@@ -12,8 +12,8 @@ use std::task::{Context, Poll};
 use tripline::ConnectionHandle;
 use tripline_common::{Door, Error, resolve};
 
-/// Names and clients that one poll sees to, at most.
-const MAX_NOTICES: usize = 64;
+/// Turns of one poll that brought something to decide, at most.
+const MAX_TURNS: usize = 4;
 
 /// The future that drives an [`Endpoint`](crate::Endpoint), to be run to its end by whatever runs
 /// tasks. It ends when nobody holds a handle any more and the last connection has said goodbye, or
@@ -84,9 +84,14 @@ impl<S: Socket, T: Timer> Future for Driver<S, T> {
         let this = self.get_mut();
         // Before anything is looked at: what changes from here on wakes us again.
         this.shared.driven_by(cx.waker());
-        for _ in 0..MAX_NOTICES {
+        for _ in 0..MAX_TURNS {
             match this.looper.poll_next(cx) {
-                Poll::Ready(Ok(notice)) => this.on_notice(notice),
+                Poll::Ready(Ok(notice)) => {
+                    this.on_notice(notice);
+                    while let Some(notice) = this.looper.next_event() {
+                        this.on_notice(notice);
+                    }
+                }
                 Poll::Ready(Err(error)) => {
                     this.fate = error.into();
                     return this.end();

@@ -40,7 +40,7 @@ pub struct Counts {
 /// It has no thread and no lock of its own; it is dropped at any time without harm, and what the
 /// socket did not take is lost with it.
 #[derive(Debug)]
-pub struct Loop<M: DatagramMachine, S, T> {
+pub struct Loop<M, S, T> {
     machine: M,
     socket: S,
     timer: T,
@@ -48,9 +48,6 @@ pub struct Loop<M: DatagramMachine, S, T> {
     out: Vec<u8>,
     /// A transmit that did not fit, and how much of `out` is done with.
     pending: Option<(Transmit, usize)>,
-    /// An event that was taken to see whether there is one; the rest stay with the machine, which
-    /// bounds them.
-    event: Option<M::Event>,
     counts: Counts,
 }
 
@@ -74,15 +71,7 @@ impl<M: DatagramMachine, I: Readiness, T: Timer> Loop<M, Udp<I>, T> {
 impl<M: DatagramMachine, S: Socket, T: Timer> Loop<M, S, T> {
     /// A loop over any socket, by any timer.
     pub fn new(socket: S, timer: T, machine: M) -> Self {
-        Self {
-            machine,
-            socket,
-            timer,
-            out: Vec::new(),
-            pending: None,
-            event: None,
-            counts: Counts::default(),
-        }
+        Self { machine, socket, timer, out: Vec::new(), pending: None, counts: Counts::default() }
     }
 
     /// The next event, in the order in which things happened; until there is one, the loop runs.
@@ -96,21 +85,17 @@ impl<M: DatagramMachine, S: Socket, T: Timer> Loop<M, S, T> {
     }
 
     /// One turn of [`Self::next`]. Where it gives no event, the task is woken when there is
-    /// something to do. An event that is out already is given at once, without a turn.
+    /// something to do.
     ///
     /// # Errors
     /// As [`Self::next`].
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<M::Event>> {
-        if let Some(event) = self.next_event() {
-            return Poll::Ready(Ok(event));
-        }
         self.counts.turns += 1;
         let now = self.timer.now();
         let mut more = self.receive(now, cx)?;
         self.tell_time(now);
         more |= self.drain(now, cx)?;
-        self.event = self.machine.poll_event();
-        if let Some(event) = self.next_event() {
+        if let Some(event) = self.machine.poll_event() {
             return Poll::Ready(Ok(event));
         }
         let deadline = self.future_deadline(now);
@@ -122,9 +107,10 @@ impl<M: DatagramMachine, S: Socket, T: Timer> Loop<M, S, T> {
         Poll::Pending
     }
 
-    /// An event that is there already; the loop does not run. To be drained before the next turn.
+    /// An event that is there already; the loop does not run. After [`Self::next`] this gives what
+    /// else that turn has brought, without the price of another one.
     pub fn next_event(&mut self) -> Option<M::Event> {
-        self.event.take().or_else(|| self.machine.poll_event())
+        self.machine.poll_event()
     }
 
     /// Uses the machine at the present time; what it has to send goes out with the next turn.

@@ -2,4 +2,5 @@
 
 mod cancel;
 mod drive;
+mod kit;
 mod world;
