@@ -124,9 +124,9 @@ impl Stream {
         self.send.finish();
     }
 
-    /// As [`SendStream::close`].
-    pub fn close(&self, code: Code) {
-        self.send.close(code);
+    /// As [`SendStream::reset`].
+    pub fn reset(&self, code: Code) {
+        self.send.reset(code);
     }
 
     /// As [`RecvStream::stop`].
@@ -200,8 +200,9 @@ impl SendStream {
         self.half.shared().with(|front, now| front.finish(now, handle, id));
     }
 
-    /// Ends our half here and now; what the peer does not have yet is dropped.
-    pub fn close(&self, code: Code) {
+    /// Ends our half here and now; what the peer does not have yet is dropped. (The blocking
+    /// interface calls this `close`, which means something else to an `AsyncWrite` and a `Sink`.)
+    pub fn reset(&self, code: Code) {
         let (handle, id) = self.half.place();
         self.half.shared().with(|front, now| front.close_stream(now, handle, id, code));
     }
