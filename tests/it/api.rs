@@ -21,6 +21,7 @@ const CRATES: &[(&str, &str)] = &[
     ("tripline-udp", "adapters/udp/src"),
     ("tripline-std", "adapters/std/src"),
     ("tripline-kit", "adapters/kit/src"),
+    ("tripline-mio", "adapters/mio/src"),
     ("tripline-sim", "sim/src"),
 ];
 

@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
-use tripline_kit::{Machine, Scene, Subject, Told};
+use tripline_kit::{Machine, Rule, Scene, Subject, Told, check};
 use tripline_sansio::{Ecn, Instant, Path, Transmit};
 
 thread_local! {
@@ -84,6 +84,22 @@ impl Subject for Foreign {
         let deadline = looper.deadline();
         scene.wait(deadline, looper.wants_room());
     }
+}
+
+/// T18: ten minutes with a keep-alive each 25 s are two sleeps for each at the most, an hour of
+/// nothing is one, and none of them ends early.
+#[test]
+fn t18_an_idle_loop_turns_for_its_deadlines_only() {
+    check::<Blocking>(Rule::Idle).unwrap_or_else(|broken| panic!("{broken}"));
+    check::<Foreign>(Rule::Idle).unwrap_or_else(|broken| panic!("{broken}"));
+}
+
+/// T64: a full socket is waited for; nothing is lost, doubled or turned round, and the loop goes on
+/// receiving and telling the time.
+#[test]
+fn t64_a_full_socket_costs_latency_only() {
+    check::<Blocking>(Rule::Room).unwrap_or_else(|broken| panic!("{broken}"));
+    check::<Foreign>(Rule::Room).unwrap_or_else(|broken| panic!("{broken}"));
 }
 
 mod blocking {

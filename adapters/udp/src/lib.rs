@@ -15,6 +15,7 @@
 //!   datagrams that the kernel has merged (GRO); they are cut apart here.
 //! - The ECN mark goes both ways; the address a datagram was sent to becomes
 //!   [`Path::local`](tripline_sansio::Path::local), and answers leave from it.
+//! - [`Pump`] is the turn of a loop around a machine, for loops that are told of readiness once.
 //! - [`Stats`] counts datagrams, calls, and what was dropped and why.
 //!
 //! ```
@@ -47,6 +48,7 @@ mod address;
 mod batcher;
 mod buffers;
 mod cause;
+mod pump;
 mod socket;
 mod stats;
 mod train;
@@ -57,6 +59,7 @@ mod tests;
 pub use batcher::Batcher;
 pub use buffers::{Received, RecvBuffers};
 pub use cause::DropCause;
+pub use pump::{Carrier, Pump, Turns};
 pub use socket::{Options, Socket};
 pub use stats::{Drops, Stats};
 pub use train::SendOutcome;

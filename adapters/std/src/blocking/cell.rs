@@ -9,15 +9,17 @@
 use crate::{Error, Settled, Stats, Waker};
 use bytes::Bytes;
 use std::collections::VecDeque;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicUsize;
-use std::sync::mpsc::{Sender, SyncSender};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 use tripline::{
-    Agreed, Code, ConnectOptions, ConnectionHandle, Direction, Explanation, PublicKey, Reconfigure,
-    SendOptions, Side, State, StreamId, StreamOptions, Target, UnknownConnection,
+    Agreed, Code, ConnectOptions, ConnectionHandle, Direction, Endpoint, Explanation, PublicKey,
+    Reconfigure, SendOptions, Side, State, StreamId, StreamOptions, Target, UnknownConnection,
 };
+use tripline_sansio::Instant as TimePoint;
 
 /// Bytes that wait in one cell before `send` waits; the engine's own buffer comes behind it.
 pub(crate) const OUTGOING_MAX: usize = 256 << 10;
@@ -34,9 +36,80 @@ pub(crate) fn wait<'a, T>(condition: &Condvar, guard: MutexGuard<'a, T>) -> Mute
     condition.wait(guard).unwrap_or_else(PoisonError::into_inner)
 }
 
+/// When a call that begins now has to come back.
+pub(crate) fn limit(timeout: Option<Duration>) -> Option<Instant> {
+    Instant::now().checked_add(timeout?)
+}
+
+/// As [`wait`], until then at most.
+pub(crate) fn wait_until<'a, T>(
+    condition: &Condvar,
+    guard: MutexGuard<'a, T>,
+    until: Option<Instant>,
+) -> Result<MutexGuard<'a, T>, Error> {
+    let Some(until) = until else { return Ok(wait(condition, guard)) };
+    let left = until.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(Error::TimedOut);
+    }
+    Ok(condition.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0)
+}
+
+/// Waits for an answer of the loop, until then at most. `Ok(None)` if there will be none.
+pub(crate) fn answer_until<T>(
+    answer: &Receiver<T>,
+    until: Option<Instant>,
+) -> Result<Option<T>, Error> {
+    let Some(until) = until else { return Ok(answer.recv().ok()) };
+    match answer.recv_timeout(until.saturating_duration_since(Instant::now())) {
+        Ok(value) => Ok(Some(value)),
+        Err(RecvTimeoutError::Disconnected) => Ok(None),
+        Err(RecvTimeoutError::Timeout) => Err(Error::TimedOut),
+    }
+}
+
+/// A stream on its way to whoever opened it. One that never gets there, because they have just
+/// stopped waiting, is let go like any other that nobody holds.
+#[derive(Debug)]
+pub(crate) struct Fresh {
+    cell: Option<Arc<StreamCell>>,
+    shared: Arc<Shared>,
+}
+
+impl Fresh {
+    pub(crate) fn new(cell: Arc<StreamCell>, shared: Arc<Shared>) -> Self {
+        Self { cell: Some(cell), shared }
+    }
+
+    /// It has arrived.
+    pub(crate) fn take(mut self) -> Option<Arc<StreamCell>> {
+        self.cell.take()
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        if let Some(cell) = self.cell.take() {
+            cell.let_go();
+            self.shared.push(Command::Touch(cell));
+        }
+    }
+}
+
+/// A stream that is to be opened.
+#[derive(Debug)]
+pub(crate) struct Opening {
+    pub(crate) options: StreamOptions,
+    pub(crate) reply: SyncSender<Result<Fresh, Error>>,
+    /// Dead once nobody waits for it any more; then it is not opened at all.
+    pub(crate) wanted: Weak<()>,
+}
+
 /// A message on its way to the engine.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
+    /// By which its sender finds it again.
+    pub(crate) ticket: u64,
     pub(crate) data: Bytes,
     pub(crate) options: SendOptions,
     /// Whoever waits to hear whether the engine took it.
@@ -68,6 +141,8 @@ pub(crate) struct StreamCell {
 pub(crate) struct StreamState {
     pub(crate) outgoing: VecDeque<Outgoing>,
     pub(crate) outgoing_bytes: usize,
+    /// The newest ticket.
+    pub(crate) tickets: u64,
     /// Messages that the user handed in and that were not refused.
     pub(crate) handed: u64,
     pub(crate) settled: Settled,
@@ -105,6 +180,16 @@ impl StreamCell {
         }
     }
 
+    /// Nobody holds it any more: what was handed in still goes out, and nothing more is read.
+    pub(crate) fn let_go(&self) {
+        let mut state = lock(&self.state);
+        state.finish = true;
+        state.abandoned = true;
+        if state.read_end.is_none() {
+            state.stop = Some(Code::NONE);
+        }
+    }
+
     /// The stream or its connection is over for both halves, unless they ended before.
     pub(crate) fn end(&self, error: &Error) {
         let mut state = lock(&self.state);
@@ -118,6 +203,18 @@ impl StreamCell {
 }
 
 impl StreamState {
+    /// Takes back a message that the engine has not taken; `false` if it has.
+    pub(crate) fn withdraw(&mut self, ticket: u64) -> bool {
+        let Some(at) = self.outgoing.iter().position(|one| one.ticket == ticket) else {
+            return false;
+        };
+        if let Some(outgoing) = self.outgoing.remove(at) {
+            self.outgoing_bytes -= outgoing.data.len();
+            self.handed -= 1;
+        }
+        true
+    }
+
     /// Nothing more can be sent; returns how many messages are dropped unsent.
     pub(crate) fn refuse(&mut self, error: &Error) -> u64 {
         self.send_end.get_or_insert_with(|| error.clone());
@@ -174,9 +271,23 @@ pub(crate) enum Progress {
     Done(Result<Arc<ConnCell>, Error>),
 }
 
+/// What a [`Task`] does.
+type Action = dyn FnOnce(&mut Endpoint, TimePoint) + Send;
+
+/// Work of the user's, to be done by the loop thread.
+pub(crate) struct Task(pub(crate) Box<Action>);
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Task")
+    }
+}
+
 /// What user threads ask of the loop.
 #[derive(Debug)]
 pub(crate) enum Command {
+    /// Row N26.
+    Do(Task),
     Connect {
         target: Target,
         options: Box<ConnectOptions>,
@@ -185,7 +296,7 @@ pub(crate) enum Command {
     Trust(ConnectionHandle),
     Kill(ConnectionHandle),
     Resolved(ConnectionHandle, Result<Vec<SocketAddr>, String>),
-    Open(ConnectionHandle, StreamOptions, SyncSender<Result<Arc<StreamCell>, Error>>),
+    Open(ConnectionHandle, Opening),
     Touch(Arc<StreamCell>),
     Accepted(Arc<StreamCell>),
     Close {

@@ -1,14 +1,20 @@
 //! A connection in the user's hands.
 
 use super::User;
-use super::cell::{Command, ConnCell, Shared, lock, wait};
+use super::cell::{
+    Command, ConnCell, Opening, Shared, Task, answer_until, limit, lock, wait_until,
+};
 use super::stream::Stream;
 use crate::{Error, Stats};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
-use tripline::{Agreed, Code, Explanation, PublicKey, Reconfigure, Side, State, StreamOptions};
+use tripline::{
+    Agreed, Code, ConnectionHandle, Endpoint, Explanation, PublicKey, Reconfigure, Side, State,
+    StreamOptions,
+};
+use tripline_sansio::Instant as TimePoint;
 
 /// A connection's cell, held by its handle and by its streams. When the last of them goes, the
 /// connection is closed in order.
@@ -45,11 +51,27 @@ impl Drop for Owner {
 #[derive(Debug)]
 pub struct Connection {
     owner: Arc<Owner>,
+    timeout: Option<Duration>,
 }
 
 impl Connection {
     pub(crate) fn new(cell: Arc<ConnCell>, user: Arc<User>) -> Self {
-        Self { owner: Arc::new(Owner { cell, user }) }
+        Self { owner: Arc::new(Owner { cell, user }), timeout: None }
+    }
+
+    /// The same connection, whose calls that wait ([`open`](Self::open),
+    /// [`accept_stream`](Self::accept_stream), [`close`](Self::close),
+    /// [`wait_closed`](Self::wait_closed)) wait for at most so long each and fail with
+    /// [`Error::TimedOut`] then; zero only looks. Nothing is lost by that. Streams have limits of
+    /// their own: [`Stream::with_timeout`].
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self }
+    }
+
+    /// As [`Self::with_timeout`], from now on; `None` waits for as long as it takes.
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.timeout = timeout;
     }
 
     /// Opens a stream. That costs no round trip, but waits while the peer allows no more streams
@@ -59,8 +81,14 @@ impl Connection {
     /// [`Error::Open`], or the end of the connection.
     pub fn open(&self, options: StreamOptions) -> Result<Stream, Error> {
         let (reply, answer) = sync_channel(1);
-        self.owner.shared().push(Command::Open(self.owner.cell.handle, options, reply));
-        let cell = answer.recv().unwrap_or_else(|_| Err(self.owner.end()))?;
+        let wanted = Arc::new(());
+        let opening = Opening { options, reply, wanted: Arc::downgrade(&wanted) };
+        self.owner.shared().push(Command::Open(self.owner.cell.handle, opening));
+        let opened = answer_until(&answer, limit(self.timeout))?.and_then(|opened| match opened {
+            Ok(fresh) => fresh.take().map(Ok),
+            Err(error) => Some(Err(error)),
+        });
+        let cell = opened.unwrap_or_else(|| Err(self.owner.end()))?;
         Ok(Stream::new(cell, Arc::clone(&self.owner)))
     }
 
@@ -69,6 +97,7 @@ impl Connection {
     /// # Errors
     /// The end of the connection.
     pub fn accept_stream(&self) -> Result<Stream, Error> {
+        let until = limit(self.timeout);
         let mut state = lock(&self.owner.cell.state);
         let cell = loop {
             if let Some(cell) = state.opened.pop_front() {
@@ -77,7 +106,7 @@ impl Connection {
             if let Some(error) = &state.end {
                 return Err(error.clone());
             }
-            state = wait(&self.owner.cell.changed, state);
+            state = wait_until(&self.owner.cell.changed, state, until)?;
         };
         drop(state);
         self.owner.shared().push(Command::Accepted(Arc::clone(&cell)));
@@ -89,7 +118,7 @@ impl Connection {
     ///
     /// # Errors
     /// [`Error::Undelivered`] if the grace was too short, [`Error::Lost`] if the connection ended
-    /// otherwise.
+    /// otherwise, [`Error::TimedOut`] if the end goes on in the background.
     pub fn close(&self, grace: Duration) -> Result<(), Error> {
         self.close_with(grace, Code::NONE, "")
     }
@@ -110,9 +139,10 @@ impl Connection {
     /// # Errors
     /// As [`Self::close`].
     pub fn wait_closed(&self) -> Result<(), Error> {
+        let until = limit(self.timeout);
         let mut state = lock(&self.owner.cell.state);
         while !state.over {
-            state = wait(&self.owner.cell.changed, state);
+            state = wait_until(&self.owner.cell.changed, state, until)?;
         }
         match (&state.end, state.undelivered) {
             (Some(Error::Closed { .. }), 0) => Ok(()),
@@ -125,6 +155,29 @@ impl Connection {
     /// Ends the connection at once and in silence.
     pub fn kill(&self) {
         self.owner.shared().push(Command::Kill(self.owner.cell.handle));
+    }
+
+    /// Runs `action` on the thread that drives the endpoint, at its time and with the endpoint at
+    /// hand, and waits for what it returns (row N26). All connections of the endpoint stand still
+    /// meanwhile, so it must not wait.
+    ///
+    /// For what the handles have no call for. What they do have is best left to them: a message
+    /// that `action` receives is not received by the [`Stream`].
+    ///
+    /// # Errors
+    /// If the endpoint is gone.
+    pub fn with<R: Send + 'static>(
+        &self,
+        action: impl FnOnce(&mut Endpoint, ConnectionHandle, TimePoint) -> R + Send + 'static,
+    ) -> Result<R, Error> {
+        let (reply, answer) = sync_channel(1);
+        let connection = self.owner.cell.handle;
+        let task = move |endpoint: &mut Endpoint, now| {
+            // Whoever asked waits for it.
+            let _ = reply.send(action(endpoint, connection, now));
+        };
+        self.owner.shared().push(Command::Do(Task(Box::new(task))));
+        answer.recv().map_err(|_| self.owner.end())
     }
 
     /// The identity that the peer proved, if it has one.

@@ -6,7 +6,9 @@
 
 mod shutdown;
 
-use super::cell::{Command, ConnCell, ConnState, Progress, Shared, StreamCell, lock};
+use super::cell::{
+    Command, ConnCell, ConnState, Fresh, Opening, Progress, Shared, StreamCell, lock,
+};
 use super::entry::Entry;
 use super::watch::{Notice, Watch};
 use crate::{Error, Loop, Stats};
@@ -14,20 +16,18 @@ use shutdown::Shutting;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicUsize;
-use std::sync::mpsc::{Sender, SyncSender};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use tripline::{
     By, Code, ConnectOptions, ConnectionHandle, ConnectionStats, Event, Fate, Incoming, LostCause,
-    OpenError, PublicKey, Side, State, StreamId, StreamOptions, Target,
+    OpenError, PublicKey, Side, State, StreamId, Target,
 };
 use tripline_common::Door;
 use tripline_sansio::Instant;
 
 /// How long a connection that nobody holds any more may take to deliver what was handed in.
 const DROP_GRACE: Duration = Duration::from_secs(10);
-
-type OpenReply = SyncSender<Result<Arc<StreamCell>, Error>>;
 
 /// An attempt to connect.
 struct Connecting {
@@ -47,7 +47,7 @@ struct Conn {
     cell: Arc<ConnCell>,
     streams: HashMap<StreamId, Entry>,
     /// Streams to be opened once the peer allows more.
-    opens: VecDeque<(StreamOptions, OpenReply)>,
+    opens: VecDeque<Opening>,
     leaving: Option<Leaving>,
     /// The user wants it to end.
     closing: bool,
@@ -296,7 +296,7 @@ impl Driver {
                 self.dirty.push((handle, *id));
             }
         }
-        for (_, reply) in opens.drain(..) {
+        for Opening { reply, .. } in opens.drain(..) {
             let _ = reply.send(Err(error.clone()));
         }
         let mut state = lock(&cell.state);
@@ -345,12 +345,15 @@ impl Driver {
             Command::Resolved(handle, found) => {
                 let _ = self.looper.with(|watch, now| watch.endpoint.resolved(now, handle, found));
             }
-            Command::Open(handle, options, reply) => {
+            Command::Open(handle, opening) => {
                 if let Some(conn) = self.conns.get_mut(&handle) {
-                    conn.opens.push_back((options, reply));
+                    // So many as there are threads that wait.
+                    conn.opens.retain(|opening| opening.wanted.strong_count() > 0);
+                    conn.opens.push_back(opening);
                     self.open_waiting(handle);
                 }
             }
+            Command::Do(task) => self.looper.with(|watch, now| (task.0)(&mut watch.endpoint, now)),
             Command::Touch(cell) => self.mark(cell.connection, cell.id, |_| {}),
             Command::Accepted(cell) => self.mark(cell.connection, cell.id, |entry| {
                 entry.accepted = true;
@@ -408,7 +411,11 @@ impl Driver {
     /// Opens the streams that wait, as far as the peer allows (row T32).
     fn open_waiting(&mut self, handle: ConnectionHandle) {
         let Some(conn) = self.conns.get_mut(&handle) else { return };
-        while let Some((options, reply)) = conn.opens.pop_front() {
+        while let Some(opening) = conn.opens.pop_front() {
+            if opening.wanted.strong_count() == 0 {
+                continue;
+            }
+            let options = opening.options;
             let opened = match &conn.end {
                 Some(error) => Err(error.clone()),
                 None => self
@@ -417,15 +424,16 @@ impl Driver {
                     .map_err(Error::Open),
             };
             if let Err(Error::Open(OpenError::Limit { .. })) = opened {
-                conn.opens.push_front((options, reply));
+                conn.opens.push_front(opening);
                 return;
             }
-            let _ = reply.send(opened.map(|id| {
+            // Whoever opened it may have just stopped waiting; then it is let go.
+            let _ = opening.reply.send(opened.map(|id| {
                 let cell = Arc::new(StreamCell::new(id, handle, conn.cell.side));
                 let mut entry = Entry::new(Arc::clone(&cell));
                 entry.accepted = true;
                 conn.streams.insert(id, entry);
-                cell
+                Fresh::new(cell, Arc::clone(&self.shared))
             }));
         }
     }

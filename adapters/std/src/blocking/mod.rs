@@ -10,9 +10,13 @@ mod connection;
 mod door_tests;
 mod driver;
 mod entry;
+#[cfg(test)]
+mod rows_tests;
 mod stream;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod timeout_tests;
 mod watch;
 
 pub use connection::Connection;
@@ -21,7 +25,7 @@ pub use stream::Stream;
 use crate::{
     Address, ChoosePsk, Counts, Error, Loop, Options, Screen, UdpLink, hardware_aes, os_seed,
 };
-use cell::{Accept, Command, Inbox, Progress, Shared, lock, wait};
+use cell::{Accept, Command, Inbox, Progress, Shared, limit, lock, wait_until};
 use driver::Driver;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -184,6 +188,7 @@ impl fmt::Debug for ListenOptions {
 #[derive(Debug)]
 pub struct Listener {
     user: Arc<User>,
+    timeout: Option<Duration>,
 }
 
 impl Listener {
@@ -195,7 +200,21 @@ impl Listener {
     pub fn bind(address: SocketAddr, config: Config, how: ListenOptions) -> Result<Self, Error> {
         let socket = Socket::bind(address, &how.options.socket)?;
         let door = Door { screen: how.screen, psk: how.psk };
-        start(socket, config, &how.options, door, true).map(|user| Self { user })
+        let user = start(socket, config, &how.options, door, true)?;
+        Ok(Self { user, timeout: None })
+    }
+
+    /// The same listener, whose [`accept`](Self::accept) waits for at most so long and fails with
+    /// [`Error::TimedOut`] then; zero only looks.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// As [`Self::with_timeout`], from now on; `None` waits for as long as it takes.
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.timeout = timeout;
     }
 
     /// Waits for the next client.
@@ -204,6 +223,7 @@ impl Listener {
     /// If the endpoint itself is broken; [`Error::Ended`] once it is [shut down](Self::shut_down).
     pub fn accept(&self) -> Result<Connection, Error> {
         let shared = &self.user.shared;
+        let until = limit(self.timeout);
         let mut accept = lock(&shared.accept);
         loop {
             if let Some(cell) = accept.queue.pop_front() {
@@ -212,7 +232,7 @@ impl Listener {
             if let Some(error) = &accept.dead {
                 return Err(error.clone());
             }
-            accept = wait(&shared.accepted, accept);
+            accept = wait_until(&shared.accepted, accept, until)?;
         }
     }
 

@@ -1,7 +1,8 @@
 //! A stream in the user's hands.
 
 use super::cell::{
-    Command, INCOMING_MAX, OUTGOING_MAX, Outgoing, ReadEnd, StreamCell, StreamState, lock, wait,
+    Command, INCOMING_MAX, OUTGOING_MAX, Outgoing, ReadEnd, StreamCell, StreamState, answer_until,
+    limit, lock, wait_until,
 };
 use super::connection::Owner;
 use crate::{Error, Settled};
@@ -24,11 +25,27 @@ const CHUNK: usize = 64 << 10;
 pub struct Stream {
     cell: Arc<StreamCell>,
     owner: Arc<Owner>,
+    timeout: Option<Duration>,
 }
 
 impl Stream {
     pub(crate) fn new(cell: Arc<StreamCell>, owner: Arc<Owner>) -> Self {
-        Self { cell, owner }
+        Self { cell, owner, timeout: None }
+    }
+
+    /// The same stream, whose calls that wait (to send, to receive, to read and write bytes, until
+    /// all is [`settled`](Self::settled)) wait for at most so long each and fail with
+    /// [`Error::TimedOut`] then; zero only looks. A message that timed out was not taken, and
+    /// nothing that arrived is lost.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// As [`Self::with_timeout`], from now on; `None` waits for as long as it takes.
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.timeout = timeout;
     }
 
     /// The stream's name: its index, order, direction and opener.
@@ -65,23 +82,30 @@ impl Stream {
         // its answer. That is once or twice in a connection's life.
         let proven = bytes || data.len() <= self.owner.cell.proven.load(Ordering::Relaxed);
         let (reply, answer) = if proven { None } else { Some(sync_channel(1)) }.unzip();
+        let until = limit(self.timeout);
         let mut state = lock(&self.cell.state);
         loop {
             match &state.send_end {
                 Some(error) => return Err(error.clone()),
                 None if state.finish => return Err(Error::Send(SendError::Finished)),
                 None if state.outgoing_bytes < OUTGOING_MAX => break,
-                None => state = wait(&self.cell.writable, state),
+                None => state = wait_until(&self.cell.writable, state, until)?,
             }
         }
         state.handed += 1;
+        state.tickets += 1;
         state.outgoing_bytes += data.len();
-        state.outgoing.push_back(Outgoing { data, options, reply });
+        let ticket = state.tickets;
+        state.outgoing.push_back(Outgoing { ticket, data, options, reply });
         self.touch(state);
-        match answer {
-            Some(answer) => answer.recv().unwrap_or_else(|_| Err(self.owner.end())),
-            None => Ok(()),
-        }
+        let Some(answer) = answer else { return Ok(()) };
+        let taken = match answer_until(&answer, until) {
+            Err(error) if lock(&self.cell.state).withdraw(ticket) => return Err(error),
+            // The engine was faster: its answer is there, or comes at once.
+            Err(_) => answer.recv().ok(),
+            Ok(taken) => taken,
+        };
+        taken.unwrap_or_else(|| Err(self.owner.end()))
     }
 
     /// The next message, or chunk of a byte stream; `None` once the peer has sent everything.
@@ -90,7 +114,7 @@ impl Stream {
     /// [`Error::StreamClosed`] if the peer ended the stream early, or the end of the connection;
     /// all that had arrived comes first.
     pub fn receive(&self) -> Result<Option<Bytes>, Error> {
-        self.receive_until(None)
+        self.receive_until(limit(self.timeout))
     }
 
     /// As [`Self::receive`], for at most `timeout`; zero only looks.
@@ -98,7 +122,7 @@ impl Stream {
     /// # Errors
     /// As [`Self::receive`], and [`Error::TimedOut`].
     pub fn receive_timeout(&self, timeout: Duration) -> Result<Option<Bytes>, Error> {
-        self.receive_until(Instant::now().checked_add(timeout))
+        self.receive_until(limit(Some(timeout)))
     }
 
     fn receive_until(&self, until: Option<Instant>) -> Result<Option<Bytes>, Error> {
@@ -124,17 +148,7 @@ impl Stream {
                 Some(ReadEnd::Error(error)) => return Err(error.clone()),
                 None => {}
             }
-            state = match until {
-                None => wait(&self.cell.readable, state),
-                Some(until) => {
-                    let left = until.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return Err(Error::TimedOut);
-                    }
-                    let waited = self.cell.readable.wait_timeout(state, left);
-                    waited.unwrap_or_else(std::sync::PoisonError::into_inner).0
-                }
-            };
+            state = wait_until(&self.cell.readable, state, until)?;
         }
     }
 
@@ -185,8 +199,10 @@ impl Stream {
     /// Waits until it is known of every message handed in so far what became of it (row T30).
     ///
     /// # Errors
-    /// None of its own: when the connection ends, the messages are settled as undelivered.
+    /// [`Error::TimedOut`], if there is a limit; when the connection ends, the messages are settled as
+    /// undelivered.
     pub fn settled(&self) -> Result<Settled, Error> {
+        let until = limit(self.timeout);
         let mut state = lock(&self.cell.state);
         let handed = state.handed;
         loop {
@@ -203,13 +219,19 @@ impl Stream {
                     Err(error)
                 };
             }
-            state = wait(&self.cell.writable, state);
+            state = wait_until(&self.cell.writable, state, until)?;
         }
     }
 
     /// What is known so far of the messages handed in; never waits.
     pub fn progress(&self) -> Settled {
         lock(&self.cell.state).settled
+    }
+
+    /// What it shares with the loop.
+    #[cfg(test)]
+    pub(crate) fn cell(&self) -> &StreamCell {
+        &self.cell
     }
 
     fn only_bytes(&self) -> io::Result<()> {
@@ -227,7 +249,7 @@ impl Read for &Stream {
         if buffer.is_empty() {
             return Ok(0);
         }
-        let mut state = self.wait_readable(None)?;
+        let mut state = self.wait_readable(limit(self.timeout))?;
         let mut done = 0;
         while done < buffer.len()
             && let Some(chunk) = state.incoming.front_mut()
@@ -282,12 +304,7 @@ impl Write for Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.tell(|state| {
-            state.finish = true;
-            state.abandoned = true;
-            if state.read_end.is_none() {
-                state.stop = Some(Code::NONE);
-            }
-        });
+        self.cell.let_go();
+        self.touch(lock(&self.cell.state));
     }
 }

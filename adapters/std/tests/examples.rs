@@ -1,0 +1,19 @@
+//! The examples, run as tests: each is a whole program, and fails by itself if something is wrong.
+#![forbid(unsafe_code)]
+
+#[path = "../examples/foreign_loop.rs"]
+mod foreign_loop;
+#[path = "../examples/game_loop.rs"]
+mod game_loop;
+
+/// T70: a foreign loop needs "readable" and one timer.
+#[test]
+fn t70_the_engine_lives_in_a_foreign_loop() {
+    foreign_loop::main().expect("it counts to a hundred");
+}
+
+/// T70: a game calls with zero each frame, and never waits.
+#[test]
+fn t70_the_engine_lives_in_a_game() {
+    game_loop::main().expect("the game is played to its end");
+}
