@@ -97,7 +97,7 @@ impl<S: Socket, T: Timer> Future for Driver<S, T> {
                     return this.end();
                 }
                 Poll::Pending => {
-                    let (socket, turns) = (this.looper.socket().stats(), this.looper.counts());
+                    let (socket, turns) = (this.looper.socket().stats(), this.looper.turns());
                     if this.shared.publish(socket, turns) {
                         return this.end();
                     }

@@ -7,7 +7,7 @@ use crate::runtime::{Runtime, Socket, Timer};
 use crate::shared::Shared;
 use crate::udp::Udp;
 use crate::waits::Topic;
-use crate::{Counts, ListenOptions, Options};
+use crate::{ListenOptions, Options, Turns};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub struct Stats {
     /// Of the socket.
     pub socket: tripline_udp::Stats,
     /// Of the loop.
-    pub turns: Counts,
+    pub turns: Turns,
 }
 
 /// One for all handles of an endpoint; the last one lets the driver go.

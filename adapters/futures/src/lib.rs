@@ -37,13 +37,13 @@ pub use connection::Connection;
 pub use driver::Driver;
 pub use endpoint::{Endpoint, Stats};
 pub use options::{ListenOptions, Options};
-pub use run::{Counts, Loop};
+pub use run::Loop;
 pub use runtime::{Readiness, Runtime, Socket, Timer};
 pub use stream::{RecvStream, SendStream, Stream};
 pub use tripline_common::{
     Address, ChoosePsk, Door, Error, Screen, Settled, hardware_aes, os_seed, resolve,
 };
-pub use tripline_udp::{DropCause, Received, SendOutcome};
+pub use tripline_udp::{DropCause, Received, SendOutcome, Turns};
 pub use udp::Udp;
 
 use tripline::{Config, ConnectOptions};

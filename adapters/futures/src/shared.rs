@@ -3,7 +3,7 @@
 //!
 //! The lock is held for moments only, never across a call of the system, of the user or of a waker.
 
-use crate::Counts;
+use crate::Turns;
 use crate::front::{Front, Notice};
 use crate::waits::{Ticket, Topic};
 use std::fmt;
@@ -100,7 +100,7 @@ impl Shared {
     }
 
     /// A turn of the driver is over, and these are its counters; true if it has nothing left to do.
-    pub(crate) fn publish(&self, socket: tripline_udp::Stats, turns: Counts) -> bool {
+    pub(crate) fn publish(&self, socket: tripline_udp::Stats, turns: Turns) -> bool {
         let mut front = self.lock();
         front.publish(socket, turns);
         front.is_over()

@@ -3,7 +3,7 @@
 use crate::runtime::{Readiness, Runtime, Socket};
 use std::io;
 use std::net::SocketAddr;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use tripline_sansio::{Ecn, Path, Transmit};
 use tripline_udp::{Batcher, Received, RecvBuffers, SendOutcome, Stats};
 
@@ -13,8 +13,6 @@ pub struct Udp<I> {
     io: I,
     batcher: Batcher,
     buffers: RecvBuffers,
-    /// The last call did not find the end of what there is: asking the runtime can wait.
-    readable: bool,
     local: SocketAddr,
 }
 
@@ -34,7 +32,7 @@ impl<I: Readiness> Udp<I> {
         let local = socket.local_addr()?;
         let io = runtime.watch(socket.into_inner())?;
         let batcher = Batcher::new(io.inner())?;
-        Ok(Self { io, batcher, buffers: RecvBuffers::new(buffers), readable: false, local })
+        Ok(Self { io, batcher, buffers: RecvBuffers::new(buffers), local })
     }
 
     /// The address the socket is bound to.
@@ -45,19 +43,12 @@ impl<I: Readiness> Udp<I> {
 
 impl<I: Readiness> Socket for Udp<I> {
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.readable {
-            ready!(self.io.poll_readable(cx))?;
-            self.readable = true;
-        }
-        Poll::Ready(Ok(()))
+        self.io.poll_readable(cx)
     }
 
     fn recv(&mut self, on_datagram: &mut dyn FnMut(Path, Ecn, &mut [u8])) -> io::Result<Received> {
-        let Self { io, batcher, buffers, readable, .. } = self;
-        let result = io.try_recv(|| batcher.recv_batch(io.inner(), buffers, on_datagram));
-        // Where fewer messages came than fit, the runtime knows better than another call.
-        *readable = result.as_ref().is_ok_and(|received| received.maybe_more);
-        result
+        let Self { io, batcher, buffers, .. } = self;
+        io.try_recv(|| batcher.recv_batch(io.inner(), buffers, on_datagram))
     }
 
     fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -32,6 +32,25 @@ fn on_std(at: SocketAddr, echo: Echo, bound: &mut dyn FnMut(SocketAddr)) -> io::
     }
 }
 
+/// mio's poll, with nothing else in it.
+fn on_mio(at: SocketAddr, echo: Echo, bound: &mut dyn FnMut(SocketAddr)) -> io::Result<Vec<Told>> {
+    let mut source = tripline_mio::Source::bind(at, &tripline_mio::Options::default(), echo)?;
+    bound(source.local_addr()?);
+    let (mut poll, mut events) = (mio::Poll::new()?, mio::Events::with_capacity(16));
+    poll.registry().register(&mut source, mio::Token(0), mio::Interest::READABLE)?;
+    let mut all = Vec::new();
+    loop {
+        source.run()?;
+        while let Some(told) = source.next_event() {
+            if over(&mut all, told) {
+                return Ok(all);
+            }
+        }
+        poll.poll(&mut events, source.poll_timeout())?;
+        events.iter().for_each(|event| source.ready(event));
+    }
+}
+
 /// Any runtime.
 async fn on_runtime<R: Runtime>(
     runtime: R,

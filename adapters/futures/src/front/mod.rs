@@ -12,7 +12,7 @@ pub(crate) use connection::{Conn, Who};
 pub(crate) use stream::Entry;
 
 use crate::waits::{Topic, Waits};
-use crate::{Counts, Stats};
+use crate::{Stats, Turns};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::task::Waker;
@@ -81,7 +81,7 @@ pub(crate) struct Front {
     dead: Option<Error>,
     /// Counters of the driver, of its last turn.
     socket: tripline_udp::Stats,
-    turns: Counts,
+    turns: Turns,
 }
 
 impl Front {
@@ -102,7 +102,7 @@ impl Front {
             quit: false,
             dead: None,
             socket: tripline_udp::Stats::default(),
-            turns: Counts::default(),
+            turns: Turns::default(),
         }
     }
 
@@ -286,7 +286,7 @@ impl Front {
     }
 
     /// The driver's counters, after a turn.
-    pub(crate) fn publish(&mut self, socket: tripline_udp::Stats, turns: Counts) {
+    pub(crate) fn publish(&mut self, socket: tripline_udp::Stats, turns: Turns) {
         (self.socket, self.turns) = (socket, turns);
     }
 
