@@ -28,7 +28,7 @@ fn talk(server: Run, client: Run, lines: &[String]) -> (Vec<Told>, Vec<Told>) {
     (serving.join().expect("no panic").expect("a socket"), heard)
 }
 
-/// T64, T78: each loop drives the same program, and each talks with each.
+/// T64, T78, U49: each loop drives the same program, and each talks with each.
 #[test]
 fn one_program_runs_on_every_loop() {
     // More than one datagram and less than the buffers hold.

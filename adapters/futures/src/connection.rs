@@ -9,10 +9,12 @@ use crate::waits::Topic;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tripline::Endpoint as Engine;
 use tripline::{
     Agreed, Code, ConnectionHandle, Explanation, PublicKey, Reconfigure, Side, State, StreamOptions,
 };
 use tripline_common::Error;
+use tripline_sansio::Instant;
 
 /// A connection, held by its handle and by its streams. When the last of them goes, it is closed in
 /// order.
@@ -116,6 +118,21 @@ impl Connection {
     pub fn kill(&self) {
         let Owner { handle, .. } = *self.owner;
         self.owner.shared().with(|front, now| front.kill(now, handle));
+    }
+
+    /// Runs `action` with the engine at hand, at the present time (row N26): here and now, and
+    /// nobody else uses the engine meanwhile. So it must not wait, and it must not call a handle of
+    /// this endpoint, which would wait for itself.
+    ///
+    /// For what the handles have no call for. What they do have is best left to them: a message
+    /// that `action` receives is not received by the [`Stream`].
+    pub fn with<R>(&self, action: impl FnOnce(&mut Engine, ConnectionHandle, Instant) -> R) -> R {
+        let Owner { handle, .. } = *self.owner;
+        self.owner.shared().with(|front, now| {
+            let result = action(&mut front.endpoint, handle, now);
+            front.nudge();
+            result
+        })
     }
 
     /// The identity that the peer proved, if it has one.

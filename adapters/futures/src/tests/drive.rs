@@ -5,7 +5,7 @@ use crate::{Address, Connection, Endpoint, Error, RecvStream, SendStream, Stream
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tripline::{
-    Config, ConnectError, ConnectOptions, LostCause, Order, Phase, SecretKey, StreamOptions,
+    Code, Config, ConnectError, ConnectOptions, LostCause, Order, Phase, SecretKey, StreamOptions,
     Target, TransportConfig,
 };
 
@@ -161,6 +161,23 @@ fn t25_closing_reports_what_was_not_delivered() {
     let end = world.run(ours.close(Duration::ZERO));
     assert!(matches!(end, Err(Error::Undelivered { messages: 1.. })), "{end:?}");
     world.run(theirs.wait_closed()).expect("an orderly end on the other side");
+}
+
+/// N26: the engine is at hand, and what it is made to do goes out.
+#[test]
+fn n26_the_engine_is_at_hand() {
+    let mut world = World::default();
+    let pair = world.pair(public());
+    let (ours, theirs) = pair.connect(&mut world);
+    let umtu = ours.with(|engine, connection, _| engine.umtu(connection));
+    assert!(umtu.is_some_and(|umtu| umtu > 1_000), "{umtu:?}");
+    let code = Code::application(3);
+    let end = ours.with(|engine, connection, now| {
+        engine.close(now, connection, Duration::ZERO, code, "by a task")
+    });
+    end.expect("it was open");
+    let end = world.run(theirs.accept_stream()).map(drop);
+    assert!(matches!(&end, Err(Error::Closed { code: told, .. }) if *told == code), "{end:?}");
 }
 
 /// N13, N28: handles go to any thread, and so do the futures of their calls.

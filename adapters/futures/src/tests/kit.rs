@@ -136,3 +136,12 @@ impl Subject for Async {
 }
 
 tripline_kit::conformance!(Async);
+
+/// T64: a full socket loses nothing, doubles nothing and is waited for; the same by name, for the
+/// page of rows.
+#[test]
+fn t64_a_full_socket_costs_latency_only() {
+    if let Err(broken) = tripline_kit::check::<Async>(tripline_kit::Rule::Room) {
+        panic!("{broken}");
+    }
+}
