@@ -14,6 +14,7 @@ mod cells_close;
 mod cells_handshake;
 mod cells_packets;
 mod close;
+mod echo;
 mod ecn;
 mod explain;
 mod flood;

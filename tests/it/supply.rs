@@ -45,7 +45,17 @@ fn refused(package: &str, tree: &str) -> Vec<String> {
 /// T79: what a user adds builds without a C compiler, and brings each cipher crate once.
 #[test]
 fn our_libraries_need_no_c_compiler_and_no_old_ciphers() {
-    let libraries = ["tripline-sansio", "tripline", "tripline-udp", "tripline-std", "tripline-sim"];
+    let libraries = [
+        "tripline-sansio",
+        "tripline",
+        "tripline-common",
+        "tripline-udp",
+        "tripline-std",
+        "tripline-futures",
+        "tripline-smol",
+        "tripline-tokio",
+        "tripline-sim",
+    ];
     let found: Vec<String> =
         libraries.iter().flat_map(|package| refused(package, &tree(package))).collect();
     assert!(found.is_empty(), "{}", found.join("\n"));
@@ -91,7 +101,15 @@ fn transport_features(tree: &str) -> Vec<Vec<&str>> {
 /// for it. (That the check can fail shows in the tests, which ask for it.)
 #[test]
 fn t58_no_package_but_the_tests_brings_plain_mode() {
-    for package in ["tripline", "tripline-std", "tripline-sim", "tripline-fuzz", "tripline-cli"] {
+    for package in [
+        "tripline",
+        "tripline-std",
+        "tripline-smol",
+        "tripline-tokio",
+        "tripline-sim",
+        "tripline-fuzz",
+        "tripline-cli",
+    ] {
         let tree = tree(package);
         let found = transport_features(&tree);
         assert!(!found.is_empty(), "{package} has the transport");
@@ -103,6 +121,36 @@ fn t58_no_package_but_the_tests_brings_plain_mode() {
     let tests = tree("tripline-tests");
     let found = transport_features(&tests);
     assert!(found.iter().all(|features| features == &["plain"]), "{found:?}");
+}
+
+/// U49: who is on one runtime does not build another one; the front end that they share knows none.
+#[test]
+fn u49_no_runtime_brings_another() {
+    let names = |package: &str| {
+        let tree = tree(package);
+        let names = tree.lines().filter_map(|line| line.split_whitespace().next());
+        names.map(str::to_owned).collect::<std::collections::BTreeSet<_>>()
+    };
+    let smol = ["async-io", "async-executor", "async-task", "polling"];
+    let (on_smol, on_tokio) = (names("tripline-smol"), names("tripline-tokio"));
+    assert!(smol.iter().take(2).all(|name| on_smol.contains(*name)), "{on_smol:?}");
+    assert!(on_tokio.contains("tokio"), "{on_tokio:?}");
+    for name in ["tokio", "mio", "tripline-tokio"] {
+        assert!(!on_smol.contains(name), "tripline-smol brings {name}");
+    }
+    for name in smol.iter().chain(&["smol", "async-std", "tripline-smol"]) {
+        assert!(!on_tokio.contains(*name), "tripline-tokio brings {name}");
+    }
+    let front = names("tripline-futures");
+    for name in smol.iter().chain(&["tokio", "mio"]) {
+        assert!(!front.contains(*name), "tripline-futures brings {name}");
+    }
+    for package in ["tripline-std", "tripline-mio"] {
+        let names = names(package);
+        for name in smol.iter().chain(&["tokio"]) {
+            assert!(!names.contains(*name), "{package} brings {name}");
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,268 @@
+//! An endpoint in the user's hands: a socket, its driver, and all connections over it.
+
+use crate::connection::Connection;
+use crate::driver::Driver;
+use crate::front::{Front, Progress};
+use crate::runtime::{Runtime, Socket, Timer};
+use crate::shared::Shared;
+use crate::udp::Udp;
+use crate::waits::Topic;
+use crate::{ListenOptions, Options, Turns};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tripline::{
+    Code, Config, ConnectOptions, ConnectionHandle, ConnectionStats, EndpointStats, PublicKey,
+    Target,
+};
+use tripline_common::{Door, Error, hardware_aes, os_seed};
+use tripline_sansio::Instant;
+
+/// Counters. Those of the connection and the endpoint are of this moment, the others of the end of
+/// the driver's last turn (row T68).
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Of the connection.
+    pub connection: ConnectionStats,
+    /// Of the endpoint.
+    pub endpoint: EndpointStats,
+    /// Of the socket.
+    pub socket: tripline_udp::Stats,
+    /// Of the loop.
+    pub turns: Turns,
+}
+
+/// One for all handles of an endpoint; the last one lets the driver go.
+#[derive(Debug)]
+pub(crate) struct User {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Drop for User {
+    fn drop(&mut self) {
+        self.shared.with(Front::quit);
+    }
+}
+
+/// A socket and all connections over it: those that it makes ([`connect`](Self::connect)), and, if
+/// it listens, those that clients open ([`accept`](Self::accept)).
+///
+/// All calls work on `&self`, from any thread and any number of tasks. Connections outlive it; the
+/// driver ends with the last of them. Clients that nobody took are let go when it is dropped.
+#[derive(Debug)]
+pub struct Endpoint {
+    user: Arc<User>,
+}
+
+impl Endpoint {
+    /// Listens on `address`. Trains are as long as the configuration says, or as the socket can
+    /// send if that is less; [`Options::detect_aes`] says what becomes of AES in hardware.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if there is no such socket to be had, or nothing to run the driver on.
+    pub fn listen<R: Runtime>(
+        runtime: &R,
+        address: SocketAddr,
+        config: Config,
+        how: ListenOptions,
+    ) -> Result<Self, Error> {
+        let ListenOptions { options, screen, psk } = how;
+        Self::bind(runtime, address, config, &options, Some(Door { screen, psk }))
+    }
+
+    /// A client over a new socket for IPv6 and IPv4, by the default options.
+    ///
+    /// # Errors
+    /// As [`Self::listen`].
+    pub fn client<R: Runtime>(runtime: &R, config: Config) -> Result<Self, Error> {
+        let options = Options::default();
+        let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        Self::bind(runtime, v6, config.clone(), &options, None)
+            .or_else(|_| Self::bind(runtime, v4, config, &options, None))
+    }
+
+    /// A client over a socket of this address.
+    ///
+    /// # Errors
+    /// As [`Self::listen`].
+    pub fn client_at<R: Runtime>(
+        runtime: &R,
+        address: SocketAddr,
+        config: Config,
+        options: &Options,
+    ) -> Result<Self, Error> {
+        Self::bind(runtime, address, config, options, None)
+    }
+
+    /// An endpoint over UDP, driven by the runtime.
+    fn bind<R: Runtime>(
+        runtime: &R,
+        address: SocketAddr,
+        mut config: Config,
+        options: &Options,
+        door: Option<Door>,
+    ) -> Result<Self, Error> {
+        let socket = Udp::bind(runtime, address, &options.socket, options.receive_buffers)?;
+        let local = socket.local_addr();
+        // What the user chose stands, as far as this machine can do it.
+        config.segments_max = config.segments_max.min(socket.max_gso_segments());
+        config.hardware_aes |= options.detect_aes && hardware_aes();
+        let (timer, clock) = (runtime.timer(), runtime.clock());
+        let engine = tripline::Endpoint::new(config, &os_seed()?, timer.now());
+        let (endpoint, driver) = Self::over(engine, socket, local, timer, clock, door);
+        runtime.spawn(driver)?;
+        Ok(endpoint)
+    }
+
+    /// An endpoint over any socket, for the user to drive: nothing happens unless the driver is
+    /// polled. `local` is only told to those who ask; `clock` is that of `timer`. With a door the
+    /// endpoint listens.
+    pub fn over<S: Socket, T: Timer>(
+        engine: tripline::Endpoint,
+        socket: S,
+        local: SocketAddr,
+        timer: T,
+        clock: impl Fn() -> Instant + Send + Sync + 'static,
+        door: Option<Door>,
+    ) -> (Self, Driver<S, T>) {
+        let front = Front::new(engine, timer.now(), door.is_some());
+        let shared = Arc::new(Shared::new(front, Box::new(clock), local));
+        let driver = Driver::new(Arc::clone(&shared), socket, timer, door.unwrap_or_default());
+        (Self { user: Arc::new(User { shared }) }, driver)
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.user.shared
+    }
+
+    /// Connects. Names are resolved by the system, on a thread of their own (row T02).
+    ///
+    /// Cancel-safe: who stops waiting ends the attempt.
+    ///
+    /// # Errors
+    /// [`Error::Start`], [`Error::Connect`]. A server that has to be asked for its key is not
+    /// trusted: see [`Self::connect_trusting`].
+    pub async fn connect(
+        &self,
+        target: impl Into<Target>,
+        options: ConnectOptions,
+    ) -> Result<Connection, Error> {
+        self.connect_trusting(target, options, |_| false).await
+    }
+
+    /// Connects; a server whose key was not given is asked for it, and `trust` decides (R-CHAL-3).
+    /// It is called by the task that waits here.
+    ///
+    /// Cancel-safe: who stops waiting ends the attempt.
+    ///
+    /// # Errors
+    /// [`Error::Start`], [`Error::Connect`].
+    pub async fn connect_trusting(
+        &self,
+        target: impl Into<Target>,
+        options: ConnectOptions,
+        trust: impl FnOnce(PublicKey) -> bool,
+    ) -> Result<Connection, Error> {
+        let shared = self.shared();
+        let target = target.into();
+        let handle = shared.with(|front, now| front.connect(now, target, options))?;
+        let attempt = Attempt { shared, handle };
+        let mut trust = Some(trust);
+        loop {
+            let news = shared.wait(Topic::Attempt(handle), |front, _| front.progress(handle));
+            match news.await {
+                Progress::ServerKey(key) => {
+                    let trusted = trust.take().is_some_and(|trust| trust(key));
+                    shared.with(|front, now| front.trust(now, handle, trusted));
+                }
+                Progress::Done(Ok(())) => {
+                    let who = shared.with(|front, _| front.who(handle)).ok_or(Error::Ended)?;
+                    std::mem::forget(attempt);
+                    return Ok(Connection::new(handle, who, Arc::clone(&self.user)));
+                }
+                Progress::Done(Err(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits for the next client.
+    ///
+    /// Cancel-safe: a client that is not taken stays for the next call.
+    ///
+    /// # Errors
+    /// If the endpoint itself is broken; [`Error::Ended`] once it is [shut down](Self::shut_down).
+    pub async fn accept(&self) -> Result<Connection, Error> {
+        let (handle, who) = self.shared().wait(Topic::Accept, |front, _| front.accept()).await?;
+        Ok(Connection::new(handle, who, Arc::clone(&self.user)))
+    }
+
+    /// The address of the socket.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.shared().local
+    }
+
+    /// What [`connect`](crate::connect) takes: our key and the address of the socket (which names
+    /// no host if the socket listens on all of them).
+    pub fn address(&self) -> String {
+        let local = self.local_addr();
+        match &self.shared().key {
+            Some(key) => format!("{key}@{local}"),
+            None => local.to_string(),
+        }
+    }
+
+    /// Ends the endpoint and all its connections in order, and waits until it is done (R-CLOSE-7).
+    ///
+    /// At once nobody is let in any more: clients are refused with [`Code::SHUTTING_DOWN`] and
+    /// `reason`, [`Self::accept`] fails when the last one that came before was taken, and nothing
+    /// can be connected. Peers hear that we leave; what was handed in is delivered, and requests
+    /// that they have finished may be answered by other tasks. After `grace` all that is left ends
+    /// with `code` and `reason`. A second call may only bring that forward.
+    ///
+    /// Cancel-safe: the end that was begun goes on if nobody waits for it.
+    ///
+    /// # Errors
+    /// Only if the endpoint itself is broken.
+    pub async fn shut_down(&self, grace: Duration, code: Code, reason: &str) -> Result<(), Error> {
+        self.shared().with(|front, now| front.shut_down(now, grace, code, reason));
+        self.shared().wait(Topic::ShutDown, |front, _| front.is_shut()).await
+    }
+
+    /// Tells that our network has changed, to all connections and to attempts that are under way
+    /// (row N17); see [`Connection::network_changed`].
+    pub fn network_changed(&self) {
+        self.shared().with(|front, now| front.network_changed(now));
+    }
+
+    /// The counters of the endpoint and its socket.
+    pub fn stats(&self) -> Stats {
+        self.shared().with(|front, _| front.stats(None))
+    }
+
+    /// The books; for tests.
+    #[cfg(test)]
+    pub(crate) fn books(&self) -> &Shared {
+        self.shared()
+    }
+}
+
+impl Drop for Endpoint {
+    /// Clients that nobody took are let go, later ones as well.
+    fn drop(&mut self) {
+        self.shared().with(Front::stop_listening);
+    }
+}
+
+/// An attempt that ends with the future that waits for it.
+struct Attempt<'a> {
+    shared: &'a Shared,
+    handle: ConnectionHandle,
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        self.shared.with(|front, now| front.abandon(now, self.handle));
+    }
+}

@@ -1,0 +1,45 @@
+//! How to make an endpoint.
+
+use std::fmt;
+use tripline_common::{ChoosePsk, Screen};
+
+/// How to make the socket and the loop.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How to make the socket.
+    pub socket: tripline_udp::Options,
+    /// Receive buffers of 64 KiB, 1 to 32: messages that one receive call can bring.
+    pub receive_buffers: usize,
+    /// Whether AES is used where this machine has it in hardware, though the configuration does
+    /// not say so. Without it [`Config::hardware_aes`](tripline::Config::hardware_aes) alone
+    /// decides.
+    pub detect_aes: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { socket: tripline_udp::Options::default(), receive_buffers: 8, detect_aes: true }
+    }
+}
+
+/// How to listen.
+#[derive(Default)]
+pub struct ListenOptions {
+    /// How to make the socket and the loop.
+    pub options: Options,
+    /// Who may come in, where the configuration says [`Screening::Ask`](tripline::Screening::Ask);
+    /// without it nobody may.
+    pub screen: Option<Screen>,
+    /// Which pre-shared key a client is to have, where the configuration says
+    /// [`Screening::AskForPsk`](tripline::Screening::AskForPsk): asked about each client that
+    /// opened with one. Where a client names our key, `screen` speaks first; where it asks for it
+    /// (XX), the pre-shared key is chosen first, by the key that the client claims alone, and
+    /// `screen` is asked once it fits and all is proven (R-CHAL-4d).
+    pub psk: Option<ChoosePsk>,
+}
+
+impl fmt::Debug for ListenOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListenOptions").field("options", &self.options).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,193 @@
+//! What all handles of an endpoint share with its driver: the engine with its books, behind one
+//! lock, and the clock.
+//!
+//! The lock is held for moments only, never across a call of the system, of the user or of a waker.
+
+use crate::Turns;
+use crate::front::{Front, Notice};
+use crate::waits::{Ticket, Topic};
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use tripline::PublicKey;
+use tripline_common::Error;
+use tripline_sansio::{DatagramMachine, Ecn, Instant, Path, Transmit};
+
+/// The clock of the runtime.
+pub(crate) type Clock = Box<dyn Fn() -> Instant + Send + Sync>;
+
+pub(crate) struct Shared {
+    front: Mutex<Front>,
+    clock: Clock,
+    /// The address of the socket.
+    pub(crate) local: SocketAddr,
+    /// Our key.
+    pub(crate) key: Option<PublicKey>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("local", &self.local).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(front: Front, clock: Clock, local: SocketAddr) -> Self {
+        let key = front.endpoint.public_key();
+        Self { front: Mutex::new(front), clock, local, key }
+    }
+
+    /// A panic elsewhere leaves nothing half done that another thread could stumble over.
+    fn lock(&self) -> MutexGuard<'_, Front> {
+        self.front.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Uses the books, at the present time and up to date with all that has happened; whoever has
+    /// to know of it is woken afterwards.
+    pub(crate) fn with<R>(&self, act: impl FnOnce(&mut Front, Instant) -> R) -> R {
+        let now = (self.clock)();
+        let mut front = self.lock();
+        front.dispatch(now);
+        let result = act(&mut front, now);
+        front.dispatch(now);
+        if front.has_notices() {
+            front.nudge();
+        }
+        let woken = front.take_woken();
+        drop(front);
+        woken.into_iter().for_each(Waker::wake);
+        result
+    }
+
+    /// Asks for something that may not be there yet; the task is woken when it may be.
+    pub(crate) fn poll<R>(
+        &self,
+        topic: Topic,
+        ticket: &mut Ticket,
+        cx: &mut Context<'_>,
+        look: impl FnOnce(&mut Front, Instant) -> Option<R>,
+    ) -> Poll<R> {
+        self.with(|front, now| match look(front, now) {
+            Some(found) => {
+                front.waits.forget(topic, ticket);
+                Poll::Ready(found)
+            }
+            None => {
+                front.waits.leave_word(topic, ticket, cx.waker());
+                Poll::Pending
+            }
+        })
+    }
+
+    /// The same as a future.
+    pub(crate) fn wait<R, F>(&self, topic: Topic, look: F) -> Wait<'_, F>
+    where
+        F: FnMut(&mut Front, Instant) -> Option<R>,
+    {
+        Wait { shared: self, topic, ticket: None, look }
+    }
+
+    /// The task that drives the endpoint is to be woken when there is something to send or to
+    /// decide.
+    pub(crate) fn driven_by(&self, waker: &Waker) {
+        let mut front = self.lock();
+        if !front.driver.as_ref().is_some_and(|old| old.will_wake(waker)) {
+            front.driver = Some(waker.clone());
+        }
+    }
+
+    /// A turn of the driver is over, and these are its counters; true if it has nothing left to do.
+    pub(crate) fn publish(&self, socket: tripline_udp::Stats, turns: Turns) -> bool {
+        let mut front = self.lock();
+        front.publish(socket, turns);
+        front.is_over()
+    }
+
+    /// The driver has ended: nobody may wait for it any more.
+    pub(crate) fn die(&self, fate: &Error) {
+        self.with(|front, _| front.die(fate));
+    }
+
+    /// Wakers that are waiting at present; for tests.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.lock().waits.len()
+    }
+}
+
+/// Waits until `look` finds something. All that happens happens in `look`, under the lock: a wait
+/// that is dropped has either taken nothing or given out what it took. That makes every future of
+/// this crate cancel-safe.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Wait<'a, F> {
+    shared: &'a Shared,
+    topic: Topic,
+    ticket: Ticket,
+    look: F,
+}
+
+impl<F> Unpin for Wait<'_, F> {}
+
+impl<R, F: FnMut(&mut Front, Instant) -> Option<R>> Future for Wait<'_, F> {
+    type Output = R;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R> {
+        let Self { shared, topic, ticket, look } = &mut *self;
+        shared.poll(*topic, ticket, cx, look)
+    }
+}
+
+impl<F> Drop for Wait<'_, F> {
+    fn drop(&mut self) {
+        if self.ticket.is_some() {
+            let Self { shared, topic, ticket, .. } = self;
+            shared.lock().waits.forget(*topic, ticket);
+        }
+    }
+}
+
+/// The engine as the loop sees it: each call takes the lock for itself.
+#[derive(Debug)]
+pub(crate) struct Locked(pub(crate) Arc<Shared>);
+
+impl DatagramMachine for Locked {
+    type Event = Notice;
+
+    fn handle_datagram(&mut self, now: Instant, path: Path, ecn: Ecn, datagram: &mut [u8]) {
+        let mut front = self.0.lock();
+        front.endpoint.handle_datagram(now, path, ecn, datagram);
+        front.look(now);
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        let mut front = self.0.lock();
+        front.endpoint.handle_timeout(now);
+        front.look(now);
+    }
+
+    fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<Transmit> {
+        self.0.lock().endpoint.poll_transmit(now, out)
+    }
+
+    fn handle_too_big(&mut self, now: Instant, transmit: &Transmit) {
+        self.0.lock().endpoint.handle_too_big(now, transmit);
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.0.lock().endpoint.poll_timeout()
+    }
+
+    fn poll_event(&mut self) -> Option<Notice> {
+        let mut front = self.0.lock();
+        front.dispatch_seen();
+        let notice = front.next_notice();
+        let woken = front.take_woken();
+        drop(front);
+        woken.into_iter().for_each(Waker::wake);
+        notice
+    }
+}
