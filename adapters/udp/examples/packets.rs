@@ -29,8 +29,15 @@ const RULE: Steering<'static> = Steering { first: &[(0xff, 9)], at: 1, shift: 24
 /// What one receiving thread came to.
 struct Receiver {
     /// Kept open until all have stopped: a group closes its gaps, and the numbers change.
+<<<<<<< HEAD
     _socket: Socket,
     stats: Stats,
+||||||| 8bc2eae
+    socket: Socket,
+    stats: Stats,
+=======
+    socket: Socket,
+>>>>>>> wt-udp
     busy: Duration,
     strays: u64,
 }
@@ -125,8 +132,9 @@ fn one(count: u16, bytes: usize, gso: bool, time: Duration) -> Result<(), Failur
     });
     let (receivers, senders) = (receivers?, senders?);
     let elapsed = began.elapsed().as_secs_f64();
-    let sum =
-        |of: fn(&Stats) -> u64| receivers.iter().map(|one| of(&one.stats)).sum::<u64>() as f64;
+    let sum = |of: fn(&Stats) -> u64| {
+        receivers.iter().map(|one| of(&one.socket.stats())).sum::<u64>() as f64
+    };
     let (packets, calls) = (sum(|one| one.datagrams_received), sum(|one| one.recv_calls));
     let busy: f64 = receivers.iter().map(|one| one.busy.as_secs_f64()).sum();
     let sent: u64 = senders.iter().map(|one| one.datagrams_sent).sum();
@@ -171,7 +179,13 @@ fn receive(mut socket: Socket, number: u8, over: &AtomicBool) -> Result<Receiver
             }
         }
     }
+<<<<<<< HEAD
     Ok(Receiver { stats: socket.stats(), _socket: socket, busy: busy(), strays })
+||||||| 8bc2eae
+    Ok(Receiver { stats: socket.stats(), socket, busy: busy(), strays })
+=======
+    Ok(Receiver { socket, busy: busy(), strays })
+>>>>>>> wt-udp
 }
 
 fn send(

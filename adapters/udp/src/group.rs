@@ -122,7 +122,7 @@ mod tests {
     fn a_rule_beyond_its_bounds_is_refused_and_a_group_of_none_too() {
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         let many = Steering { first: &[(0xff, 1); 17], ..RULE };
-        for rule in [many, Steering { shift: 32, ..RULE }] {
+        for rule in [many, Steering { shift: 32, ..RULE }, Steering { at: 1 << 16, ..RULE }] {
             let group = bind_group(loopback, &Options::default(), 2, Some(&rule));
             let error = group.expect("a group").steered.expect_err("refused");
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput);

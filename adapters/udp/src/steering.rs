@@ -20,7 +20,7 @@ pub struct Steering<'a> {
     /// Pairs of mask and value: a first byte that has this value under this mask is one of them.
     /// 16 pairs at most.
     pub first: &'a [(u8, u8)],
-    /// Where the number begins.
+    /// Where the number begins; within a datagram, so at 65,535 at most.
     pub at: u32,
     /// Low bits of it that do not count.
     pub shift: u32,
@@ -33,7 +33,9 @@ impl Steering<'_> {
     /// Asks the kernel to steer the group that `socket` belongs to, of `count` sockets in the order
     /// in which they were bound.
     pub(crate) fn attach(&self, socket: &impl AsFd, count: u16) -> io::Result<()> {
-        if self.first.len() > FIRST_MAX || count == 0 || self.shift >= u32::BITS {
+        // Beyond any datagram classic BPF has numbers of other things.
+        let beyond = self.at > u32::from(u16::MAX) || self.shift >= u32::BITS;
+        if self.first.len() > FIRST_MAX || count == 0 || beyond {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         self.attach_program(socket, count)

@@ -2,6 +2,7 @@
 
 use crate::*;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 use tripline::{
@@ -127,26 +128,29 @@ impl Roamer {
 fn everyone_is_served(steering: bool) -> Option<(Vec<ShardStats>, Vec<Stats>)> {
     const CLIENTS: u64 = 24;
     const MOVES: u64 = 3;
-    let shards = two(Config::public_server(key()), steering)?;
+    let shards = Arc::new(two(Config::public_server(key()), steering)?);
     let to = shards.local_addr();
-    let counters = thread::scope(|scope| {
-        shards.listeners().iter().for_each(|listener| drop(scope.spawn(|| serve(listener))));
-        let mut clients: Vec<Roamer> = (0..CLIENTS).map(|at| Roamer::new(to, at)).collect();
-        for round in 0..=MOVES {
-            // All at once, so that what they send is mixed.
-            for (at, client) in clients.iter_mut().enumerate() {
-                client.echo(&format!("client {at}, round {round}"));
-                client.echo("and once more");
-            }
-            if round < MOVES {
-                clients = clients.into_iter().map(Roamer::rebind).collect();
-            }
+    // Not scoped: a client that fails must fail the test, not wait for its server.
+    let serve_one = |index: usize| {
+        let shards = Arc::clone(&shards);
+        thread::spawn(move || serve(&shards.listeners()[index]))
+    };
+    let servers: Vec<_> = (0..2).map(serve_one).collect();
+    let mut clients: Vec<Roamer> = (0..CLIENTS).map(|at| Roamer::new(to, at)).collect();
+    for round in 0..=MOVES {
+        // All at once, so that what they send is mixed.
+        for (at, client) in clients.iter_mut().enumerate() {
+            client.echo(&format!("client {at}, round {round}"));
+            client.echo("and once more");
         }
-        let live: Vec<Stats> = shards.listeners().iter().flat_map(Listener::stats).collect();
-        clients.into_iter().for_each(Roamer::close);
-        shards.shut_down(LONG, Code::NONE, "").expect("an orderly end");
-        live
-    });
+        if round < MOVES {
+            clients = clients.into_iter().map(Roamer::rebind).collect();
+        }
+    }
+    let counters: Vec<Stats> = shards.listeners().iter().flat_map(Listener::stats).collect();
+    clients.into_iter().for_each(Roamer::close);
+    shards.shut_down(LONG, Code::NONE, "").expect("an orderly end");
+    servers.into_iter().for_each(|server| server.join().expect("the server"));
     let carried = (0..2).map(|index| shards.stats(index)).collect();
     Some((carried, counters))
 }
