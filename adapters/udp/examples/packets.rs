@@ -29,15 +29,7 @@ const RULE: Steering<'static> = Steering { first: &[(0xff, 9)], at: 1, shift: 24
 /// What one receiving thread came to.
 struct Receiver {
     /// Kept open until all have stopped: a group closes its gaps, and the numbers change.
-<<<<<<< HEAD
-    _socket: Socket,
-    stats: Stats,
-||||||| 8bc2eae
     socket: Socket,
-    stats: Stats,
-=======
-    socket: Socket,
->>>>>>> wt-udp
     busy: Duration,
     strays: u64,
 }
@@ -179,13 +171,7 @@ fn receive(mut socket: Socket, number: u8, over: &AtomicBool) -> Result<Receiver
             }
         }
     }
-<<<<<<< HEAD
-    Ok(Receiver { stats: socket.stats(), _socket: socket, busy: busy(), strays })
-||||||| 8bc2eae
-    Ok(Receiver { stats: socket.stats(), socket, busy: busy(), strays })
-=======
     Ok(Receiver { socket, busy: busy(), strays })
->>>>>>> wt-udp
 }
 
 fn send(
