@@ -4,6 +4,7 @@ use crate::book::Dirt;
 use crate::rule::Rule;
 use crate::scene::Ready;
 use crate::state::{Datagram, State, Violation};
+use crate::told::Told;
 use tripline_sansio::{Ecn, Instant, Path, Transmit};
 
 /// Calls of any kind between two sleeps: beyond that a loop runs for ever.
@@ -28,7 +29,12 @@ impl State {
     }
 
     /// Fails unless all is well.
-    fn hold(&mut self, fine: bool, rule: Rule, what: impl FnOnce(&Self) -> String) -> Verdict {
+    pub(crate) fn hold(
+        &mut self,
+        fine: bool,
+        rule: Rule,
+        what: impl FnOnce(&Self) -> String,
+    ) -> Verdict {
         if fine || self.broken.is_some() {
             return Ok(());
         }
@@ -52,7 +58,7 @@ impl State {
     }
 
     /// Each call of the machine that bears a time.
-    fn check_time(&mut self, now: Instant) -> Verdict {
+    pub(crate) fn check_time(&mut self, now: Instant) -> Verdict {
         self.count_call()?;
         let last = self.book.last;
         self.hold(now >= last, Rule::Clock, |_| format!("{now:?} is told after {last:?}"))?;
@@ -163,6 +169,14 @@ impl State {
         })
     }
 
+    /// The loop takes an event.
+    pub(crate) fn take_event(&mut self, event: Told) {
+        self.note(|now| format!("{now:?} poll_event: {event:?}"));
+        self.book.progress = true;
+        self.book.events = self.book.events.saturating_sub(1);
+        self.book.taken.push(event);
+    }
+
     /// That what is offered to the socket is what the machine gave out, in order. Returns how many
     /// datagrams it is.
     pub(crate) fn match_kept(
@@ -199,8 +213,10 @@ impl State {
     /// Before the loop sleeps: is everything done?
     pub(crate) fn before_wait(&mut self, until: Option<Instant>, room: Option<bool>) -> Verdict {
         let now = self.now;
-        self.hold(self.book.received.is_empty(), Rule::Batches, |state| {
-            format!("keeps {} received datagrams to itself", state.book.received.len())
+        let unhanded = self.has_unhanded();
+        self.hold(!unhanded, Rule::Batches, |state| {
+            let (datagrams, bytes) = (state.book.received.len(), state.bytes.received.len());
+            format!("keeps to itself what came in: {datagrams} datagrams, {bytes} bytes, the end")
         })?;
         let owed = self.book.owed.is_some();
         self.hold(!owed, Rule::Refusal, |_| "never tells what was too large".to_owned())?;
@@ -208,7 +224,7 @@ impl State {
         self.hold(room != Some(false) || !blocked, Rule::Room, |_| {
             "does not wait for room on a full socket".to_owned()
         })?;
-        let wanted = blocked || !self.book.kept.is_empty();
+        let wanted = blocked || self.has_kept();
         self.hold(room != Some(true) || wanted, Rule::Room, |_| {
             "waits for room that it has no use for".to_owned()
         })?;
@@ -226,7 +242,7 @@ impl State {
 
     /// Each duty has its turn, whatever the others need.
     fn check_fairness(&mut self) -> Verdict {
-        let (waiting, received) = (!self.inbox.is_empty(), self.book.since.datagrams > 0);
+        let (waiting, received) = (self.has_unread(), self.book.since.datagrams > 0);
         let unsent = self.book.dirt.is_some() && !self.book.asked && !self.book.blocked;
         let book = &mut self.book;
         book.starved = if waiting && !received { book.starved + 1 } else { 0 };
@@ -246,16 +262,18 @@ impl State {
                 format!("sleeps before all transmits were taken, after {dirt:?}")
             })?;
         }
-        self.hold(self.book.kept.is_empty() || blocked, Rule::Order, |state| {
-            format!("keeps {} datagrams back, and the socket has room", state.book.kept.len())
+        let kept = self.has_kept();
+        self.hold(!kept || blocked, Rule::Order, |state| {
+            let (datagrams, bytes) = (state.book.kept.len(), state.bytes.kept.len());
+            format!("keeps {datagrams} datagrams, {bytes} bytes back, and the socket has room")
         })?;
         self.hold(self.book.events == 0, Rule::Events, |state| {
             format!("sleeps on {} events", state.book.events)
         })?;
-        let unseen = room.is_none() && !self.inbox.is_empty() && !self.edges.readable;
+        let unseen = room.is_none() && self.has_unread() && !self.edges.readable;
         self.hold(!unseen, Rule::Batches, |state| {
-            let left = state.inbox.len();
-            format!("sleeps with {left} datagrams in the socket, which will not be told again")
+            let left = (state.inbox.len(), state.bytes.inbox.len());
+            format!("sleeps with {left:?} in the socket, which will not be told again")
         })?;
         let deadline = self.book.deadline;
         let excused = blocked && deadline.is_some_and(|deadline| deadline <= now);
@@ -281,6 +299,7 @@ impl State {
         self.hold(fine, Rule::Idle, |_| "spins: wakes at once, again and again".to_owned())?;
         self.book.progress = false;
         self.book.since = crate::book::Since::default();
+        self.bytes.since = 0;
         // Room that is not there was told for nothing; a loop may ask again before it believes it.
         self.book.blocked &= !ready.writable || self.is_full();
         Ok(())

@@ -77,7 +77,8 @@
 //! assert_eq!(check::<Short>(Rule::Bounded).unwrap_err().rule, Rule::Bounded);
 //! ```
 //!
-//! [`conformance!`] makes a test of each rule.
+//! [`conformance!`] makes a test of each rule. Loops around stream machines have a suite of the
+//! same kind: [`StreamSubject`], [`check_stream`], [`stream_conformance!`].
 //!
 //! The scenes know loops of one thread that drive their machine themselves. What they cannot see: a
 //! turn that never comes back and calls nothing (it hangs), how precise the real sleep is, and what
@@ -87,6 +88,7 @@
 
 mod actor;
 mod book;
+mod bytes;
 mod check;
 mod judge;
 mod machine;
@@ -97,6 +99,10 @@ mod rule;
 mod scene;
 mod scripts;
 mod state;
+mod stream;
+mod stream_scripts;
+#[cfg(test)]
+mod stream_tests;
 #[cfg(test)]
 mod tests;
 mod told;
@@ -105,6 +111,7 @@ pub use check::{Subject, check, check_all};
 pub use machine::Machine;
 pub use rule::{Broken, Rule};
 pub use scene::{Ready, Scene};
+pub use stream::{StreamProbe, StreamScene, StreamSubject, check_stream};
 pub use told::Told;
 
 /// Makes a test of each rule for a [`Subject`], in the module where it stands.
@@ -143,5 +150,26 @@ macro_rules! conformance {
         fn every_rule_is_checked() {
             assert_eq!([$($crate::Rule::$rule),*], $crate::Rule::ALL);
         }
+    };
+}
+
+/// Makes a test of each rule for a [`StreamSubject`], as [`conformance!`] does.
+#[macro_export]
+macro_rules! stream_conformance {
+    ($subject:ty) => {
+        $crate::stream_conformance!(@tests $subject:
+            order Order, events Events, clock Clock, deadline Deadline, room Room,
+            batches Batches, bounded Bounded, wake Wake, idle Idle, early Early
+        );
+    };
+    (@tests $subject:ty: $($name:ident $rule:ident),*) => {
+        $(
+            #[test]
+            fn $name() {
+                if let Err(broken) = $crate::check_stream::<$subject>($crate::Rule::$rule) {
+                    panic!("{broken}");
+                }
+            }
+        )*
     };
 }

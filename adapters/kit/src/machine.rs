@@ -88,12 +88,8 @@ impl DatagramMachine for Machine {
             Some(actor) => actor.event(),
             None => self.scene.state().probe.event(),
         };
-        let mut state = self.scene.state();
         if let Some(event) = event {
-            state.note(|now| format!("{now:?} poll_event: {event:?}"));
-            state.book.progress = true;
-            state.book.events = state.book.events.saturating_sub(1);
-            state.book.taken.push(event);
+            self.scene.state().take_event(event);
         }
         event
     }

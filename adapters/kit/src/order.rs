@@ -40,7 +40,7 @@ impl Default for Orders {
 }
 
 /// Bytes of an order in a datagram; what follows is padding.
-const LEN: usize = 14;
+pub(crate) const LEN: usize = 14;
 
 impl Orders {
     /// To do nothing.

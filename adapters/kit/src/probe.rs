@@ -107,6 +107,11 @@ impl Probe {
         Some(Transmit { path: Path { remote, local }, ecn, len, segment_size: size })
     }
 
+    /// Takes all transmits at once, for a machine that makes bytes of them.
+    pub(crate) fn take_transmits(&mut self) -> u16 {
+        self.queue.drain(..).fold(0, |sum, (count, _)| sum.saturating_add(count))
+    }
+
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.deadline
     }

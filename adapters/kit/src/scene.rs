@@ -20,7 +20,8 @@ pub struct Ready {
 
 /// A scripted world in virtual time: what a loop under test has in place of the system.
 ///
-/// A handle; copies are of the same world. Time moves in [`Self::wait`] and its like only. A call that shows that the loop breaks a rule does not return: it unwinds to
+/// A handle; copies are of the same world. Time moves in [`Self::wait`] and its like only. A call
+/// that shows that the loop breaks a rule does not return: it unwinds to
 /// [`check`](crate::check), so do not catch panics in between.
 #[derive(Clone, Debug)]
 pub struct Scene(Arc<Mutex<State>>);

@@ -1,6 +1,7 @@
 //! What a scene consists of, and how its time passes.
 
 use crate::book::{Book, Dirt, Kept};
+use crate::bytes::{Bytes, Eof};
 use crate::order::Orders;
 use crate::probe::Probe;
 use crate::rule::{Broken, Rule};
@@ -54,6 +55,10 @@ pub(crate) struct Script {
     pub(crate) batch: usize,
     /// Sleeps that a loop can need, those of no length included.
     pub(crate) waits_max: Option<usize>,
+    /// The socket carries bytes: arrivals are pieces of a stream.
+    pub(crate) stream: bool,
+    /// When the peer's bytes end.
+    pub(crate) eof: Option<Instant>,
 }
 
 /// A rule was found broken; the details are in the scene.
@@ -82,6 +87,8 @@ pub(crate) struct State {
     pub(crate) broken: Option<Broken>,
     /// Came in and was not received.
     pub(crate) inbox: VecDeque<Datagram>,
+    /// The same, of a socket that carries bytes.
+    pub(crate) bytes: Bytes,
     /// Readiness that began and was not told.
     pub(crate) edges: Ready,
     /// Whether the loop is to tell what was too large.
@@ -113,6 +120,7 @@ impl State {
             book,
             broken: None,
             inbox: VecDeque::new(),
+            bytes: Bytes::default(),
             edges: Ready::default(),
             tells_too_big,
             wire: Vec::new(),
@@ -161,13 +169,7 @@ impl State {
         self.count_call()?;
         let datagrams = self.match_kept(transmit, bytes)?;
         if self.is_full() {
-            self.tries += 1;
-            self.note(|now| format!("{now:?} send: full"));
-            if self.tries > MAX_TRIES {
-                let what = "tries a full socket again and again before it has slept".to_owned();
-                return self.fail(Rule::Room, what);
-            }
-            self.book.blocked = true;
+            self.try_full()?;
             return Ok(SendOutcome::Full { sent: 0 });
         }
         self.book.progress = true;
@@ -194,6 +196,23 @@ impl State {
         Ok(SendOutcome::Sent)
     }
 
+    /// A send call that meets a full socket.
+    pub(crate) fn try_full(&mut self) -> Result<(), Violation> {
+        self.tries += 1;
+        self.note(|now| format!("{now:?} send: full"));
+        self.book.blocked = true;
+        if self.tries > MAX_TRIES {
+            let what = "tries a full socket again and again before it has slept".to_owned();
+            return self.fail(Rule::Room, what);
+        }
+        Ok(())
+    }
+
+    /// The socket took one more datagram, or byte.
+    pub(crate) fn count_taken(&mut self) {
+        self.taken += 1;
+    }
+
     /// Whether the system refuses the transmit that is offered.
     fn refusal(&mut self) -> Option<DropCause> {
         let number = self.book.number_of_front()?;
@@ -205,7 +224,7 @@ impl State {
     }
 
     /// Whether the socket becomes full before it takes one more.
-    fn fills_up(&mut self) -> bool {
+    pub(crate) fn fills_up(&mut self) -> bool {
         let Some(fill) = self.script.fills.front().filter(|fill| self.taken >= fill.after) else {
             return false;
         };
@@ -253,10 +272,9 @@ impl State {
         let told = std::mem::take(&mut self.edges);
         let (readable, writable) = match for_room {
             None => (told.readable, told.writable),
-            Some(for_room) => (
-                told.readable || !self.inbox.is_empty(),
-                told.writable || (for_room && !self.is_full()),
-            ),
+            Some(for_room) => {
+                (told.readable || self.has_unread(), told.writable || (for_room && !self.is_full()))
+            }
         };
         Ready { readable, writable, woken: told.woken }
     }
@@ -264,10 +282,15 @@ impl State {
     /// Lets happen what is due by now.
     fn happen(&mut self) {
         let now = self.now;
-        let Script { arrivals, bells, nudges, .. } = &mut self.script;
+        let Script { arrivals, bells, nudges, stream, .. } = &mut self.script;
         let due = arrivals.partition_point(|datagram| datagram.at <= now);
         self.edges.readable |= due > 0;
-        self.inbox.extend(arrivals.drain(..due));
+        let arrived = arrivals.drain(..due);
+        if *stream {
+            self.bytes.inbox.extend(arrived.flat_map(|piece| piece.bytes));
+        } else {
+            self.inbox.extend(arrived);
+        }
         let due = nudges.partition_point(|(at, _)| *at <= now);
         for (_, nudge) in nudges.drain(..due) {
             self.edges.readable |= nudge.readable;
@@ -280,6 +303,11 @@ impl State {
             self.probe.obey(now, orders);
             self.book.commanded(self.probe.deadline(), self.probe.events());
             self.book.note(format!("{now:?} rung: {orders:?}"));
+        }
+        if self.script.eof.is_some_and(|eof| eof <= now) {
+            self.script.eof = None;
+            self.bytes.eof = Eof::There;
+            self.edges.readable = true;
         }
         if self.full_until.is_some_and(|until| until <= now) {
             self.full_until = None;
@@ -299,6 +327,7 @@ impl State {
             nudges.front().map(|(at, _)| *at),
             room,
             until,
+            self.script.eof,
             Some(end),
         ];
         let next = all.into_iter().flatten().min().unwrap_or(end);

@@ -73,11 +73,13 @@ enum Fault {
     SleepsThoughBusy,
     /// A wake is ignored.
     WakeIgnored,
-    /// Looks each millisecond; never sleeps at all; spins; looks twice more after each sleep.
+    /// Looks each millisecond; never sleeps at all; spins; looks twice more after each sleep;
+    /// asks its machine again and again for nothing.
     Ticks,
     NeverSleeps,
     Spins,
     LooksAgain,
+    AsksOnAndOn,
     /// A sleep that ends early is taken for the deadline, which is not told when it comes.
     EarlyIsDeadline,
 }
@@ -310,6 +312,9 @@ impl Subject for Model {
             self.drain(self.now);
         }
         self.take_events(events);
+        for _ in 0..if self.is(Fault::AsksOnAndOn) { 100 } else { 0 } {
+            let _ = self.machine.poll_event();
+        }
         for _ in 0..if self.is(Fault::LooksAgain) { 2 } else { 0 } {
             self.scene.wait(Some(self.now), false);
         }
@@ -435,6 +440,7 @@ const FAULTS: &[(Fault, Rule, Rule)] = &[
     (Fault::NeverSleeps, Rule::Idle, Rule::Idle),
     (Fault::Spins, Rule::Idle, Rule::Idle),
     (Fault::LooksAgain, Rule::Idle, Rule::Idle),
+    (Fault::AsksOnAndOn, Rule::Idle, Rule::Idle),
     (Fault::EarlyIsDeadline, Rule::Early, Rule::Deadline),
 ];
 

@@ -3,7 +3,7 @@
 //!
 //! ```console
 //! cargo run --release -p tripline-mio --example idle_mio               # a minute
-//! cargo run --release -p tripline-mio --example idle_mio -- 60 10      # with a keep-alive each 10 s
+//! cargo run --release -p tripline-mio --example idle_mio -- 60 10      # keep-alives each 10 s
 //! ```
 #![forbid(unsafe_code)]
 

@@ -3,8 +3,8 @@
 //!
 //! *In*: a machine of the shape [`DatagramMachine`](tripline_sansio::DatagramMachine), such as
 //! [`Endpoint`], and the events that mio tells. *Out*: the machine's events, one by one, and for
-//! how long mio may wait. A [`Source`] holds the socket, the buffers and the clock; it has no thread
-//! and never waits, and it never looks into a datagram.
+//! how long mio may wait. A [`Source`] holds the socket, the buffers and the clock; it has no
+//! thread and never waits, and it never looks into a datagram.
 //!
 //! # A client and a server in one poll
 //!
@@ -30,7 +30,8 @@
 //!             Event::Connected { .. } => client.with(|endpoint, now| {
 //!                 let options = StreamOptions::one_way(Order::Ordered);
 //!                 let stream = endpoint.open(now, connection, options).unwrap();
-//!                 endpoint.send(now, connection, stream, "hello", SendOptions::default()).unwrap();
+//!                 let options = SendOptions::default();
+//!                 endpoint.send(now, connection, stream, "hello", options).unwrap();
 //!             }),
 //!             Event::Failed { error, .. } => panic!("{error}"),
 //!             _ => {}

@@ -85,8 +85,8 @@ impl<M: DatagramMachine> Pump<M> {
         self.writable |= writable;
     }
 
-    /// Receives, tells the time if the deadline has come, drains and looks for an event: of each what
-    /// is possible, and a bounded share. To be called when something became ready, when the
+    /// Receives, tells the time if the deadline has come, drains and looks for an event: of each
+    /// what is possible, and a bounded share. To be called when something became ready, when the
     /// deadline has come and after each use of the machine; once too often does no harm.
     ///
     /// # Errors

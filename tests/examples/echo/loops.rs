@@ -9,7 +9,8 @@ use tripline_tokio::{Loop, Runtime, Udp};
 pub(crate) type Run = fn(SocketAddr, Echo, &mut dyn FnMut(SocketAddr)) -> io::Result<Vec<Told>>;
 
 /// Every loop that there is, by name.
-pub(crate) const LOOPS: &[(&str, Run)] = &[("std", on_std), ("smol", on_smol), ("tokio", on_tokio)];
+pub(crate) const LOOPS: &[(&str, Run)] =
+    &[("std", on_std), ("mio", on_mio), ("smol", on_smol), ("tokio", on_tokio)];
 
 /// Takes in what was told; true once it is over.
 fn over(all: &mut Vec<Told>, told: Told) -> bool {

@@ -199,8 +199,8 @@ impl Stream {
     /// Waits until it is known of every message handed in so far what became of it (row T30).
     ///
     /// # Errors
-    /// [`Error::TimedOut`], if there is a limit; when the connection ends, the messages are settled as
-    /// undelivered.
+    /// [`Error::TimedOut`], if there is a limit; when the connection ends, the messages are settled
+    /// as undelivered.
     pub fn settled(&self) -> Result<Settled, Error> {
         let until = limit(self.timeout);
         let mut state = lock(&self.cell.state);
