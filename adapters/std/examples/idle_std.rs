@@ -37,10 +37,12 @@ pub(crate) fn main() -> Result<(), Error> {
     let ours = client.connect(server.local_addr(), ConnectOptions::to(public))?;
     let theirs = server.accept()?.with_timeout(time);
     // What follows the handshake, such as the search for the largest datagram, is over by then.
-    let _ = ours.with_timeout(Duration::from_secs(3)).wait_closed();
+    let ours = ours.with_timeout(Duration::from_secs(3));
+    let _ = ours.wait_closed();
     let (before, turns) = (processor_time(), server.stats()?.turns);
     // The main thread waits as well, and for nothing.
-    let _ = theirs.wait_closed();
+    let open = matches!(theirs.wait_closed(), Err(Error::TimedOut));
+    assert!(open && ours.agreed().is_ok(), "the connection did not last");
     let (spent, after) = (processor_time().saturating_sub(before), server.stats()?.turns);
     println!(
         "both ends, {time:?}, keep-alive {keep_alive:?}: {:.3} ms of processor time, \

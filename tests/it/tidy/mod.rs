@@ -12,6 +12,7 @@ mod rows;
 mod rules;
 mod source;
 mod spec;
+mod thin;
 mod tree;
 
 use source::Source;
@@ -64,6 +65,18 @@ fn no_line_is_wider_than_100_columns() {
 #[test]
 fn no_leftovers_and_no_sleeping() {
     none(rust(rules::banned));
+}
+
+#[test]
+fn the_adapters_of_mio_smol_and_tokio_are_thin() {
+    let sources = rust_sources();
+    none(["mio", "smol", "tokio"].iter().filter_map(|one| thin::fat(one, &sources)).collect());
+}
+
+/// What each scene of `adapters/futures/src/tests/cancel.rs` proves is said where users look.
+#[test]
+fn every_future_says_whether_it_is_cancel_safe() {
+    none(rust(thin::silent));
 }
 
 #[test]
