@@ -3,8 +3,8 @@
 //! of messages, who is let in, and what only the system knows (entropy, names, the processor).
 //!
 //! *In*: texts, a client at the door, questions to the system. *Out*: values. Nothing here waits
-//! but [`resolve`], and nothing knows of sockets, threads or futures: each adapter names these
-//! items again, and users take them from there.
+//! but [`resolve`], and nothing knows of sockets or futures: each adapter names these items again,
+//! and users take them from there.
 #![forbid(unsafe_code)]
 
 mod address;
