@@ -51,18 +51,6 @@ fn no_file_is_longer_than_800_lines_without_its_tests() {
     none(rust(rules::file_length));
 }
 
-/// What a runtime needs of its own is little: the rest is shared.
-#[test]
-fn adapters_of_runtimes_are_thin() {
-    for name in ["mio", "smol", "tokio"] {
-        let folder = format!("adapters/{name}/src/");
-        let sources = rust_sources();
-        let own = sources.iter().filter(|source| source.path.starts_with(&folder));
-        let lines: usize = own.map(Source::shipped_lines).sum();
-        assert!(lines < 600, "{folder} has {lines} lines without tests");
-    }
-}
-
 #[test]
 fn no_function_is_longer_than_70_lines() {
     none(rust(rules::function_length));
