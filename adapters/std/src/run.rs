@@ -132,8 +132,8 @@ impl<M: DatagramMachine, L: Link> Loop<M, L> {
             self.counts.waits += 1;
             let ready = self.link.wait(&self.waker, self.wants_room(), at_most)?;
             self.busy = false;
-            // A look takes no time: a turn of it reads the clock once.
-            if at_most != Some(Duration::ZERO) {
+            // A single look takes no time, so a turn of it reads the clock once.
+            if timeout != Some(Duration::ZERO) {
                 now = self.clock.now();
             }
             if ready.woken {

@@ -178,6 +178,27 @@ fn zero_looks_once_and_never_waits() {
     assert_eq!(looper.next_event(), Some(Told::Datagram(b"to myself".to_vec())));
 }
 
+/// A look reads the clock once, and any other turn once for each wait and once before.
+#[test]
+fn the_clock_is_read_once_a_wait() {
+    use std::cell::Cell;
+    thread_local!(static READS: Cell<u64> = const { Cell::new(0) });
+    let clock = Clock::from_fn(|| {
+        READS.set(READS.get() + 1);
+        Instant::from_nanos(READS.get())
+    });
+    let options = Options { clock, ..Options::default() };
+    let any = "127.0.0.1:0".parse().expect("an address");
+    let mut looper = Loop::bind(any, &options, Toy::default()).expect("a loop");
+    for turn in 1..=5 {
+        assert_eq!(looper.run_once(Some(Duration::ZERO)).expect("a turn"), Turn::TimedOut);
+        assert_eq!(READS.get(), turn);
+    }
+    looper.waker().wake();
+    assert_eq!(looper.run_once(LONG).expect("a turn"), Turn::Woken);
+    assert_eq!(READS.get(), 7);
+}
+
 /// M25, n: the limit ends the turn, in one wait and not before its time (T18).
 #[test]
 fn a_limit_is_one_wait_and_not_cut_short() {

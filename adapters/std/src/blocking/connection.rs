@@ -159,7 +159,7 @@ impl Connection {
 
     /// Runs `action` on the thread that drives the endpoint, at its time and with the endpoint at
     /// hand, and waits for what it returns (row N26). All connections of the endpoint stand still
-    /// meanwhile, so it must not wait.
+    /// meanwhile, so it must not wait; and if it panics, the endpoint ends.
     ///
     /// For what the handles have no call for. What they do have is best left to them: a message
     /// that `action` receives is not received by the [`Stream`].

@@ -183,6 +183,18 @@ fn n26_work_is_done_on_the_owner_thread() {
     );
 }
 
+/// N26: work that panics ends the endpoint, and nobody waits for ever.
+#[test]
+fn n26_work_that_panics_ends_the_endpoint_for_all() {
+    let (_listener, ours, _theirs) = pair();
+    let other = ours.open(StreamOptions::two_way(Order::Ordered)).expect("a stream");
+    let done = ours.with(|_, _, _| -> () { std::panic::resume_unwind(Box::new("by a task")) });
+    assert!(matches!(done, Err(Error::Ended)), "{done:?}");
+    assert!(matches!(other.receive(), Err(Error::Ended)));
+    assert!(matches!(ours.stats(), Err(Error::Ended)));
+    assert!(matches!(ours.wait_closed(), Err(Error::Ended)));
+}
+
 /// N27: handles are small and tell their generation apart: one that is over reaches nobody, though
 /// its slot serves another connection.
 #[test]
