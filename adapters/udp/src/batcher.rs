@@ -93,8 +93,8 @@ impl Batcher {
     }
 
     /// Cuts apart one message that is in `buffer` and hands on its datagrams, for loops that
-    /// receive by other means; counted as [`Self::recv_batch`] counts, but for the call. Says how many
-    /// datagrams and bytes there were.
+    /// receive by other means; counted as [`Self::recv_batch`] counts, but for the call. Says how
+    /// many datagrams and bytes there were.
     pub fn deliver(
         &mut self,
         buffer: &mut [u8],
