@@ -57,8 +57,8 @@ pub trait Link: AsFd {
 pub enum Room {
     /// The file descriptor becomes writable when there is room; so with all sockets.
     Watch,
-    /// There is none; the file descriptor becomes readable, and [`Link::recv`] is to be called, when
-    /// that changes.
+    /// There is none; the file descriptor becomes readable, and [`Link::recv`] is to be called,
+    /// when that changes.
     Full,
     /// There is room now.
     Free,

@@ -92,9 +92,9 @@ impl Batcher {
         Ok(received)
     }
 
-    /// Cuts apart one message that is in `buffer` and hands on its datagrams, for loops that receive
-    /// by other means; counted as [`Self::recv_batch`] counts, but for the call. Says how many
-    /// datagrams and bytes there were.
+    /// Cuts apart one message that is in `buffer` and hands on its datagrams, for loops that
+    /// receive by other means; counted as [`Self::recv_batch`] counts, but for the call. Says how
+    /// many datagrams and bytes there were.
     pub fn deliver(
         &mut self,
         buffer: &mut [u8],

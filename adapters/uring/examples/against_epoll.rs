@@ -1,5 +1,5 @@
-//! The ring against the ordinary socket (row U36): bulk between two engines, and small datagrams one
-//! by one.
+//! The ring against the ordinary socket (row U36): bulk between two engines, and small datagrams
+//! one by one.
 //!
 //! In goes how long to measure, out comes a table in Markdown. Both sides run on loopback, each in
 //! its thread; only the receiving side differs in how it receives.

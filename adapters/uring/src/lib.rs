@@ -9,9 +9,9 @@
 //! goes back to the kernel. Sending is that of [`tripline_udp`]: trains are one call already. This
 //! crate looks into no datagram, starts no thread, and never waits.
 //!
-//! Kernels and container policies may refuse io_uring: [`probe`] says so, and so does making a link,
-//! each with an [`Unavailable`] that names the step. The ordinary loop is then what to use; nothing
-//! is done behind the user's back. Linux 6.0 or newer is needed.
+//! Kernels and container policies may refuse io_uring: [`probe`] says so, and so does making a
+//! link, each with an [`Unavailable`] that names the step. The ordinary loop is then what to use;
+//! nothing is done behind the user's back. Linux 6.0 or newer is needed.
 //!
 //! ```
 //! use tripline_std::{Loop, Options};

@@ -30,8 +30,8 @@ impl UringLink {
     /// A link over a new socket at `address`.
     ///
     /// # Errors
-    /// As [`Socket::bind`]; [`io::ErrorKind::Unsupported`], with an [`Unavailable`] inside, if there
-    /// is no ring to be had.
+    /// As [`Socket::bind`]; [`io::ErrorKind::Unsupported`], with an [`Unavailable`] inside, if
+    /// there is no ring to be had.
     pub fn bind(address: SocketAddr, options: &Options) -> io::Result<Self> {
         Ok(Self::new(Socket::bind(address, options)?, BUFFERS)?)
     }

@@ -113,8 +113,8 @@ impl Buffers {
     pub(crate) fn filled(&mut self, number: u16, len: usize) -> Option<&mut [u8]> {
         let buffer = self.buffer(number)?;
         // SAFETY: that many bytes are in the buffer, and initialised: it began as zeros. The kernel
-        // is done with it (the caller's promise), and the borrow of `self` keeps it from being given
-        // again, or read twice, while the slice lives.
+        // is done with it (the caller's promise), and the borrow of `self` keeps it from being
+        // given again, or read twice, while the slice lives.
         Some(unsafe { std::slice::from_raw_parts_mut(buffer.as_ptr(), len.min(BUFFER_BYTES)) })
     }
 }

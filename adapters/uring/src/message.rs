@@ -185,7 +185,7 @@ mod tests {
         assert_eq!(message, want);
     }
 
-    /// H07: bytes that no kernel writes are no message, or one within its bounds, and never a panic.
+    /// H07: bytes that no kernel writes are no message, or one within its bounds; never a panic.
     #[test]
     fn h07_nonsense_is_survived() {
         let whole = message(&v4_name(), &control(libc::SOL_IP, libc::IP_TOS, &[1]), 0, &[7; 30]);
