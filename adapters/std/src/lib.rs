@@ -70,6 +70,9 @@
 
 mod blocking;
 mod clock;
+mod hub;
+#[cfg(test)]
+mod hub_tests;
 mod link;
 mod resolve;
 mod run;
@@ -86,8 +89,10 @@ pub use blocking::{
     Stream, connect, hardware_aes, listen,
 };
 pub use clock::{Clock, os_seed};
+pub use hub::{HubLoop, HubOptions, listener};
 pub use link::{Link, UdpLink};
 pub use resolve::resolve;
 pub use run::{Counts, Loop, Options, Turn};
+pub use tripline_tcp::{Limits, Stats as LinkStats};
 pub use tripline_udp::{DropCause, Received, SendOutcome};
 pub use waker::Waker;

@@ -3,6 +3,7 @@
 use crate::anyone::Anyone;
 use crate::{ALPN, HANDSHAKE_TIMEOUT, TlsLayer};
 use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
 use std::fmt::Display;
@@ -73,6 +74,14 @@ impl Tls {
         Ok(Self { client: Some(named(client)), ..Self::NOBODY })
     }
 
+    /// The same with the roots that stand in a PEM file.
+    ///
+    /// # Errors
+    /// There are none in it, or it is no such file.
+    pub fn client_of_pem(roots: &[u8]) -> Result<Self, LinkError> {
+        Self::client(certificates(roots)?)
+    }
+
     /// A server that shows this.
     ///
     /// # Errors
@@ -140,6 +149,13 @@ impl Tls {
     }
 }
 
+/// The certificates of a PEM file: at least one.
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, LinkError> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let all = all.map_err(insecure)?;
+    if all.is_empty() { Err(insecure("no certificate in this file")) } else { Ok(all) }
+}
+
 fn named(mut config: ClientConfig) -> Arc<ClientConfig> {
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.resumption = rustls::client::Resumption::disabled();
@@ -147,6 +163,15 @@ fn named(mut config: ClientConfig) -> Arc<ClientConfig> {
 }
 
 impl ServerIdentity {
+    /// Certificates and a key that stand in PEM files; both may stand in one.
+    ///
+    /// # Errors
+    /// They do not.
+    pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, LinkError> {
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(insecure)?;
+        Ok(Self { certificates: self::certificates(certificates)?, key })
+    }
+
     /// A new key (Ed25519, so that lengths repeat) and a certificate of these names, signed by
     /// itself.
     ///

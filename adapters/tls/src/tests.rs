@@ -193,3 +193,34 @@ fn what_is_tampered_with_is_refused() {
     text(ends[1].handle_bytes(NOW, &bytes, &mut heard));
     assert!(heard.is_empty());
 }
+
+/// A PEM file, by hand: nobody else here needs to write one.
+fn pem(label: &str, der: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = format!("-----BEGIN {label}-----\n");
+    for three in der.chunks(3) {
+        let bits = three.iter().fold(0_u32, |all, byte| all << 8 | u32::from(*byte));
+        let bits = bits << (8 * (3 - three.len()));
+        for at in 0..4 {
+            let letter = LETTERS[(bits >> (18 - 6 * at) & 63) as usize];
+            text.push(if at <= three.len() { letter as char } else { '=' });
+        }
+    }
+    text + &format!("\n-----END {label}-----\n")
+}
+
+/// Keys and certificates as they stand in files.
+#[test]
+fn pem_files_are_read() {
+    let made = crate::ServerIdentity::self_signed(&["localhost"]).expect("made");
+    let certificate = pem("CERTIFICATE", &made.certificates[0]);
+    let both = pem("PRIVATE KEY", made.key.secret_der()) + &certificate;
+    let identity = crate::ServerIdentity::from_pem(both.as_bytes(), both.as_bytes());
+    let server = Tls::server(identity.expect("read")).expect("a server");
+    let client = Tls::client_of_pem(certificate.as_bytes()).expect("roots");
+    let client = client.client_layer(NOW, "localhost", remote()).expect("a client");
+    let mut ends = [client, server.server_layer(NOW).expect("a server")];
+    carry(&mut ends, 500).expect("agreed");
+    assert!(Tls::client_of_pem(b"nothing").is_err());
+    assert!(crate::ServerIdentity::from_pem(certificate.as_bytes(), b"nothing").is_err());
+}

@@ -15,8 +15,9 @@ use std::sync::mpsc::{Sender, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tripline::{
-    Agreed, Code, ConnectOptions, ConnectionHandle, Direction, Explanation, PublicKey, Reconfigure,
-    SendOptions, Side, State, StreamId, StreamOptions, Target, UnknownConnection,
+    Agreed, Carrier, Code, ConnectOptions, ConnectionHandle, Direction, Explanation, Over,
+    PublicKey, Reconfigure, SendOptions, Side, State, StreamId, StreamOptions, Target,
+    UnknownConnection,
 };
 
 /// Bytes that wait in one cell before `send` waits; the engine's own buffer comes behind it.
@@ -201,6 +202,7 @@ pub(crate) enum Command {
     Connect {
         target: Target,
         options: Box<ConnectOptions>,
+        over: Over,
         progress: Sender<Progress>,
     },
     Trust(ConnectionHandle),
@@ -216,6 +218,7 @@ pub(crate) enum Command {
         reason: String,
     },
     Agreed(ConnectionHandle, SyncSender<Option<Agreed>>),
+    Path(ConnectionHandle, SyncSender<Option<Carrier>>),
     Explain(ConnectionHandle, SyncSender<Option<Explanation>>),
     /// Of one connection, or of all.
     NetworkChanged(Option<ConnectionHandle>, SyncSender<Result<(), UnknownConnection>>),

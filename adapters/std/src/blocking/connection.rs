@@ -8,7 +8,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
-use tripline::{Agreed, Code, Explanation, PublicKey, Reconfigure, Side, State, StreamOptions};
+use tripline::{
+    Agreed, Carrier, Code, Explanation, PublicKey, Reconfigure, Side, State, StreamOptions,
+};
 
 /// A connection's cell, held by its handle and by its streams. When the last of them goes, the
 /// connection is closed in order.
@@ -165,6 +167,16 @@ impl Connection {
     pub fn agreed(&self) -> Result<Agreed, Error> {
         let (reply, answer) = sync_channel(1);
         self.owner.shared().push(Command::Agreed(self.owner.cell.handle, reply));
+        answer.recv().ok().flatten().ok_or_else(|| self.owner.end())
+    }
+
+    /// By what the connection travels now, and where to: datagrams, TCP or TLS (row N49).
+    ///
+    /// # Errors
+    /// The end of the connection, once nothing is left of it.
+    pub fn path(&self) -> Result<Carrier, Error> {
+        let (reply, answer) = sync_channel(1);
+        self.owner.shared().push(Command::Path(self.owner.cell.handle, reply));
         answer.recv().ok().flatten().ok_or_else(|| self.owner.end())
     }
 

@@ -9,7 +9,7 @@ mod shutdown;
 use super::cell::{Command, ConnCell, ConnState, Progress, Shared, StreamCell, lock};
 use super::entry::Entry;
 use super::watch::{Notice, Watch};
-use crate::{Error, Loop, Stats};
+use crate::{Error, HubLoop, Stats, UdpLink};
 use shutdown::Shutting;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -18,8 +18,9 @@ use std::sync::mpsc::{Sender, SyncSender};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use tripline::{
-    By, Code, ConnectOptions, ConnectionHandle, ConnectionStats, Event, Fate, Incoming, LostCause,
-    OpenError, Psk, PublicKey, Side, State, StreamId, StreamOptions, Target,
+    By, Code, ConnectOptions, ConnectionHandle, ConnectionStats, Event, Fate, HubEvent, Incoming,
+    LinkHub, LostCause, OpenError, Over, Psk, PublicKey, Side, State, StreamId, StreamOptions,
+    Target,
 };
 use tripline_sansio::Instant;
 
@@ -51,6 +52,8 @@ struct Connecting {
     progress: Sender<Progress>,
     began: Instant,
     phases: Vec<(State, Duration)>,
+    /// It travels by links alone: when none of them does, it is not tried any longer.
+    by_links: bool,
 }
 
 /// An end that waits until all streams have handed their messages to the engine.
@@ -88,7 +91,7 @@ struct Introduction {
 
 /// The loop thread's whole state.
 pub(crate) struct Driver {
-    looper: Loop<Watch>,
+    looper: HubLoop<Watch>,
     shared: Arc<Shared>,
     door: Door,
     connecting: HashMap<ConnectionHandle, Connecting>,
@@ -103,7 +106,7 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(looper: Loop<Watch>, shared: Arc<Shared>, door: Door) -> Self {
+    pub(crate) fn new(looper: HubLoop<Watch>, shared: Arc<Shared>, door: Door) -> Self {
         Self {
             looper,
             shared,
@@ -120,7 +123,7 @@ impl Driver {
 
     /// Runs until nobody holds a handle and no connection is left, or the socket breaks.
     pub(crate) fn run(mut self) {
-        while !(self.quit && self.looper.machine().endpoint.connections() == 0) {
+        while !(self.quit && self.looper.hub().hub.endpoint().connections() == 0) {
             let now = self.looper.clock().now();
             let waiting = self.leaving.iter().filter_map(|handle| {
                 self.conns.get(handle)?.leaving.as_ref().map(|leaving| leaving.until)
@@ -147,6 +150,7 @@ impl Driver {
     fn on_notice(&mut self, notice: Notice) {
         match notice {
             Notice::Event(event) => self.on_event(event),
+            Notice::Link(event) => self.on_link(event),
             Notice::Changed(handle, Some(state), at) if self.connecting.contains_key(&handle) => {
                 if let Some(connecting) = self.connecting.get_mut(&handle) {
                     connecting.phases.push((state, at - connecting.began));
@@ -206,6 +210,18 @@ impl Driver {
         }
     }
 
+    /// What becomes of links. An attempt that knows no other way ends when all of them have failed:
+    /// the user hears why at once, not that time is up in the end.
+    fn on_link(&mut self, event: HubEvent) {
+        let HubEvent::LinkFailed { connection, error, all: true, .. } = event else { return };
+        if self.connecting.get(&connection).is_some_and(|connecting| connecting.by_links) {
+            if let Some(connecting) = self.connecting.remove(&connection) {
+                let _ = connecting.progress.send(Progress::Done(Err(Error::Link(error))));
+            }
+            self.on_command(Command::Kill(connection));
+        }
+    }
+
     /// Row T02: the system's resolver may take its time, so it gets a thread of its own. The
     /// attempt's deadline goes on meanwhile.
     fn resolve(&mut self, connection: ConnectionHandle, host: String, port: u16) {
@@ -227,9 +243,9 @@ impl Driver {
         if incoming.preliminary {
             let chosen = psk.as_mut().and_then(|choose| choose(incoming));
             let handle = incoming.handle;
-            let _ = self.looper.with(|Watch { endpoint, .. }, now| match chosen {
-                Some(psk) => endpoint.accept_with(now, handle, &psk),
-                None => endpoint.refuse(now, handle, Code::REFUSED, ""),
+            let _ = self.looper.with(|watch, now| match chosen {
+                Some(psk) => watch.endpoint().accept_with(now, handle, &psk),
+                None => watch.endpoint().refuse(now, handle, Code::REFUSED, ""),
             });
             return;
         }
@@ -240,11 +256,13 @@ impl Driver {
         let psk = psk.as_mut().filter(|_| incoming.wants_psk).and_then(|choose| choose(incoming));
         let handle = incoming.handle;
         // The client may have given up by now. Without its key it is turned away by either.
-        let _ = self.looper.with(|Watch { endpoint, .. }, now| match (answer, psk) {
-            (Ok(()), Some(psk)) => endpoint.accept_with(now, handle, &psk),
-            (Ok(()), None) => endpoint.accept(now, handle),
-            (Err((code, text)), Some(psk)) => endpoint.refuse_with(now, handle, &psk, code, &text),
-            (Err((code, text)), None) => endpoint.refuse(now, handle, code, &text),
+        let _ = self.looper.with(|watch, now| match (answer, psk) {
+            (Ok(()), Some(psk)) => watch.endpoint().accept_with(now, handle, &psk),
+            (Ok(()), None) => watch.endpoint().accept(now, handle),
+            (Err((code, text)), Some(psk)) => {
+                watch.endpoint().refuse_with(now, handle, &psk, code, &text)
+            }
+            (Err((code, text)), None) => watch.endpoint().refuse(now, handle, code, &text),
         });
     }
 
@@ -335,8 +353,8 @@ impl Driver {
     fn on_end(&mut self, handle: ConnectionHandle, error: Error) {
         let Some(conn) = self.conns.get_mut(&handle) else { return };
         let Conn { cell, streams, opens, undelivered, stats, .. } = conn;
-        let watch = self.looper.machine();
-        *stats = watch.endpoint.connection_stats(handle).unwrap_or(*stats);
+        let watch = self.looper.hub();
+        *stats = watch.hub.endpoint().connection_stats(handle).unwrap_or(*stats);
         for (id, entry) in streams.iter_mut() {
             *undelivered += lock(&entry.cell.state).refuse(&error);
             entry.readable = true;
@@ -376,22 +394,25 @@ impl Driver {
     /// Frees what nobody will read.
     fn forget(&mut self, handle: ConnectionHandle) {
         self.conns.remove(&handle);
-        let _ = self.looper.with(|watch, now| watch.endpoint.kill(now, handle));
+        let _ = self.looper.with(|watch, now| watch.endpoint().kill(now, handle));
     }
 
     fn on_command(&mut self, command: Command) {
         match command {
-            Command::Connect { target, options, progress } => {
-                self.connect(target, *options, progress);
+            Command::Connect { target, options, over, progress } => {
+                self.connect(target, *options, over, progress);
+            }
+            Command::Path(handle, reply) => {
+                let _ = reply.send(self.looper.hub().hub.carrier(handle));
             }
             Command::Trust(handle) => {
-                let _ = self.looper.with(|watch, now| watch.endpoint.trust(now, handle));
+                let _ = self.looper.with(|watch, now| watch.endpoint().trust(now, handle));
             }
             Command::Kill(handle) => {
-                let _ = self.looper.with(|watch, now| watch.endpoint.kill(now, handle));
+                let _ = self.looper.with(|watch, now| watch.endpoint().kill(now, handle));
             }
             Command::Resolved(handle, found) => {
-                let _ = self.looper.with(|watch, now| watch.endpoint.resolved(now, handle, found));
+                let _ = self.looper.with(|watch, now| watch.hub.resolved(now, handle, found));
             }
             Command::Open(handle, options, reply) => {
                 if let Some(conn) = self.conns.get_mut(&handle) {
@@ -409,18 +430,19 @@ impl Driver {
             }
             Command::Release(handle) => self.release(handle),
             Command::Agreed(handle, reply) => {
-                let _ = reply.send(self.looper.machine().endpoint.agreed(handle));
+                let _ = reply.send(self.looper.hub().hub.endpoint().agreed(handle));
             }
             Command::Explain(handle, reply) => {
-                let act = |watch: &mut Watch, now| watch.endpoint.explain(now, handle);
+                let act = |watch: &mut Watch, now| watch.endpoint().explain(now, handle);
                 let _ = reply.send(self.looper.with(act));
             }
             Command::NetworkChanged(handle, reply) => {
-                let act = |watch: &mut Watch, now| watch.endpoint.network_changed(now, handle);
+                let act = |watch: &mut Watch, now| watch.endpoint().network_changed(now, handle);
                 let _ = reply.send(self.looper.with(act));
             }
             Command::Reconfigure(handle, change, reply) => {
-                let act = |watch: &mut Watch, now| watch.endpoint.reconfigure(now, handle, change);
+                let act =
+                    |watch: &mut Watch, now| watch.endpoint().reconfigure(now, handle, change);
                 let _ = reply.send(self.looper.with(act));
             }
             Command::Stats(handle, reply) => {
@@ -436,15 +458,22 @@ impl Driver {
         }
     }
 
-    fn connect(&mut self, target: Target, options: ConnectOptions, progress: Sender<Progress>) {
+    fn connect(
+        &mut self,
+        target: Target,
+        options: ConnectOptions,
+        over: Over,
+        progress: Sender<Progress>,
+    ) {
+        let by_links = !over.udp;
         let result = self.looper.with(|watch, now| {
-            let handle = watch.endpoint.connect(now, target, options)?;
+            let handle = watch.hub.connect(now, target, options, over)?;
             watch.watch(handle, now);
             Ok((handle, now))
         });
         match result {
             Ok((handle, began)) => {
-                let connecting = Connecting { progress, began, phases: Vec::new() };
+                let connecting = Connecting { progress, began, phases: Vec::new(), by_links };
                 self.connecting.insert(handle, connecting);
             }
             Err(error) => {
@@ -461,7 +490,7 @@ impl Driver {
                 Some(error) => Err(error.clone()),
                 None => self
                     .looper
-                    .with(|watch, now| watch.endpoint.open(now, handle, options))
+                    .with(|watch, now| watch.endpoint().open(now, handle, options))
                     .map_err(Error::Open),
             };
             if let Err(Error::Open(OpenError::Limit { .. })) = opened {
@@ -516,7 +545,7 @@ impl Driver {
             }
             let _ = looper.with(|watch, now| {
                 let grace = until.saturating_duration_since(now);
-                watch.endpoint.close(now, *handle, grace, *code, reason)
+                watch.endpoint().close(now, *handle, grace, *code, reason)
             });
             conn.leaving = None;
             false
@@ -533,14 +562,15 @@ impl Driver {
     }
 
     fn stats(&self, handle: Option<ConnectionHandle>) -> Stats {
-        let endpoint = &self.looper.machine().endpoint;
+        let endpoint = self.looper.hub().hub.endpoint();
         let last = |handle| self.conns.get(&handle).map(|conn| conn.stats);
         let connection =
             handle.and_then(|handle| endpoint.connection_stats(handle).or_else(|| last(handle)));
         Stats {
             connection: connection.unwrap_or_default(),
             endpoint: endpoint.stats(),
-            socket: self.looper.link().stats(),
+            socket: self.looper.udp(LinkHub::UDP).map(UdpLink::stats).unwrap_or_default(),
+            links: self.looper.link_stats(),
             turns: self.looper.counts(),
         }
     }
@@ -552,8 +582,7 @@ impl Driver {
             let Some(conn) = conns.get_mut(&handle) else { continue };
             let Some(entry) = conn.streams.get_mut(&id) else { continue };
             let (end, proven) = (conn.end.as_ref(), &conn.cell.proven);
-            let done =
-                looper.with(|watch, now| entry.service(&mut watch.endpoint, now, end, proven));
+            let done = looper.with(|watch, now| entry.service(watch.endpoint(), now, end, proven));
             if done {
                 conn.streams.remove(&id);
             }

@@ -51,6 +51,8 @@ pub enum HubEvent {
         carrier: Carrier,
         /// Why it does not.
         error: LinkError,
+        /// Every link that there is has failed now; the next one is tried after a wait.
+        all: bool,
     },
     /// A listener could not be had, or is gone.
     Deaf {
@@ -379,16 +381,36 @@ impl LinkHub {
             plan.wants_link = true;
         }
         let wait = plan.wait(&mut self.random);
+        let all = !wait.is_zero();
         self.wait(connection, now + wait);
         if let Some(error) = error {
             let carrier = known.carrier;
-            self.events.push_back(HubEvent::LinkFailed { connection, carrier, error });
+            self.events.push_back(HubEvent::LinkFailed { connection, carrier, error, all });
         }
     }
 
     fn received(&self, connection: ConnectionHandle) -> u64 {
         let stats = self.endpoint().connection_stats(connection);
         stats.map_or(0, |stats| stats.packets_received)
+    }
+
+    /// Puts the place at the other end of a link for the address that stands for it.
+    fn name_places(&self, event: &mut Event) {
+        let place = |remote: &mut SocketAddr| {
+            let known = LinkId::of(*remote).and_then(|link| self.known.get(&link));
+            if let Some(known) = known {
+                *remote = known.carrier.remote;
+            }
+        };
+        match event {
+            Event::Incoming(incoming) => place(&mut incoming.remote),
+            Event::Connected { remote, .. } => place(remote),
+            Event::Moved { from, to, .. } => {
+                place(from);
+                place(to);
+            }
+            _ => {}
+        }
     }
 
     /// Looks at an event of the endpoint on its way to the user. `false`: it is for us alone.
@@ -530,7 +552,8 @@ impl Hub for LinkHub {
             return Some(event);
         }
         loop {
-            let event = self.links.poll_event()?;
+            let mut event = self.links.poll_event()?;
+            self.name_places(&mut event);
             if self.note(&event) {
                 return Some(HubEvent::Connection(event));
             }
