@@ -27,7 +27,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { links: 1_024, connect_timeout: Duration::from_secs(10) }
+        Self { links: 1_024, connect_timeout: Duration::from_secs(5) }
     }
 }
 

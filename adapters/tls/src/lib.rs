@@ -56,4 +56,4 @@ pub type TlsMachine<M> = tripline_sansio::Layered<TlsLayer, M>;
 pub const ALPN: &[u8] = b"trip/1";
 
 /// How long a handshake may take unless told otherwise.
-pub const HANDSHAKE_TIMEOUT: tripline_sansio::Duration = tripline_sansio::Duration::from_secs(10);
+pub const HANDSHAKE_TIMEOUT: tripline_sansio::Duration = tripline_sansio::Duration::from_secs(5);
