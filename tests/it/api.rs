@@ -20,6 +20,8 @@ const CRATES: &[(&str, &str)] = &[
     ("tripline", "core/trip/src"),
     ("tripline-udp", "adapters/udp/src"),
     ("tripline-std", "adapters/std/src"),
+    ("tripline-tcp", "adapters/tcp/src"),
+    ("tripline-tls", "adapters/tls/src"),
     ("tripline-sim", "sim/src"),
 ];
 

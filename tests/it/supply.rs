@@ -45,7 +45,14 @@ fn refused(package: &str, tree: &str) -> Vec<String> {
 /// T79: what a user adds builds without a C compiler, and brings each cipher crate once.
 #[test]
 fn our_libraries_need_no_c_compiler_and_no_old_ciphers() {
-    let libraries = ["tripline-sansio", "tripline", "tripline-udp", "tripline-std", "tripline-sim"];
+    let libraries = [
+        "tripline-sansio",
+        "tripline",
+        "tripline-udp",
+        "tripline-tcp",
+        "tripline-std",
+        "tripline-sim",
+    ];
     let found: Vec<String> =
         libraries.iter().flat_map(|package| refused(package, &tree(package))).collect();
     assert!(found.is_empty(), "{}", found.join("\n"));

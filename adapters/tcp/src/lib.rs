@@ -18,6 +18,8 @@
 mod board;
 mod line;
 mod net;
+#[cfg(test)]
+mod tests;
 
 pub use board::{Board, Interest, Limits, Place, Socket, Stats};
 pub use net::{Door, Net, StdNet, Wire};

@@ -234,14 +234,18 @@ impl LinkHub {
     fn begin(&mut self, now: Instant, connection: ConnectionHandle) {
         let Some(plan) = self.plans.get(&connection) else { return };
         let wait = if plan.over.udp { plan.over.head_start } else { Duration::ZERO };
-        self.wait(connection, now + wait);
+        self.wait(now, connection, now + wait);
     }
 
-    /// The next link of a plan is opened at that time.
-    fn wait(&mut self, connection: ConnectionHandle, until: Instant) {
+    /// The next link of a plan is opened at that time, which may be now.
+    fn wait(&mut self, now: Instant, connection: ConnectionHandle, until: Instant) {
         let Some(plan) = self.plans.get_mut(&connection) else { return };
         plan.stage = Stage::Waiting(until);
-        self.alarms.insert((until, connection));
+        if until <= now {
+            self.on_alarm(now, until, connection);
+        } else {
+            self.alarms.insert((until, connection));
+        }
     }
 
     /// Does what is due.
@@ -381,12 +385,11 @@ impl LinkHub {
             plan.wants_link = true;
         }
         let wait = plan.wait(&mut self.random);
-        let all = !wait.is_zero();
-        self.wait(connection, now + wait);
         if let Some(error) = error {
-            let carrier = known.carrier;
+            let (carrier, all) = (known.carrier, !wait.is_zero());
             self.events.push_back(HubEvent::LinkFailed { connection, carrier, error, all });
         }
+        self.wait(now, connection, now + wait);
     }
 
     fn received(&self, connection: ConnectionHandle) -> u64 {
@@ -442,7 +445,7 @@ impl LinkHub {
         match plan.stage {
             Stage::Resting => {
                 (plan.wants_link, plan.quiet_since) = (true, Some(received));
-                self.wait(connection, now);
+                self.wait(now, connection, now);
             }
             Stage::Using { link, .. } => {
                 let text = String::from("silent for too long");
