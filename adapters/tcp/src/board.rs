@@ -76,6 +76,8 @@ struct Slot<W> {
     line: Line<W>,
     origin: Origin,
     link: Option<u64>,
+    /// It is among those to be asked for bytes.
+    queued: bool,
 }
 
 /// The TCP and TLS links of one hub. See the [crate's page](crate).
@@ -232,7 +234,8 @@ impl<N: Net> Board<N> {
         let stage = Stage::Connecting(now + self.limits.connect_timeout);
         let line = Line::new(wire, layer, stage);
         let place = self.place();
-        self.slots.insert(place, Slot { line, origin: Origin::Ours, link: Some(link) });
+        self.slots
+            .insert(place, Slot { line, origin: Origin::Ours, link: Some(link), queued: false });
         self.places.insert(link, place);
         self.restless.insert(place);
         Ok(())
@@ -269,7 +272,7 @@ impl<N: Net> Board<N> {
         }
         if ready.write {
             match slot.line.flush() {
-                Ok(()) => self.to_write.push_back(place),
+                Ok(()) => self.queue(place),
                 Err(error) => {
                     let closing = matches!(slot.line.stage, Stage::Closing(_));
                     return self.over(now, hub, place, (!closing).then(|| failed(&error, false)));
@@ -286,9 +289,12 @@ impl<N: Net> Board<N> {
             let more = heard.more;
             self.on_heard(now, hub, place, heard);
             if !more {
-                return;
+                break;
             }
         }
+        // A layer writes while it reads, so what waited for room may be gone, with nothing left to
+        // wait for.
+        self.queue(place);
     }
 
     /// Tells the hub what a link has brought.
@@ -320,10 +326,11 @@ impl<N: Net> Board<N> {
                     self.places.insert(link, place);
                 }
             }
-            self.to_write.push_back(place);
+            self.queue(place);
         } else if slot.line.deadline().is_some() {
             self.restless.insert(place);
         }
+        let Some(slot) = self.slots.get_mut(&place) else { return };
         if let Some(link) = slot.link {
             if !self.plain.is_empty() {
                 hub.handle_bytes(now, link, &self.plain);
@@ -397,7 +404,7 @@ impl<N: Net> Board<N> {
         let line = Line::new(wire, layer, stage);
         let place = self.place();
         let origin = Origin::Theirs { listener, kind, remote };
-        self.slots.insert(place, Slot { line, origin, link: None });
+        self.slots.insert(place, Slot { line, origin, link: None, queued: false });
         self.plain.clear();
         let opened = stage == Stage::Open;
         let heard = crate::line::Heard { opened, ..crate::line::Heard::default() };
@@ -438,21 +445,30 @@ impl<N: Net> Board<N> {
         others
     }
 
+    /// Has a link asked for bytes by the next drain.
+    fn queue(&mut self, place: Place) {
+        if let Some(slot) = self.slots.get_mut(&place)
+            && !std::mem::replace(&mut slot.queued, true)
+        {
+            self.to_write.push_back(place);
+        }
+    }
+
     fn write<H: Hub>(&mut self, now: Instant, hub: &mut H) {
         while let Some(link) = hub.poll_ready(now) {
-            if let Some(place) = self.places.get(&link)
-                && let Some(slot) = self.slots.get_mut(place)
-                && !std::mem::replace(&mut slot.line.wanted, true)
-            {
-                self.to_write.push_back(*place);
+            let Some(place) = self.places.get(&link).copied() else { continue };
+            if let Some(slot) = self.slots.get_mut(&place) {
+                slot.line.wanted = true;
+                self.queue(place);
             }
         }
         for _ in 0..self.to_write.len() {
             let Some(place) = self.to_write.pop_front() else { return };
             let Some(slot) = self.slots.get_mut(&place) else { continue };
+            slot.queued = false;
             let Some(link) = slot.link.filter(|_| slot.line.wanted) else { continue };
             match slot.line.write(now, hub, link, &mut self.plain) {
-                Ok(true) => self.to_write.push_back(place),
+                Ok(true) => self.queue(place),
                 Ok(false) => {}
                 Err(error) => self.over(now, hub, place, Some(error)),
             }

@@ -7,9 +7,13 @@ use crate::{Answer, Hub, Instant, LinkError, LinkKind, StreamMachine, Wish};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
+use core::time::Duration;
 
 /// The number of the listener.
 const LISTENER: u64 = 0;
+
+/// How long what a machine has left to write may take, once its link is to be closed.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Makes the machine of each newcomer.
 pub trait Greeter {
@@ -43,6 +47,8 @@ struct Guest<M> {
     machine: M,
     /// The deadline that is noted for it.
     deadline: Option<Instant>,
+    /// Its link is to be closed behind what it has to write, and then at the latest.
+    closing: Option<Instant>,
     /// It is in the list of those that may have bytes.
     listed: bool,
 }
@@ -91,15 +97,28 @@ impl<G: Greeter> Crowd<G> {
     }
 
     /// Uses the machine of a link; `None` if it is gone.
-    pub fn with<R>(&mut self, link: u64, act: impl FnOnce(&mut G::Machine) -> R) -> Option<R> {
+    pub fn with<R>(
+        &mut self,
+        now: Instant,
+        link: u64,
+        act: impl FnOnce(&mut G::Machine) -> R,
+    ) -> Option<R> {
         let guest = self.guests.get_mut(&link)?;
         let result = act(&mut guest.machine);
-        self.attend(link);
+        self.attend(now, link);
         Some(result)
     }
 
-    /// Ends a link behind what its machine has written; the machine is gone at once.
-    pub fn close(&mut self, link: u64) {
+    /// Ends a link behind what its machine has to write, for which there are 10 s.
+    pub fn close(&mut self, now: Instant, link: u64) {
+        if let Some(guest) = self.guests.get_mut(&link) {
+            guest.closing.get_or_insert(now + GRACE);
+            self.attend(now, link);
+        }
+    }
+
+    /// A machine has nothing more to write, or no more time.
+    fn dismiss(&mut self, link: u64) {
         if self.remove(link) {
             self.wishes.push_back(Wish::Close { link });
             self.events.push_back(CrowdEvent::Gone(link, None));
@@ -115,25 +134,23 @@ impl<G: Greeter> Crowd<G> {
     }
 
     /// Takes what a machine has to tell, notes its deadline, and that it may have bytes.
-    fn attend(&mut self, link: u64) {
-        let mut closes = false;
+    fn attend(&mut self, now: Instant, link: u64) {
         let Some(guest) = self.guests.get_mut(&link) else { return };
         while let Some(event) = guest.machine.poll_event() {
-            closes |= self.greeter.closes(&event);
+            if self.greeter.closes(&event) {
+                guest.closing.get_or_insert(now + GRACE);
+            }
             self.events.push_back(CrowdEvent::Machine(link, event));
         }
         if !core::mem::replace(&mut guest.listed, true) {
             self.ready.push_back(link);
         }
         self.note_deadline(link);
-        if closes {
-            self.wishes.push_back(Wish::Close { link });
-        }
     }
 
     fn note_deadline(&mut self, link: u64) {
         let Some(guest) = self.guests.get_mut(&link) else { return };
-        let deadline = guest.machine.poll_timeout();
+        let deadline = [guest.machine.poll_timeout(), guest.closing].into_iter().flatten().min();
         let before = core::mem::replace(&mut guest.deadline, deadline);
         if before != deadline {
             before.map(|before| self.deadlines.remove(&(before, link)));
@@ -157,7 +174,7 @@ impl<G: Greeter> Hub for Crowd<G> {
             Answer::Failed(error) => {
                 if let Some(guest) = self.guests.get_mut(&link) {
                     guest.machine.handle_eof(now);
-                    self.attend(link);
+                    self.attend(now, link);
                     self.remove(link);
                     self.events.push_back(CrowdEvent::Gone(link, Some(error)));
                 }
@@ -178,23 +195,23 @@ impl<G: Greeter> Hub for Crowd<G> {
         let link = self.next.saturating_add(1);
         let machine = self.greeter.greet(now, link, remote)?;
         self.next = link;
-        self.guests.insert(link, Guest { machine, deadline: None, listed: false });
+        self.guests.insert(link, Guest { machine, deadline: None, closing: None, listed: false });
         self.events.push_back(CrowdEvent::Accepted(link, remote));
-        self.attend(link);
+        self.attend(now, link);
         Some(link)
     }
 
     fn handle_bytes(&mut self, now: Instant, link: u64, bytes: &[u8]) {
         if let Some(guest) = self.guests.get_mut(&link) {
             guest.machine.handle_bytes(now, bytes);
-            self.attend(link);
+            self.attend(now, link);
         }
     }
 
     fn handle_eof(&mut self, now: Instant, link: u64) {
         if let Some(guest) = self.guests.get_mut(&link) {
             guest.machine.handle_eof(now);
-            self.attend(link);
+            self.attend(now, link);
         }
     }
 
@@ -203,8 +220,12 @@ impl<G: Greeter> Hub for Crowd<G> {
         let due: Vec<u64> = self.deadlines.range(..=due).map(|(_, link)| *link).collect();
         for link in due {
             if let Some(guest) = self.guests.get_mut(&link) {
+                if guest.closing.is_some_and(|until| until <= now) {
+                    self.dismiss(link);
+                    continue;
+                }
                 guest.machine.handle_timeout(now);
-                self.attend(link);
+                self.attend(now, link);
             }
         }
     }
@@ -222,7 +243,11 @@ impl<G: Greeter> Hub for Crowd<G> {
     }
 
     fn poll_write(&mut self, now: Instant, link: u64, out: &mut Vec<u8>) -> bool {
-        let some = self.guests.get_mut(&link).is_some_and(|one| one.machine.poll_write(now, out));
+        let Some(guest) = self.guests.get_mut(&link) else { return false };
+        let some = guest.machine.poll_write(now, out);
+        if !some && guest.closing.is_some() {
+            self.dismiss(link);
+        }
         self.note_deadline(link);
         some
     }
@@ -232,16 +257,7 @@ impl<G: Greeter> Hub for Crowd<G> {
     }
 
     fn poll_event(&mut self) -> Option<Self::Event> {
-        let event = self.events.pop_front();
-        // A machine that was closed by its own event goes when that has been told.
-        if let Some(CrowdEvent::Machine(link, told)) = &event
-            && self.greeter.closes(told)
-        {
-            let link = *link;
-            self.remove(link);
-            self.events.push_back(CrowdEvent::Gone(link, None));
-        }
-        event
+        self.events.pop_front()
     }
 }
 
@@ -263,7 +279,7 @@ mod tests {
         type Event = ();
         fn handle_bytes(&mut self, now: Instant, bytes: &[u8]) {
             self.out.extend(bytes.to_ascii_uppercase());
-            self.wake = Some(now + core::time::Duration::from_secs(1));
+            self.wake = Some(now + Duration::from_secs(1));
             self.ended |= bytes.contains(&b'.');
         }
         fn handle_eof(&mut self, _: Instant) {
@@ -333,6 +349,19 @@ mod tests {
         assert_eq!(events(&mut crowd).len(), 3);
     }
 
+    /// A peer that takes nothing holds no guest that is to go for longer than the grace.
+    #[test]
+    fn a_guest_that_cannot_write_goes_all_the_same() {
+        let mut crowd = Crowd::new(Door, LinkKind::Tcp, remote(80), 9);
+        crowd.poll_wish();
+        crowd.handle_accepted(at(0), 0, LinkKind::Tcp, remote(1));
+        crowd.close(at(1), 1);
+        assert_eq!((crowd.poll_timeout(), crowd.poll_wish()), (Some(at(11)), None));
+        crowd.handle_timeout(at(11));
+        assert_eq!(crowd.poll_wish(), Some(Wish::Close { link: 1 }));
+        assert_eq!((crowd.guests(), crowd.poll_timeout()), (0, None));
+    }
+
     #[test]
     fn a_guest_goes_when_its_machine_says_so_or_its_link_breaks() {
         let mut crowd = Crowd::new(Door, LinkKind::Tcp, remote(80), 9);
@@ -344,6 +373,8 @@ mod tests {
         crowd.handle_bytes(at(1), 1, b"bye.");
         let mut out = Vec::new();
         assert!(crowd.poll_write(at(1), 1, &mut out), "its last word");
+        assert_eq!(crowd.poll_wish(), None, "there may be more");
+        assert!(!crowd.poll_write(at(1), 1, &mut out));
         assert_eq!(crowd.poll_wish(), Some(Wish::Close { link: 1 }));
         assert_eq!(events(&mut crowd), [CrowdEvent::Machine(1, ()), CrowdEvent::Gone(1, None)]);
         let error = LinkError { failure: LinkFailure::Broken, text: String::new() };

@@ -6,6 +6,7 @@ use crate::{Answer, Hub, Instant, LinkError, LinkKind, StreamMachine, Wish};
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
+use core::time::Duration;
 
 /// What a [`Solo`] has to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,13 +20,19 @@ pub enum SoloEvent<E> {
     Failed(LinkError),
 }
 
+/// How long what the machine has left to write may take, once the link is to be closed.
+const GRACE: Duration = Duration::from_secs(10);
+
 /// One stream machine and its link, number 0.
 #[derive(Clone, Debug)]
 pub struct Solo<M: StreamMachine> {
     machine: M,
     wish: Option<Wish>,
     is_open: bool,
-    is_closing: bool,
+    /// The link is to be closed behind what the machine has to write, and then at the latest.
+    closing: Option<Instant>,
+    /// The newest time that we were told.
+    now: Instant,
     is_ready: bool,
     told: Option<SoloEvent<M::Event>>,
     closes: fn(&M::Event) -> bool,
@@ -44,8 +51,8 @@ impl<M: StreamMachine> Solo<M> {
     ) -> Self {
         let name = String::from(name);
         let wish = Some(Wish::Open { link: 0, kind, address, name });
-        let (is_open, is_closing, is_ready) = (false, false, false);
-        Self { machine, wish, is_open, is_closing, is_ready, told: None, closes }
+        let (closing, now, told) = (None, Instant::ZERO, None);
+        Self { machine, wish, is_open: false, closing, now, is_ready: false, told, closes }
     }
 
     /// The machine.
@@ -64,9 +71,15 @@ impl<M: StreamMachine> Solo<M> {
         self.is_open
     }
 
-    /// Closes the link behind what the machine has written.
+    /// Closes the link behind what the machine has to write, for which there are 10 s.
     pub fn close(&mut self) {
-        if !core::mem::replace(&mut self.is_closing, true) {
+        self.closing.get_or_insert(self.now + GRACE);
+        self.is_ready = true;
+    }
+
+    /// The machine has nothing more to write, or no more time.
+    fn end(&mut self) {
+        if core::mem::take(&mut self.is_open) {
             self.wish = Some(Wish::Close { link: 0 });
         }
     }
@@ -76,7 +89,7 @@ impl<M: StreamMachine> Hub for Solo<M> {
     type Event = SoloEvent<M::Event>;
 
     fn handle_answer(&mut self, now: Instant, _: u64, answer: Answer) {
-        self.is_ready = true;
+        (self.now, self.is_ready) = (now, true);
         self.told = Some(match answer {
             Answer::Opened { .. } => {
                 self.is_open = true;
@@ -92,18 +105,21 @@ impl<M: StreamMachine> Hub for Solo<M> {
     }
 
     fn handle_bytes(&mut self, now: Instant, _: u64, bytes: &[u8]) {
-        self.is_ready = true;
+        (self.now, self.is_ready) = (now, true);
         self.machine.handle_bytes(now, bytes);
     }
 
     fn handle_eof(&mut self, now: Instant, _: u64) {
-        self.is_ready = true;
+        (self.now, self.is_ready) = (now, true);
         self.machine.handle_eof(now);
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.is_ready = true;
+        (self.now, self.is_ready) = (now, true);
         self.machine.handle_timeout(now);
+        if self.closing.is_some_and(|until| until <= now) {
+            self.end();
+        }
     }
 
     fn poll_wish(&mut self) -> Option<Wish> {
@@ -115,11 +131,16 @@ impl<M: StreamMachine> Hub for Solo<M> {
     }
 
     fn poll_write(&mut self, now: Instant, _: u64, out: &mut Vec<u8>) -> bool {
-        self.is_open && self.machine.poll_write(now, out)
+        let some = self.is_open && self.machine.poll_write(now, out);
+        if !some && self.closing.is_some() {
+            self.end();
+        }
+        some
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.machine.poll_timeout()
+        let closing = self.closing.filter(|_| self.is_open);
+        [self.machine.poll_timeout(), closing].into_iter().flatten().min()
     }
 
     fn poll_event(&mut self) -> Option<Self::Event> {
