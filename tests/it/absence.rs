@@ -32,7 +32,7 @@ fn stats(pair: &Pair, side: Side, connection: ConnectionHandle) -> ConnectionSta
 /// R-RTT-1: an hour that a clock jumps while packets are on their way is no round trip, of which
 /// the probe timeout would be made; however often it happens.
 #[test]
-fn r_rtt_1_a_jump_of_the_clock_is_no_round_trip() {
+pub(crate) fn r_rtt_1_a_jump_of_the_clock_is_no_round_trip() {
     let (mut pair, [client, server], stream) = lasting();
     for turn in 0..10_u8 {
         pair.send(Side::Client, client, stream, &[turn; 3_000]);
@@ -47,7 +47,7 @@ fn r_rtt_1_a_jump_of_the_clock_is_no_round_trip() {
 
 /// R-RTT-1: what is not longer than a probe timeout cannot be told from a slow path, and counts.
 #[test]
-fn r_rtt_1_a_little_jump_counts() {
+pub(crate) fn r_rtt_1_a_little_jump_counts() {
     let (mut pair, [client, _], stream) = lasting();
     pair.send(Side::Client, client, stream, b"second");
     pair.run(Duration::from_millis(5));
@@ -60,7 +60,7 @@ fn r_rtt_1_a_little_jump_counts() {
 /// R-RTT-1: a laptop that slept for a night with its clock running on measures what it sends after
 /// it woke up, and finds the usual round trip.
 #[test]
-fn r_rtt_1_a_night_asleep_is_no_round_trip() {
+pub(crate) fn r_rtt_1_a_night_asleep_is_no_round_trip() {
     let (mut pair, [client, _], stream) = lasting();
     pair.send(Side::Client, client, stream, &[1; 20_000]);
     pair.run(Duration::from_millis(15));

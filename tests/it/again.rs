@@ -59,7 +59,7 @@ fn r_reset_2b_referrals_still_count() {
     asking.server.as_mut().expect("a server").screening = Screening::Ask;
     let mut pair = Pair::with(1, Config::client(), server());
     let other = Endpoint::new(asking.clone(), &pair.world.seed_for("other"), Instant::ZERO);
-    let first = pair.world.add_host(([10, 0, 0, 3], 3_333).into(), other);
+    let first = pair.world.add_host(([10, 0, 0, 3], 3_333).into(), other.into());
     let (at, of) = (pair.world.address(pair.server), identity("server").public_key());
     let options = ConnectOptions::to(of);
     let target = pair.world.address(first).into();

@@ -22,7 +22,7 @@ fn is_about(event: &Event, id: StreamId) -> bool {
 /// R-CLOSE-5, T54, row LEAVING of §10.5: streams that were opened before the peer heard of the end
 /// are turned away without a word to our user, and what was known goes on.
 #[test]
-fn r_close_5_a_leaving_side_turns_new_streams_away() {
+pub(crate) fn r_close_5_a_leaving_side_turns_new_streams_away() {
     let mut config = Config::public_server(identity("server"));
     config.transport.send_buffer = 4 << 20;
     let mut pair = Pair::with(1, Config::client(), config);
@@ -78,7 +78,7 @@ fn r_close_5_a_leaving_side_turns_new_streams_away() {
 
 /// R-CLOSE-2: packets that verify and are dropped at a bound keep a connection alive.
 #[test]
-fn r_close_2_packets_at_a_bound_are_signs_of_life() {
+pub(crate) fn r_close_2_packets_at_a_bound_are_signs_of_life() {
     // Frames that take the place of every text large enough.
     let plot: Arc<Mutex<Option<Vec<u8>>>> = Arc::default();
     let (tap, frames) = (Wiretap::default(), plot.clone());
@@ -137,7 +137,7 @@ enum Ending {
 /// R-CLOSE-6, M03: however a connection ends, `Drained` is the last event on both sides, comes
 /// once, and the engine has nothing more to do for it then.
 #[test]
-fn r_close_6_drained_is_the_last_event_of_every_connection() {
+pub(crate) fn r_close_6_drained_is_the_last_event_of_every_connection() {
     use Ending::{Cancelled, Close, Idle, Kill, Leave, NeverConnected};
     for ending in [Close, Leave, Kill, Idle, NeverConnected, Cancelled] {
         let mut pair = Pair::new(1);
@@ -180,7 +180,7 @@ fn ends(event: &Event, handle: ConnectionHandle) -> bool {
 
 /// R-CLOSE-6: what was received can be read after `Drained`, and only then the handle dies.
 #[test]
-fn r_close_6_unread_data_outlives_drained() {
+pub(crate) fn r_close_6_unread_data_outlives_drained() {
     let mut pair = Pair::new(1);
     let (client, server) = pair.connected();
     let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Ordered));

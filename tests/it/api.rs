@@ -27,6 +27,8 @@ const CRATES: &[(&str, &str)] = &[
     ("tripline-kit", "adapters/kit/src"),
     ("tripline-mio", "adapters/mio/src"),
     ("tripline-uring", "adapters/uring/src"),
+    ("tripline-tcp", "adapters/tcp/src"),
+    ("tripline-tls", "adapters/tls/src"),
     ("tripline-sim", "sim/src"),
 ];
 

@@ -85,7 +85,7 @@ fn r_chal_1_the_same_open_gets_the_same_challenge() {
 /// T27: the whole capture of an old connection, replayed to both sides of a new one, changes
 /// nothing.
 #[test]
-fn t27_an_old_capture_never_reaches_a_new_connection() {
+pub(crate) fn t27_an_old_capture_never_reaches_a_new_connection() {
     let mut pair = Pair::new(3);
     let seen = capture(&mut pair);
     let (old, _) = pair.connected();
@@ -117,7 +117,7 @@ fn t27_an_old_capture_never_reaches_a_new_connection() {
 
 /// T37: each packet counts once, however often and in whatever order it comes again.
 #[test]
-fn t37_repeated_packets_are_dropped_and_counted() {
+pub(crate) fn t37_repeated_packets_are_dropped_and_counted() {
     let mut pair = Pair::new(4);
     let seen = capture(&mut pair);
     let (client, server) = pair.connected();
@@ -253,7 +253,7 @@ fn r_hand_1_a_refused_confirm_reflects_nothing() {
 
 /// T17, R-HAND-8: a private server does not show its key to whoever asks.
 #[test]
-fn t17_a_private_server_does_not_answer_xx() {
+pub(crate) fn t17_a_private_server_does_not_answer_xx() {
     let config = Config::private_server(identity("server"), [identity("client").public_key()]);
     let client = Config { identity: Some(identity("client")), ..Config::client() };
     let mut pair = Pair::with(1, client, config);

@@ -315,7 +315,7 @@ fn r_hand_screening_repeated() {
 /// SCREENING, late: an answer after 30 s is an error to the user, accept or refusal, and nobody
 /// hears of it.
 #[test]
-fn r_hand_screening_late() {
+pub(crate) fn r_hand_screening_late() {
     for xx in [false, true] {
         let (mut pair, connection, tape, ticket) = screening(xx);
         pair.call(Side::Client, |e, now| e.kill(now, connection)).unwrap();
@@ -358,7 +358,7 @@ fn r_hand_screening_reordered() {
 /// SCREENING, forged: OPEN, CONFIRM and DATA with any bit changed are dropped; the user is asked
 /// about nobody else, and the ticket stays good.
 #[test]
-fn r_hand_screening_forged() {
+pub(crate) fn r_hand_screening_forged() {
     for xx in [false, true] {
         let (mut pair, _, tape, ticket) = screening(xx);
         pair.run(Duration::from_millis(20));

@@ -311,7 +311,7 @@ fn r_close_closing_repeated() {
 /// CLOSING, late; R-CLOSE-1: any packet that verifies is a stray, and the 1st, 2nd, 4th, 8th … is
 /// answered, whatever it holds.
 #[test]
-fn r_close_closing_late() {
+pub(crate) fn r_close_closing_late() {
     let mut peer = closing();
     let strays = [frames::ping(1, false), frames::stream(0b0110, 0, b"late"), vec![0], vec![0x3f]];
     let mut answered = Vec::new();
@@ -350,7 +350,7 @@ fn r_close_closing_crossing() {
 
 /// CLOSING, forged: a DISCONNECT that does not verify ends nothing, and is no stray.
 #[test]
-fn r_close_closing_forged() {
+pub(crate) fn r_close_closing_forged() {
     let mut peer = closing();
     let packet = peer.seal(&varints(&BYE));
     peer.pair.deliver_flipped(Side::Server, &packet, 400);
@@ -407,7 +407,7 @@ fn r_close_draining_repeated() {
 
 /// DRAINING, late: data that was sent before the DISCONNECT and comes after it is not delivered.
 #[test]
-fn r_close_draining_late() {
+pub(crate) fn r_close_draining_late() {
     let mut peer = Hostile::client(1);
     let late = peer.seal(&frames::stream(0b0110, 0, &[3, b'o', b'n', b'e']));
     peer.write(&varints(&BYE));
@@ -420,7 +420,7 @@ fn r_close_draining_late() {
 
 /// DRAINING, forged: dropped, and the end is no later for it.
 #[test]
-fn r_close_draining_forged() {
+pub(crate) fn r_close_draining_forged() {
     let mut peer = draining();
     let mut twin = draining();
     let packet = peer.seal(&varints(&BYE));

@@ -307,7 +307,7 @@ fn trust(pair: &mut Pair, connection: ConnectionHandle) {
 
 /// CHALLENGED, lost: nothing is sent while the user thinks, and the deadline runs on.
 #[test]
-fn r_hand_challenged_lost() {
+pub(crate) fn r_hand_challenged_lost() {
     let (mut pair, _, tape) = challenged(10);
     tape.clear();
     pair.run(Duration::from_secs(20));
@@ -346,7 +346,7 @@ fn r_hand_challenged_repeated() {
 /// server answers with RESET, and as nothing of the user's was sent the attempt begins anew
 /// (R-RESET-2). Nobody is asked for trust again.
 #[test]
-fn r_hand_challenged_late() {
+pub(crate) fn r_hand_challenged_late() {
     let (mut pair, connection, _) = challenged(40);
     pair.run(Duration::from_secs(35));
     pair.events(Side::Client);

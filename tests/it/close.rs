@@ -15,7 +15,7 @@ fn endings(events: &[Event]) -> Vec<&Event> {
 /// T25: `close` with a grace delivers what was handed in, in bad weather, and both sides learn of
 /// it once.
 #[test]
-fn t25_a_graceful_close_delivers_what_was_queued() {
+pub(crate) fn t25_a_graceful_close_delivers_what_was_queued() {
     for seed in 0..8 {
         let link = LinkConfig::lossy(Chance::percent(10)).delay(Duration::from_millis(20));
         let mut pair = Pair::new(seed).link(link);
@@ -57,7 +57,7 @@ fn t25_a_graceful_close_delivers_what_was_queued() {
 
 /// T25: a hard close with data in flight reports what may not have arrived.
 #[test]
-fn t25_a_hard_close_reports_what_was_not_delivered() {
+pub(crate) fn t25_a_hard_close_reports_what_was_not_delivered() {
     let mut pair = Pair::new(1);
     let (client, _) = pair.connected();
     let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Ordered));
@@ -96,7 +96,7 @@ fn a_dead_link_is_noticed_by_both_sides() {
 
 /// T25: `kill` frees everything now; the peer finds out when it sends (R-RESET-1).
 #[test]
-fn t25_kill_is_silent() {
+pub(crate) fn t25_kill_is_silent() {
     let mut pair = Pair::new(3);
     let (client, server) = pair.connected();
     let before = pair.world.totals().offered;
@@ -111,7 +111,7 @@ fn t25_kill_is_silent() {
 
 /// A stale handle is refused, also when its slot serves another connection.
 #[test]
-fn t27_a_stale_handle_reaches_nobody() {
+pub(crate) fn t27_a_stale_handle_reaches_nobody() {
     let mut pair = Pair::new(4);
     let (old, _) = pair.connected();
     pair.call(Side::Client, |e, now| e.kill(now, old)).unwrap();
@@ -141,7 +141,7 @@ fn keep_alive_holds_an_idle_connection() {
 
 /// A leaver that is idle itself waits, within its grace, for what the peer is still sending.
 #[test]
-fn t25_an_idle_leaver_hears_the_peer_out() {
+pub(crate) fn t25_an_idle_leaver_hears_the_peer_out() {
     let mut pair = Pair::new(1);
     let (client, server) = pair.connected();
     let stream = pair.open(Side::Server, server, StreamOptions::one_way(Order::Ordered));
@@ -164,7 +164,7 @@ fn t25_an_idle_leaver_hears_the_peer_out() {
 
 /// `close(grace)` before the connection is ready still ends it in time, as ours.
 #[test]
-fn a_grace_that_began_while_pinging_holds() {
+pub(crate) fn a_grace_that_began_while_pinging_holds() {
     let mut pair = Pair::new(1);
     let client = pair.connect();
     let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Ordered));
@@ -182,7 +182,7 @@ fn a_grace_that_began_while_pinging_holds() {
 
 /// R-CLOSE-2: once our first DATA is acknowledged the agreed idle limit holds, not the short one.
 #[test]
-fn an_idle_connection_lives_as_long_as_agreed() {
+pub(crate) fn an_idle_connection_lives_as_long_as_agreed() {
     let mut pair = Pair::new(1);
     let (client, server) = pair.connected();
     pair.run(Duration::from_secs(25));

@@ -92,7 +92,7 @@ fn explain_waits_for_challenge() {
 
 /// A server with another key hints at it; the hint is told while it is not believed.
 #[test]
-fn explain_tells_the_hint() {
+pub(crate) fn explain_tells_the_hint() {
     let mut pair = Pair::new(1);
     let handle = pair.connect_with(ConnectOptions::to(identity("other").public_key()));
     pair.run(ms(100));
@@ -120,7 +120,7 @@ fn explain_waits_for_trust_and_for_the_first_answer() {
 }
 
 #[test]
-fn explain_idle() {
+pub(crate) fn explain_idle() {
     let mut config = Config::client();
     config.transport.keep_alive = Duration::from_secs(10);
     let mut pair = Pair::with(1, config, server());
@@ -142,7 +142,7 @@ fn explain_idle() {
 /// The peer's user does not read: first the stream's credit is used up, and the other side hears
 /// whose turn it is.
 #[test]
-fn explain_stream_credit_and_unread() {
+pub(crate) fn explain_stream_credit_and_unread() {
     let mut config = server();
     config.transport.message_max = 10_000;
     config.transport.stream_credit = 50_000;
@@ -230,7 +230,7 @@ fn explain_pacing() {
 
 /// What was handed in and not drained yet waits for the loop alone.
 #[test]
-fn explain_undrained_and_waiting_for_the_handshake() {
+pub(crate) fn explain_undrained_and_waiting_for_the_handshake() {
     let mut pair = Pair::new(1).link(LinkConfig::down());
     let early = pair.connect();
     let stream = pair.open(Side::Client, early, ONE_WAY);
@@ -318,7 +318,7 @@ fn explain_unproven_address() {
 }
 
 #[test]
-fn explain_stream_limit() {
+pub(crate) fn explain_stream_limit() {
     let mut config = server();
     config.transport.one_way_streams = 1;
     let mut pair = Pair::with(1, Config::client(), config);
@@ -336,7 +336,7 @@ fn explain_stream_limit() {
 
 /// The user handed in more than its own buffer takes, and is told where it stands.
 #[test]
-fn explain_full_buffer() {
+pub(crate) fn explain_full_buffer() {
     let mut config = Config::client();
     config.transport.send_buffer = 10_000;
     let mut pair = Pair::with(1, config, server()).link(LinkConfig::perfect().delay(ms(100)));
@@ -403,7 +403,7 @@ fn explain_key_limit_and_renewal() {
 }
 
 #[test]
-fn explain_leaving_closing_draining_and_over() {
+pub(crate) fn explain_leaving_closing_draining_and_over() {
     let mut pair = Pair::new(1).link(LinkConfig::perfect().delay(ms(100)));
     let (client, server) = pair.connected();
     pair.run(Duration::from_secs(1));
@@ -483,7 +483,7 @@ fn explain_events_not_polled() {
 
 /// However many streams wait, 64 are listed.
 #[test]
-fn explain_is_bounded() {
+pub(crate) fn explain_is_bounded() {
     let mut pair = Pair::new(1).link(LinkConfig::perfect().delay(ms(100)));
     let (client, _) = pair.connected();
     pair.run(Duration::from_secs(1));
@@ -517,7 +517,7 @@ fn explain_tells_of_retry() {
 
 /// R-CLOSE-7: whose whole endpoint leaves is told so, behind what the connection itself waits for.
 #[test]
-fn explain_tells_of_a_shut_down() {
+pub(crate) fn explain_tells_of_a_shut_down() {
     let mut pair = Pair::new(1).link(LinkConfig::perfect().delay(ms(100)));
     let (client, _) = pair.connected();
     pair.run(Duration::from_secs(1));
@@ -536,7 +536,7 @@ fn explain_tells_of_a_shut_down() {
 
 /// R-HAND-4, R-PLAIN-1: what a connection is, beside what it waits for: single, and unsafe.
 #[test]
-fn explain_tells_what_is_single_and_what_is_unsafe() {
+pub(crate) fn explain_tells_what_is_single_and_what_is_unsafe() {
     let mut ends = ["anna", "berta"].map(|name| Config::public_server(identity(name)));
     ends.iter_mut().for_each(|end| end.transport.single = true);
     let [ours, theirs] = ends;

@@ -66,7 +66,7 @@ fn sip(pair: &mut Pair, server: ConnectionHandle, stream: StreamId, most: usize)
 /// R-CREDIT-5, R-CREDIT-4: a reader that does not keep up gets no larger window, so what waits for
 /// it stays within the first one.
 #[test]
-fn r_credit_5_a_slow_reader_gets_no_more() {
+pub(crate) fn r_credit_5_a_slow_reader_gets_no_more() {
     let (mut pair, (client, server)) = pair(32 << 20);
     let stream = bulk(&mut pair, client, 8_000_000);
     let mut got = 0;

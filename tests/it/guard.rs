@@ -71,7 +71,7 @@ fn to_server() -> ConnectOptions {
 }
 
 /// The kinds of all datagrams that a side was sent, or sent.
-fn kinds(world: &mut World<Endpoint>) -> Rc<RefCell<Vec<(SocketAddr, u8)>>> {
+fn kinds<M: DatagramMachine>(world: &mut World<M>) -> Rc<RefCell<Vec<(SocketAddr, u8)>>> {
     let seen = Rc::new(RefCell::new(Vec::new()));
     let copy = seen.clone();
     world.add_rule(move |packet| {
@@ -412,7 +412,7 @@ fn r_hand_opening_reordered_retry_and_challenge() {
 fn restart(pair: &mut Pair, config: Config) {
     let seed = pair.world.seed_for("after the restart");
     let host = pair.server;
-    pair.world.with(host, |endpoint, now| *endpoint = Endpoint::new(config, &seed, now));
+    pair.world.with(host, |endpoint, now| **endpoint = Endpoint::new(config, &seed, now));
 }
 
 /// C4, R-RESET-1, R-RESET-2: a server restarts with its identity; the client learns it with the
@@ -445,7 +445,7 @@ fn c4_a_restart_is_noticed_at_once() {
 /// R-RESET-2, R-ZONE-1: a renewal brings a new ID and its token, so a restart is noticed as before
 /// it.
 #[test]
-fn r_reset_2_a_restart_is_noticed_after_renewals() {
+pub(crate) fn r_reset_2_a_restart_is_noticed_after_renewals() {
     for renewals in 1..=3 {
         let mut pair = Pair::new(renewals);
         let (client, _) = pair.connected();
@@ -475,7 +475,7 @@ fn r_reset_2_a_restart_is_noticed_after_renewals() {
 /// C4: whichever packet of a session is the last that the old server hears, the client ends once,
 /// and the next attempt gets in.
 #[test]
-fn c4_a_restart_at_any_packet_ends_the_session() {
+pub(crate) fn c4_a_restart_at_any_packet_ends_the_session() {
     for index in 0..40 {
         let mut pair = Pair::new(index);
         let (client, _) = pair.connected();
@@ -498,7 +498,7 @@ fn c4_a_restart_at_any_packet_ends_the_session() {
 
 /// T25: `kill` is silent, but the peer learns of it by RESET when it sends; on either side.
 #[test]
-fn t25_the_peer_of_a_killed_connection_learns_it_by_reset() {
+pub(crate) fn t25_the_peer_of_a_killed_connection_learns_it_by_reset() {
     for side in [Side::Client, Side::Server] {
         let mut pair = Pair::new(1);
         let (client, server) = pair.connected();
@@ -526,7 +526,7 @@ fn t25_the_peer_of_a_killed_connection_learns_it_by_reset() {
 /// attempt begins within the same deadline, unseen by the user. If messages went out, the attempt
 /// failed.
 #[test]
-fn r_reset_2_pinging_begins_again_if_nothing_was_sent() {
+pub(crate) fn r_reset_2_pinging_begins_again_if_nothing_was_sent() {
     for (sends, pattern) in [(false, 0), (true, 0), (false, 1), (false, 2)] {
         let mut config = Config::client();
         if pattern == 1 {

@@ -20,7 +20,7 @@ fn options() -> ConnectOptions {
 
 /// T08, T10: every pattern, both ciphers, with and without a pre-shared key.
 #[test]
-fn t10_every_suite_connects() {
+pub(crate) fn t10_every_suite_connects() {
     for cipher in [false, true] {
         for psk in [None, Some(Psk::from_bytes([7; 32]))] {
             for pattern in ["NK", "IK", "XX"] {
@@ -58,7 +58,7 @@ fn t10_every_suite_connects() {
 /// T06, R-VERS-2, R-CHAL-2: a wrong key ends in `Identity` at the deadline, on a public server; a
 /// private one is silent.
 #[test]
-fn t06_a_wrong_key_is_told_apart_from_silence() {
+pub(crate) fn t06_a_wrong_key_is_told_apart_from_silence() {
     let mut pair = Pair::new(1);
     pair.connect_with(ConnectOptions::to(identity("somebody else").public_key()));
     assert_eq!(failure(&mut pair), ConnectError::Identity);
@@ -80,7 +80,7 @@ fn t03_silence_ends_at_the_deadline() {
 
 /// T17, R-HAND-8: a private server lets in who is on its list.
 #[test]
-fn t17_a_private_server_knows_its_clients() {
+pub(crate) fn t17_a_private_server_knows_its_clients() {
     let client = Config { identity: Some(identity("client")), ..Config::client() };
     let server = Config::private_server(identity("server"), [identity("client").public_key()]);
     Pair::with(1, client, server).connected();
@@ -88,7 +88,7 @@ fn t17_a_private_server_knows_its_clients() {
 
 /// T12, T13, T14, T15: the screening sees key, user id and route, and its refusal arrives as told.
 #[test]
-fn t12_the_screening_decides() {
+pub(crate) fn t12_the_screening_decides() {
     for pattern in ["IK", "XX"] {
         for accept in [true, false] {
             let mut server = Config::public_server(identity("server"));
@@ -186,7 +186,7 @@ fn t16_another_version_gets_a_hint() {
 
 /// T01: an attempt can be given up at any time, and ends in one event.
 #[test]
-fn m01_a_cancelled_attempt_fails_once() {
+pub(crate) fn m01_a_cancelled_attempt_fails_once() {
     for after in [0, 5, 15, 25, 35, 1_000] {
         let mut pair = Pair::new(1);
         let connection = pair.connect();
@@ -206,7 +206,7 @@ fn m01_a_cancelled_attempt_fails_once() {
 /// M01, M03: over lossy links every attempt ends in `Connected` or `Failed`, once, on every seed,
 /// and at 30 % loss both ways nearly all get through.
 #[test]
-fn m01_every_attempt_ends_once_in_any_weather() {
+pub(crate) fn m01_every_attempt_ends_once_in_any_weather() {
     let mut through = 0;
     for seed in 0..200 {
         let link = LinkConfig::lossy(Chance::percent(30)).delay(Duration::from_millis(30));
@@ -274,7 +274,7 @@ fn t04_garbage_is_counted_and_nothing_else() {
 
 /// T12, R-HAND-8: a server that refuses by its list does not answer at all.
 #[test]
-fn a_private_server_gives_no_sign_of_life() {
+pub(crate) fn a_private_server_gives_no_sign_of_life() {
     let mut server = Config::public_server(identity("server"));
     server.server.as_mut().unwrap().access = Access::Private(vec![identity("friend").public_key()]);
     let client = Config { identity: Some(identity("stranger")), ..Config::client() };

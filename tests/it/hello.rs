@@ -40,7 +40,7 @@ fn t62_two_endpoints_talk_in_under_twenty_lines() {
 
 /// R-HAND-5b: each side says `Connected` once.
 #[test]
-fn both_sides_are_connected_once() {
+pub(crate) fn both_sides_are_connected_once() {
     let mut pair = Pair::new(1);
     let (client, server) = pair.connected();
     pair.run(Duration::from_secs(5));

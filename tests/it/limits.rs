@@ -69,7 +69,7 @@ fn t46_both_sides_see_the_agreed_numbers() {
 /// T46, R-PARAM-5: who stays below the server's minimum is refused with code 7 in every pattern,
 /// and who just reaches it comes in.
 #[test]
-fn t46_the_client_cannot_go_below_the_servers_minimum() {
+pub(crate) fn t46_the_client_cannot_go_below_the_servers_minimum() {
     let at_least = |transport: &TransportConfig| Minimum {
         message_max: transport.message_max,
         stream_credit: transport.stream_credit,
@@ -123,7 +123,7 @@ fn t46_the_client_cannot_go_below_the_servers_minimum() {
 
 /// R-PARAM-5: a client that never gives up bears any silence.
 #[test]
-fn t46_never_is_longer_than_any_minimum() {
+pub(crate) fn t46_never_is_longer_than_any_minimum() {
     let mut config = Config::public_server(identity("server"));
     let minimum = Minimum { idle_timeout: Duration::from_secs(3_600), ..Minimum::default() };
     config.server.as_mut().expect("a server").minimum = minimum;
@@ -134,7 +134,7 @@ fn t46_never_is_longer_than_any_minimum() {
 
 /// T46, R-PARAM-6: more streams at once, without closing; whoever waits for them is told.
 #[test]
-fn t46_reconfigure_allows_more_streams() {
+pub(crate) fn t46_reconfigure_allows_more_streams() {
     let mut config = Config::public_server(identity("server"));
     config.transport.two_way_streams = 2;
     let mut pair = Pair::with(1, Config::client(), config);
@@ -165,7 +165,7 @@ fn unread(pair: &mut Pair, server: ConnectionHandle) -> u64 {
 /// T46, R-PARAM-6: larger windows of credit reach streams that are open and streams to come; a
 /// smaller one takes nothing back, also where packets are lost and come late.
 #[test]
-fn t46_reconfigure_moves_the_windows_of_credit() {
+pub(crate) fn t46_reconfigure_moves_the_windows_of_credit() {
     let mut config = Config::public_server(identity("server"));
     config.transport.message_max = 10_000;
     config.transport.stream_credit = 100_000;
@@ -209,7 +209,7 @@ fn t46_reconfigure_moves_the_windows_of_credit() {
 /// T46, R-PARAM-6: our idle limit can be shortened, from the call on, and not stretched beyond what
 /// was announced; a keep-alive can be switched on and off.
 #[test]
-fn t46_reconfigure_changes_what_silence_means() {
+pub(crate) fn t46_reconfigure_changes_what_silence_means() {
     let seconds = |idle: u64, keep_alive: u64| Reconfigure {
         idle_timeout: Some(Duration::from_secs(idle)),
         keep_alive: Some(Duration::from_secs(keep_alive)),
@@ -240,7 +240,7 @@ fn t46_reconfigure_changes_what_silence_means() {
 
 /// T46, T44: a larger send buffer tells whoever waits for room.
 #[test]
-fn t46_reconfigure_grows_the_send_buffer() {
+pub(crate) fn t46_reconfigure_grows_the_send_buffer() {
     let mut client = Config::client();
     client.transport.send_buffer = 10_000;
     let server = Config::public_server(identity("server"));

@@ -144,7 +144,7 @@ fn t23_a_side_that_probes_outlives_the_silence() {
 /// R-CLOSE-2b, T23: while something is owed, a network that is back waits no five minutes more for
 /// it: neither for what was on its way when it went, nor for what was handed in meanwhile.
 #[test]
-fn t23_what_is_owed_waits_twenty_seconds_at_most() {
+pub(crate) fn t23_what_is_owed_waits_twenty_seconds_at_most() {
     let after = [Duration::from_secs(20), Duration::from_secs(3_600), Duration::from_secs(4_000)];
     for (early, outage) in after.into_iter().flat_map(|time| [(true, time), (false, time)]) {
         let mut pair = pair(|config| config.transport.on_silence = OnSilence::Probe);

@@ -26,6 +26,7 @@ mod limits;
 mod links;
 mod liveness;
 mod mtu;
+mod over;
 mod pacing;
 mod path;
 mod peers;

@@ -97,7 +97,7 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 /// T58, R-PLAIN-3: a private server lets a client in that proves no identity if both say so; else
 /// it is silent, as to any stranger. Whoever proves one is let in, switches or not.
 #[test]
-fn t58_unsigned_needs_both_sides() {
+pub(crate) fn t58_unsigned_needs_both_sides() {
     let (out, inn) = (SWITCHES[0].1, SWITCHES[1].1);
     for (ours, theirs) in [(OFF, OFF), (out, OFF), (OFF, inn), (inn, out), (out, inn)] {
         let mut pair = Pair::with(1, client(ours), private(theirs));
@@ -121,7 +121,7 @@ fn t58_unsigned_needs_both_sides() {
 /// T58, R-PLAIN-3: a client that has an identity keeps it to itself; to whom demands none, nothing
 /// is missing.
 #[test]
-fn t58_unsigned_out_shows_no_identity() {
+pub(crate) fn t58_unsigned_out_shows_no_identity() {
     let out = SWITCHES[0].1;
     for (plain, shown) in [(OFF, true), (out, false)] {
         let ours = Config { identity: Some(identity("friend")), ..client(plain) };
@@ -141,7 +141,7 @@ fn t58_unsigned_out_shows_no_identity() {
 /// T58, R-PLAIN-1, R-PLAIN-4: NN needs three switches on each of two sides, whichever is missing.
 /// Each that is in use is told once on each side; then messages flow.
 #[test]
-fn t58_plain_open_needs_three_switches_on_both_sides() {
+pub(crate) fn t58_plain_open_needs_three_switches_on_both_sides() {
     for server in [public, private] {
         let mut pair = Pair::with(1, client(OPEN), server(OPEN));
         let [ours, theirs] = outcome(&mut pair, keyless()).expect("both allow it");
@@ -178,7 +178,7 @@ fn t58_plain_open_needs_three_switches_on_both_sides() {
 /// R-PLAIN-2, R-PLAIN-4: a private server tells nobody that it lacks a switch, unless it lets in
 /// those that prove no identity.
 #[test]
-fn t58_a_private_server_stays_silent() {
+pub(crate) fn t58_a_private_server_stays_silent() {
     for switch in 0..3 {
         let mut pair = Pair::with(1, client(OPEN), private(without(OPEN, switch)));
         let error = outcome(&mut pair, keyless()).unwrap_err();
@@ -232,7 +232,7 @@ fn t58_plain_traffic_needs_both_sides() {
 /// T58, R-PLAIN-2: whoever has no switch on is as if the feature were not there: NN and cipher 2
 /// are unknown suites, and nothing warns of anything.
 #[test]
-fn t58_all_is_off_by_default() {
+pub(crate) fn t58_all_is_off_by_default() {
     assert_eq!(Config::default().plain, OFF);
     assert_eq!(Config::public_server(identity("server")).plain, OFF);
     let mut pair = Pair::new(1);
@@ -255,7 +255,7 @@ fn t58_all_is_off_by_default() {
 
 /// R-PLAIN-4: whoever names the server's key gets a server that proves it, whatever is allowed.
 #[test]
-fn r_plain_4_a_key_that_was_named_is_demanded() {
+pub(crate) fn r_plain_4_a_key_that_was_named_is_demanded() {
     let mut pair = Pair::with(1, client(OPEN), public(OPEN));
     let [ours, _] = outcome(&mut pair, keyed()).expect("connected");
     let peer = pair.call(Side::Client, |e, _| e.peer(ours));
@@ -267,7 +267,7 @@ fn r_plain_4_a_key_that_was_named_is_demanded() {
 
 /// R-PLAIN-4: in NN a server needs no identity, and a pre-shared key still keeps strangers out.
 #[test]
-fn r_plain_4_nobody_needs_a_key() {
+pub(crate) fn r_plain_4_nobody_needs_a_key() {
     let nobody = Config { identity: None, ..public(Plain::ALL) };
     let mut pair = Pair::with(1, client(Plain::ALL), nobody);
     assert!(outcome(&mut pair, keyless()).is_ok());
@@ -421,7 +421,7 @@ fn r_plain_5_keys_are_renewed_under_cipher_2() {
 
 /// T58, N53: everything off, on a bad link: all arrives, in order, as ever.
 #[test]
-fn t58_plain_connections_stand_bad_weather() {
+pub(crate) fn t58_plain_connections_stand_bad_weather() {
     for seed in 1..=5 {
         let link = LinkConfig::lossy(Chance::percent(20))
             .delay(Duration::from_millis(20))

@@ -130,7 +130,7 @@ fn claimed(transport: TransportConfig, message: usize) -> u64 {
 
 /// Web server: a thousand requests at once, and at most 4 MiB for each connection.
 #[test]
-fn t49_web_server_takes_many_requests_and_little_memory() {
+pub(crate) fn t49_web_server_takes_many_requests_and_little_memory() {
     let [web, default] = both(Profile::WebServer).map(|transport| {
         let link = LinkConfig::perfect().delay(ms(50));
         let (mut pair, client, _) = pair(link, TransportConfig::default(), transport);
@@ -146,7 +146,7 @@ fn t49_web_server_takes_many_requests_and_little_memory() {
 
 /// IoT server: no peer can claim more than 64 KiB.
 #[test]
-fn t49_iot_server_gives_no_peer_more_than_64_kib() {
+pub(crate) fn t49_iot_server_gives_no_peer_more_than_64_kib() {
     let [iot, default] = both(Profile::IotServer).map(|transport| claimed(transport, 4 << 10));
     println!("a peer can claim: IoT server {iot}, default {default}");
     assert!(iot <= 64 << 10 && default > 100 * iot, "{iot} and {default}");
@@ -180,7 +180,7 @@ impl Clocked {
 /// Game: small unreliable messages beside a bulk transfer come soon, as the queue on the way stays
 /// short.
 #[test]
-fn t49_game_messages_come_soon_beside_bulk() {
+pub(crate) fn t49_game_messages_come_soon_beside_bulk() {
     let link = LinkConfig::perfect().delay(ms(20)).rate(1_000_000, 300_000);
     let [game, default] = both(Profile::Game).map(|transport| {
         let (mut pair, client, server) = pair(link, transport.clone(), transport);
@@ -299,7 +299,7 @@ fn t49_limp_gets_through_where_the_default_gives_up() {
 
 /// Every profile can be connected with every other, and announces what the protocol allows.
 #[test]
-fn t49_profiles_go_together() {
+pub(crate) fn t49_profiles_go_together() {
     for ours in Profile::ALL {
         for theirs in Profile::ALL {
             let link = LinkConfig::perfect().delay(ms(10));

@@ -10,7 +10,7 @@ use tripline::{
 use tripline_sansio::{Duration, Instant};
 use tripline_sim::{HostId, Verdict};
 use tripline_tests::frames::{kind, varints};
-use tripline_tests::{Hostile, Pair, Side, Tape, Wiretap, identity};
+use tripline_tests::{Carried, Hostile, Pair, Side, Tape, Wiretap, identity};
 
 /// A server that asks about each client.
 fn asking(name: &str) -> Config {
@@ -39,7 +39,7 @@ impl Group {
         let add = |(number, config): (usize, Config)| {
             let seed = pair.world.seed_for(&name(number));
             let address = SocketAddr::from(([10, 0, 1, number as u8], 4_000));
-            pair.world.add_host(address, Endpoint::new(config, &seed, Instant::ZERO))
+            pair.world.add_host(address, Endpoint::new(config, &seed, Instant::ZERO).into())
         };
         let others = others.into_iter().enumerate().map(add).collect();
         Self { pair, others }
@@ -66,7 +66,7 @@ impl Group {
     /// Sends the client on that waits at this host.
     fn forward(&mut self, host: HostId, referral: &Referral) -> Incoming {
         let incoming = self.incoming(host);
-        let answer = |e: &mut Endpoint, now| e.forward(now, incoming.handle, referral);
+        let answer = |e: &mut Carried, now| e.forward(now, incoming.handle, referral);
         self.pair.world.with(host, answer).expect("it waits");
         incoming
     }
@@ -309,7 +309,7 @@ fn r_chal_3_in_xx_the_key_is_shown_first() {
 
 /// R-CHAL-3, R-OPEN-3: referrals that break a rule fail the attempt.
 #[test]
-fn r_chal_3_hostile_referrals_fail() {
+pub(crate) fn r_chal_3_hostile_referrals_fail() {
     let start = referral_bytes([9; 32]);
     let changed = |at: usize, byte: u8| {
         let mut bytes = start.clone();
@@ -399,7 +399,7 @@ fn t57_a_ready_server_refers() {
 
 /// T57: what cannot be sent is refused where it is said.
 #[test]
-fn t57_bad_referrals_are_not_sent() {
+pub(crate) fn t57_bad_referrals_are_not_sent() {
     let mut group = Group::new(Config::client(), asking("server"), vec![asking("other")]);
     let good = group.to(0, b"");
     group.pair.connect_with(to_server());
@@ -416,12 +416,12 @@ fn t57_bad_referrals_are_not_sent() {
             ReferError::RouteTooLong { length: 256 },
         ),
     ] {
-        let answer = |e: &mut Endpoint, now| e.forward(now, incoming.handle, &referral);
+        let answer = |e: &mut Carried, now| e.forward(now, incoming.handle, &referral);
         assert_eq!(group.pair.world.with(server, answer), Err(error));
     }
-    let answer = |e: &mut Endpoint, now| e.forward(now, incoming.handle, &good);
+    let answer = |e: &mut Carried, now| e.forward(now, incoming.handle, &good);
     assert_eq!(group.pair.world.with(server, answer), Ok(()), "it still waits");
-    let answer = |e: &mut Endpoint, now| e.forward(now, incoming.handle, &good);
+    let answer = |e: &mut Carried, now| e.forward(now, incoming.handle, &good);
     assert_eq!(group.pair.world.with(server, answer), Err(ReferError::Gone));
 
     let mut pair = Pair::new(2);
@@ -437,7 +437,7 @@ fn t57_bad_referrals_are_not_sent() {
 /// T57: a FORWARD that breaks a rule ends the connection: from a client, or with a key that is not
 /// canonical.
 #[test]
-fn t57_hostile_forwards_close() {
+pub(crate) fn t57_hostile_forwards_close() {
     let frame = |key: [u8; 32]| {
         [&varints(&[kind::FORWARD])[..], &[1, 4, 10, 0, 9, 9, 0, 9], &key, &[0]].concat()
     };

@@ -10,7 +10,7 @@ use tripline_tests::{Pair, Side, identity};
 /// limit of before in force, so that a connection at rest ended after 15 s instead of the agreed
 /// 30.
 #[test]
-fn a_connection_at_rest_lives_as_long_as_agreed() {
+pub(crate) fn a_connection_at_rest_lives_as_long_as_agreed() {
     let mut pair = Pair::new(1);
     let (client, server) = pair.connected();
     pair.run(Duration::from_secs(29));
@@ -23,7 +23,7 @@ fn a_connection_at_rest_lives_as_long_as_agreed() {
 /// R-CLOSE, rule 3 of the run loop: who has nothing left to send says so at once and names no
 /// deadline; that was taken for a deadline that is over.
 #[test]
-fn leaving_with_nothing_left_names_no_deadline() {
+pub(crate) fn leaving_with_nothing_left_names_no_deadline() {
     for side in [Side::Client, Side::Server] {
         let mut pair = Pair::new(2);
         let (client, server) = pair.connected();
@@ -44,7 +44,7 @@ fn leaving_with_nothing_left_names_no_deadline() {
 /// R-STREAM-1, T11: any frame opens a stream, so those of an early stream wait for the peer's limit
 /// too, also CLOSE_STREAM and STOP; sent at once they were a violation of ours.
 #[test]
-fn the_end_of_an_early_stream_waits_for_the_limit() {
+pub(crate) fn the_end_of_an_early_stream_waits_for_the_limit() {
     let mut server = Config::public_server(identity("server"));
     server.transport.two_way_streams = 1;
     let mut pair = Pair::with(3, Config::client(), server);
@@ -157,7 +157,7 @@ fn a_challenge_from_a_foreign_address_does_not_lead_astray() {
 /// PROTOCOL.md §2.5: a server whose only ack-eliciting packet (a PONG) was lost, while its ACKs
 /// were acknowledged, took the client for one that cannot hear, and gave up after 15 s.
 #[test]
-fn an_acknowledged_ack_proves_that_the_peer_hears() {
+pub(crate) fn an_acknowledged_ack_proves_that_the_peer_hears() {
     let mut pair = Pair::new(7);
     let mut pongs = 0;
     // The server's first DATA, with the PONG, is lost; all else arrives.

@@ -127,7 +127,7 @@ fn serve(pair: &mut Pair) {
 /// M04, M07: every request ends in exactly one of a reply, no reply, and the connection's end;
 /// overlapping ones, answered in any order on a bad link, each get their own reply.
 #[test]
-fn m04_m07_every_request_has_one_outcome() {
+pub(crate) fn m04_m07_every_request_has_one_outcome() {
     const COUNT: u8 = 60;
     let link = LinkConfig::lossy(Chance::percent(10)).delay(Duration::from_millis(10));
     let mut pair = Pair::new(4);

@@ -11,7 +11,7 @@ const DDNS: u8 = 0x07;
 /// come, both sides drop and count them, say nothing, and go on; other unknown first bytes count
 /// as malformed.
 #[test]
-fn t57_ddns_is_reserved_and_ignored() {
+pub(crate) fn t57_ddns_is_reserved_and_ignored() {
     let packets = [1, 2, 17, 1_200, 9_000].map(|len| {
         let mut packet = vec![0xab; len];
         packet[0] = DDNS;

@@ -30,7 +30,7 @@ fn stats(pair: &Pair, side: Side, connection: ConnectionHandle) -> ConnectionSta
 /// deadline is missed, none is early and each makes progress, the simulator asserts on every
 /// step.)
 #[test]
-fn t18_an_idle_minute_is_a_handful_of_wakes() {
+pub(crate) fn t18_an_idle_minute_is_a_handful_of_wakes() {
     for (keep_alive, most) in [(Duration::from_secs(10), 80), (Duration::ZERO, 0)] {
         let mut configs = [Config::client(), Config::public_server(identity("server"))];
         for config in &mut configs {
@@ -173,7 +173,7 @@ fn t20_interval_count_and_verdict_are_the_connections_own() {
 /// T25: the peer learns which of the three it was: a notice first and then an orderly end, an end
 /// at once, or that the connection is not known any more.
 #[test]
-fn t25_the_peer_learns_which_of_the_three_it_was() {
+pub(crate) fn t25_the_peer_learns_which_of_the_three_it_was() {
     type End = fn(&mut Pair, ConnectionHandle);
     let soft: End = |pair, client| {
         let grace = Duration::from_secs(5);

@@ -37,7 +37,7 @@ fn fill(pair: &mut Pair, client: ConnectionHandle, stream: StreamId, len: usize)
 /// T44: a receiver that stops reading pauses that stream and no other; its sender is told that it
 /// is blocked, once, and when it may go on, once there is room; nothing is lost.
 #[test]
-fn t44_a_reader_that_stops_pauses_its_stream_alone() {
+pub(crate) fn t44_a_reader_that_stops_pauses_its_stream_alone() {
     let mut pair = Pair::new(1);
     let (client, server) = pair.connected();
     let one_way = StreamOptions::one_way(Order::Ordered);
@@ -123,7 +123,7 @@ impl Books {
 /// themselves, in bad weather, with every order and reliability, slow readers and limits that are
 /// changed on the way; and all that is reliable arrives: nothing waits for ever.
 #[test]
-fn t45_no_packet_exceeds_its_credit_and_nothing_waits_for_ever() {
+pub(crate) fn t45_no_packet_exceeds_its_credit_and_nothing_waits_for_ever() {
     for seed in 1..9 {
         let tap = Wiretap::default();
         let mut configs = [Config::client(), Config::public_server(identity("server"))];
@@ -267,7 +267,7 @@ fn t45_unreliable_streams_regain_credit_for_what_is_lost() {
 /// T47: with all eight levels saturated each has its share, twice that of the next, and the last
 /// one is not starved.
 #[test]
-fn t47_no_level_starves() {
+pub(crate) fn t47_no_level_starves() {
     let link = LinkConfig::perfect().delay(ms(10)).rate(1_000_000, 60_000);
     let mut pair = Pair::new(1).link(link);
     let (client, server) = pair.connected();
@@ -321,7 +321,7 @@ fn t48_a_lone_message_leaves_at_once() {
 /// T50: two whole connections through one bottleneck share it within a fifth of its rate, whoever
 /// came first.
 #[test]
-fn t50_two_connections_share_a_bottleneck() {
+pub(crate) fn t50_two_connections_share_a_bottleneck() {
     for seed in 1..4 {
         let link = LinkConfig::perfect().delay(ms(20)).rate(1_000_000, 40_000);
         let mut pair = Pair::new(seed).link(link);

@@ -219,7 +219,7 @@ fn play(pair: &mut Pair, tape: &[Taped]) {
 /// that was restarted: no message comes twice, no connection comes about, nobody moves, and no
 /// user hears anything.
 #[test]
-fn t60_replay() {
+pub(crate) fn t60_replay() {
     let mut pair = Pair::new(1);
     let (tape, ends, stream) = recorded(&mut pair);
     let all = tape.all();
@@ -271,7 +271,7 @@ fn outcome(pair: &mut Pair) -> Option<ConnectError> {
 /// server, nor read who asks; in XX the user is shown whose key it is, and nothing is told to who
 /// is not trusted.
 #[test]
-fn t60_man_in_the_middle_with_a_key_of_his_own() {
+pub(crate) fn t60_man_in_the_middle_with_a_key_of_his_own() {
     let mallory = || Config::public_server(identity("mallory"));
     let client = Config { identity: Some(identity("client")), ..Config::client() };
     for config in [Config::client(), client.clone()] {

@@ -26,7 +26,7 @@ fn t07_the_third_leg_is_a_full_sized_ping() {
 
 /// T33: the receiving side ends a stream; the sender hears its code, and late data is dropped.
 #[test]
-fn t33_the_receiver_can_end_a_stream() {
+pub(crate) fn t33_the_receiver_can_end_a_stream() {
     let mut pair = Pair::new(1);
     let (client, server) = pair.connected();
     let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Ordered));
@@ -51,7 +51,7 @@ fn t33_the_receiver_can_end_a_stream() {
 
 /// T36: on a clean link nothing is sent twice, and after the acknowledgement nothing at all.
 #[test]
-fn t36_nothing_is_resent_after_an_acknowledgement() {
+pub(crate) fn t36_nothing_is_resent_after_an_acknowledgement() {
     let mut pair = Pair::new(1);
     let (client, _) = pair.connected();
     let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Ordered));
@@ -67,7 +67,7 @@ fn t36_nothing_is_resent_after_an_acknowledgement() {
 /// T42: packets find their connection by its ID: many connections between one pair of addresses do
 /// not cross.
 #[test]
-fn t42_connections_between_the_same_addresses_do_not_cross() {
+pub(crate) fn t42_connections_between_the_same_addresses_do_not_cross() {
     let mut pair = Pair::new(1);
     let connections: Vec<_> = (0..10).map(|_| pair.connected()).collect();
     for (number, (client, _)) in (0u8..).zip(&connections) {
@@ -89,7 +89,7 @@ fn t42_connections_between_the_same_addresses_do_not_cross() {
 
 /// T48: what is handed in before a drain shares packets, and nothing waits longer than that.
 #[test]
-fn t48_small_messages_share_a_packet() {
+pub(crate) fn t48_small_messages_share_a_packet() {
     let mut pair = Pair::new(1);
     let (client, server) = pair.connected();
     let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Unordered));
@@ -110,7 +110,7 @@ fn t48_small_messages_share_a_packet() {
 
 /// M06: an accepted connection has the listener's settings.
 #[test]
-fn m06_accepted_connections_have_the_listeners_settings() {
+pub(crate) fn m06_accepted_connections_have_the_listeners_settings() {
     let mut server = Config::public_server(identity("server"));
     server.transport.two_way_streams = 3;
     let mut pair = Pair::with(1, Config::client(), server);
@@ -125,7 +125,7 @@ fn m06_accepted_connections_have_the_listeners_settings() {
 
 /// M08: after set-up both sides are alike: the server opens a stream and asks first.
 #[test]
-fn m08_the_server_may_ask_first() {
+pub(crate) fn m08_the_server_may_ask_first() {
     let mut pair = Pair::new(1);
     let (client, server) = pair.connected();
     let stream = pair.open(Side::Server, server, StreamOptions::two_way(Order::Ordered));

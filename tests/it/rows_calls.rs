@@ -38,7 +38,7 @@ fn all_calls(e: &mut Endpoint, now: Instant, gone: ConnectionHandle) -> Vec<Resu
 
 /// T67: one error type takes in the errors of all calls, and tells its source.
 #[test]
-fn t67_one_error_type_with_sources() {
+pub(crate) fn t67_one_error_type_with_sources() {
     let mut pair = Pair::new(1);
     let (client, _) = pair.connected();
     pair.call(Side::Client, |e, now| e.kill(now, client)).expect("it is there");
@@ -112,7 +112,7 @@ fn connected_within(pair: &mut Pair, client: ConnectionHandle) -> Duration {
 /// trip and the two of a handshake: in the middle of an attempt, and after a lost connection. One
 /// that lives goes on within a round trip and a half.
 #[test]
-fn n22_ready_as_soon_as_the_network_is_back() {
+pub(crate) fn n22_ready_as_soon_as_the_network_is_back() {
     let (link, rtt) = (LinkConfig::perfect().delay(ms(50)), ms(100));
     let handshake = rtt * 2;
     for away in [700, 3_300, 20_000, 55_000] {
@@ -151,7 +151,7 @@ fn n22_ready_as_soon_as_the_network_is_back() {
 
 /// N23: restart, close, flush, which side we are, equality and hashing of handles, user context.
 #[test]
-fn n23_what_callers_count_on_is_there() {
+pub(crate) fn n23_what_callers_count_on_is_there() {
     let mut pair = Pair::new(1);
     let (client, server) = pair.connected();
     let agreed = |pair: &Pair, side, handle| pair.world.machine(pair.host(side)).agreed(handle);

@@ -235,7 +235,7 @@ fn r_hand_6_nobody_stays_connected_alone() {
 /// R-HAND-9: a server that is full refuses with *busy*, in NK by CHALLENGE, in XX after CONFIRM;
 /// when one of its connections is over the next client is welcome.
 #[test]
-fn r_hand_9_a_full_server_is_busy() {
+pub(crate) fn r_hand_9_a_full_server_is_busy() {
     for xx in [false, true] {
         let mut server = Config::public_server(identity("server"));
         server.connections_max = 1;
@@ -264,7 +264,7 @@ fn r_hand_9_a_full_server_is_busy() {
 /// R-HAND-9: when the server fills up between CHALLENGE and the first DATA, that is dropped and
 /// counted until there is room; the client's PING comes again.
 #[test]
-fn r_hand_9_an_accepted_client_waits_for_room() {
+pub(crate) fn r_hand_9_an_accepted_client_waits_for_room() {
     let mut server = Config::public_server(identity("server"));
     server.connections_max = 1;
     let mut pair = Pair::with(1, Config::client(), server);

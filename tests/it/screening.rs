@@ -38,7 +38,7 @@ fn outcome(pair: &mut Pair) -> Option<ConnectError> {
 /// T12, R-CHAL-4: in IK the key goes by the client's key, in NK by its user id; the right one lets
 /// the client in, a wrong one is to it as a wrong server key.
 #[test]
-fn t12_the_screening_chooses_the_psk_by_the_client() {
+pub(crate) fn t12_the_screening_chooses_the_psk_by_the_client() {
     for name in ["alice", "bob", "nobody"] {
         for right in [true, false] {
             let number = |name: &str| name.len() as u8;
@@ -93,7 +93,7 @@ fn t12_a_refusal_needs_the_psk_like_any_answer() {
 /// R-CHAL-4: a client without a pre-shared key is let in without one, and not by an answer that
 /// names one.
 #[test]
-fn t12_a_psk_is_not_skipped() {
+pub(crate) fn t12_a_psk_is_not_skipped() {
     let (mut pair, incoming) = asked(Some(identity("alice")), None);
     assert!(!incoming.wants_psk);
     pair.call(Side::Server, |e, now| e.accept_with(now, incoming.handle, &psk(1)))
@@ -108,7 +108,7 @@ fn t12_a_psk_is_not_skipped() {
 /// R-CHAL-4c: in XX the key is the configuration's if that names one, under `AskForPsk` too, and
 /// `accept_with` has to name it.
 #[test]
-fn t12_in_xx_the_psk_is_the_servers() {
+pub(crate) fn t12_in_xx_the_psk_is_the_servers() {
     for (given, named) in [(1, 1), (1, 2)] {
         let mut server = Config::public_server(identity("server"));
         let how = server.server.as_mut().expect("a server");
@@ -160,7 +160,7 @@ fn question(pair: &mut Pair) -> Incoming {
 /// R-CHAL-4d: in XX the psk is chosen by the key that the client names; when it fits, the user is
 /// asked again with all that the client says, at once, and decides as about any client.
 #[test]
-fn t12_in_xx_the_psk_is_chosen_by_the_client() {
+pub(crate) fn t12_in_xx_the_psk_is_chosen_by_the_client() {
     let alice = Some(identity("alice").public_key());
     let code = Code::application(5);
     for step in 0..4 {
@@ -198,7 +198,7 @@ fn t12_in_xx_the_psk_is_chosen_by_the_client() {
 /// R-CHAL-4d: another psk than the client's, or none, and nothing is said: the client's deadline
 /// ends it; nobody is connected, and the user is not asked again.
 #[test]
-fn t12_in_xx_the_wrong_psk_is_silence() {
+pub(crate) fn t12_in_xx_the_wrong_psk_is_silence() {
     for answer in 0..4 {
         let (mut pair, tape, first) = asked_in_xx(7);
         let before = tape.of(Side::Server).len();

@@ -61,7 +61,7 @@ fn to_server() -> ConnectOptions {
 /// R-CLOSE-7, T25, T54: what was asked in full is answered, nothing new begins, both hear of the
 /// end, and `ShutDown` is the last word.
 #[test]
-fn r_close_7_requests_are_finished() {
+pub(crate) fn r_close_7_requests_are_finished() {
     let mut pair = Pair::new(1);
     let (client, _) = pair.connected();
     let (server, stream) = asked(&mut pair, client);
@@ -96,7 +96,7 @@ fn r_close_7_requests_are_finished() {
 /// R-CLOSE-7: once all is answered no more is taken; what nobody answers ends at the deadline, and
 /// not before.
 #[test]
-fn r_close_7_the_deadline_holds() {
+pub(crate) fn r_close_7_the_deadline_holds() {
     let mut pair = Pair::new(2);
     let (client, _) = pair.connected();
     let (server, stream) = asked(&mut pair, client);
@@ -128,7 +128,7 @@ fn r_close_7_the_deadline_holds() {
 
 /// R-CLOSE-7: an end that was begun before, with more time, is hastened, and keeps its code.
 #[test]
-fn r_close_7_an_end_that_was_begun_is_hastened() {
+pub(crate) fn r_close_7_an_end_that_was_begun_is_hastened() {
     let mut pair = Pair::new(4);
     let (client, server) = pair.connected();
     let stream = pair.open(Side::Server, server, StreamOptions::one_way(Order::Ordered));
@@ -149,7 +149,7 @@ fn r_close_7_an_end_that_was_begun_is_hastened() {
 /// R-CLOSE-7, R-CHAL-1b: who comes while the endpoint leaves is refused with 14 and the text,
 /// however it opens and however far it has come; no connection begins, and no user is asked.
 #[test]
-fn r_close_7_newcomers_are_refused() {
+pub(crate) fn r_close_7_newcomers_are_refused() {
     for screening in [Screening::AcceptAll, Screening::Ask] {
         let mut server = Config::public_server(identity("server"));
         server.server.as_mut().unwrap().screening = screening;
@@ -230,7 +230,7 @@ fn r_close_7_a_client_leaves_too() {
 
 /// R-CLOSE-7, T43: three hundred connections end within their grace, in bad weather too.
 #[test]
-fn r_close_7_many_connections() {
+pub(crate) fn r_close_7_many_connections() {
     let weather = LinkConfig::lossy(Chance::percent(5)).delay(Duration::from_millis(10));
     let mut pair = Pair::new(9).link(weather);
     let count = 300;

@@ -280,7 +280,7 @@ fn r_hand_4_a_strangers_key_never_replaces() {
         let seed = pair.world.seed_for("stranger");
         let host = pair.world.add_host(
             SocketAddr::from(([10, 0, 0, 3], 3_333)),
-            Endpoint::new(stranger, &seed, Instant::ZERO),
+            Endpoint::new(stranger, &seed, Instant::ZERO).into(),
         );
         let (target, options) = (pair.world.address(pair.server), key_of(&pair, Side::Server));
         pair.world.with(host, |e, now| e.connect(now, target.into(), options)).expect("begins");

@@ -54,6 +54,7 @@ fn our_libraries_need_no_c_compiler_and_no_old_ciphers() {
         "tripline-futures",
         "tripline-smol",
         "tripline-tokio",
+        "tripline-tcp",
         "tripline-sim",
     ];
     let found: Vec<String> =

@@ -98,7 +98,7 @@ fn read(
 
 /// T28, T29, T31: ordered messages arrive whole, once, in order, in any weather, either way.
 #[test]
-fn t31_ordered_messages_arrive_in_order() {
+pub(crate) fn t31_ordered_messages_arrive_in_order() {
     for seed in 0..4 {
         for from in [Side::Client, Side::Server] {
             for direction in [Direction::OneWay, Direction::TwoWay] {
@@ -135,7 +135,7 @@ fn t31_unordered_messages_arrive_once() {
 
 /// R-REL-1, T31: a *latest* stream never delivers an older message, and always the last one.
 #[test]
-fn t31_latest_messages_only_grow_newer() {
+pub(crate) fn t31_latest_messages_only_grow_newer() {
     for seed in 0..4 {
         let mut pair = Pair::new(seed).link(bad_weather());
         let (client, server) = pair.connected();
@@ -156,7 +156,7 @@ fn t31_latest_messages_only_grow_newer() {
 
 /// T31: a byte stream loses, repeats and reorders nothing.
 #[test]
-fn t31_bytes_arrive_as_one_run() {
+pub(crate) fn t31_bytes_arrive_as_one_run() {
     for seed in 0..4 {
         let mut pair = Pair::new(seed).link(bad_weather());
         let (client, server) = pair.connected();
@@ -187,7 +187,7 @@ fn t31_bytes_arrive_as_one_run() {
 
 /// T28, T34: a message of 100 MiB arrives whole, through a link that loses packets.
 #[test]
-fn t34_a_message_of_100_mib_arrives_whole() {
+pub(crate) fn t34_a_message_of_100_mib_arrives_whole() {
     let size = 100 << 20;
     let big = |mut config: Config| {
         config.transport.message_max = size;
@@ -210,7 +210,7 @@ fn t34_a_message_of_100_mib_arrives_whole() {
 
 /// T41: ten thousand streams, each with a message and an end, and nothing is left of them.
 #[test]
-fn t41_ten_thousand_streams_come_and_go() {
+pub(crate) fn t41_ten_thousand_streams_come_and_go() {
     let mut pair =
         Pair::new(3).link(LinkConfig::lossy(Chance::percent(1)).delay(Duration::from_millis(5)));
     let (client, server) = pair.connected();
@@ -245,7 +245,7 @@ fn t41_ten_thousand_streams_come_and_go() {
 /// T11, T28: what is handed in before the peer's limits are known waits for them; what is above
 /// them is reported, and harms nobody.
 #[test]
-fn t11_early_messages_wait_for_the_peers_limits() {
+pub(crate) fn t11_early_messages_wait_for_the_peers_limits() {
     let mut small = Config::public_server(identity("server"));
     small.transport.message_max = 1_000;
     small.transport.one_way_streams = 2;
@@ -280,7 +280,7 @@ fn t11_early_messages_wait_for_the_peers_limits() {
 
 /// T35: a message of UMTU bytes is sent in exactly one datagram, and one of a byte more is not.
 #[test]
-fn t35_a_message_of_umtu_bytes_takes_one_datagram() {
+pub(crate) fn t35_a_message_of_umtu_bytes_takes_one_datagram() {
     let mut pair = Pair::new(1);
     let (client, server) = pair.connected();
     pair.run(Duration::from_secs(2));
@@ -299,7 +299,7 @@ fn t35_a_message_of_umtu_bytes_takes_one_datagram() {
 
 /// T47: under saturation each priority gets twice the share of the next.
 #[test]
-fn t47_shares_follow_the_priorities() {
+pub(crate) fn t47_shares_follow_the_priorities() {
     let mut pair = Pair::new(1)
         .link(LinkConfig::perfect().delay(Duration::from_millis(10)).rate(500_000, 60_000));
     let (client, server) = pair.connected();
@@ -334,7 +334,7 @@ fn t47_shares_follow_the_priorities() {
 
 /// T44, T45: a receiver that does not read stops the sender at the credit; reading sets it going.
 #[test]
-fn t45_credit_runs_out_and_comes_back() {
+pub(crate) fn t45_credit_runs_out_and_comes_back() {
     let mut pair = Pair::new(4);
     let (client, server) = pair.connected();
     let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Ordered));
@@ -425,7 +425,7 @@ fn t30_every_message_has_one_fate() {
 
 /// T31: on an ordered stream what is given up makes room for what follows.
 #[test]
-fn expired_messages_do_not_hold_up_the_rest() {
+pub(crate) fn expired_messages_do_not_hold_up_the_rest() {
     let mut pair = Pair::new(9).link(bad_weather());
     let (client, server) = pair.connected();
     let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Ordered));

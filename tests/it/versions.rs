@@ -135,7 +135,7 @@ fn r_chal_2a_a_hint_with_our_version_explains_nothing() {
 
 /// R-VERS-1: a server names its versions under the tag, in CHALLENGE.
 #[test]
-fn r_vers_1_the_server_names_its_versions() {
+pub(crate) fn r_vers_1_the_server_names_its_versions() {
     let texts: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
     let (tap, seen) = (Wiretap::default(), texts.clone());
     tap.meddle(move |is_data, text| {

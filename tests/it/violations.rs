@@ -33,7 +33,7 @@ fn verdict(frames: &[u8]) -> (Code, &'static str, u64) {
 
 /// T61: each broken rule ends the connection with its own code.
 #[test]
-fn t61_who_breaks_a_rule_is_cut_off_with_its_code() {
+pub(crate) fn t61_who_breaks_a_rule_is_cut_off_with_its_code() {
     // Stream IDs: index << 4 | order << 2 | one-way << 1 | opened by the server.
     let (bytes, ordered) = (0b0010, 0b0110);
     let cases: Vec<(&str, Vec<u8>, Code)> = vec![
@@ -88,7 +88,7 @@ fn t61_who_breaks_a_rule_is_cut_off_with_its_code() {
 
 /// T61: DISCONNECT names the type of the frame at fault, not that of its neighbours.
 #[test]
-fn t61_the_frame_at_fault_is_named() {
+pub(crate) fn t61_the_frame_at_fault_is_named() {
     let frames = [frames::ping(1, false), varints(&[kind::SKIP, 0b0010, 1, 0, 1])].concat();
     assert_eq!(verdict(&frames).2, kind::SKIP);
     assert_eq!(verdict(&varints(&[kind::CREDIT, 1])).2, kind::CREDIT);

@@ -2,12 +2,14 @@
 //! from here, because only this package sees every crate.
 #![forbid(unsafe_code)]
 
+mod carried;
 pub mod frames;
 mod hostile;
 mod pair;
 mod tape;
 mod wiretap;
 
+pub use carried::{Carried, Carrier};
 pub use hostile::Hostile;
 pub use pair::{Pair, Side, identity};
 pub use tape::{Tape, Taped};

@@ -1,9 +1,10 @@
 //! Two endpoints on the virtual link: what nearly every test of the transport begins with.
 
+use crate::carried::{Carried, Carrier};
 use std::net::SocketAddr;
 use tripline::{
-    Config, ConnectOptions, ConnectionHandle, Endpoint, Event, ReceiveResult, SecretKey,
-    SendOptions, State, StreamId, StreamOptions,
+    Config, ConnectOptions, ConnectionHandle, Endpoint, Event, LinkId, ReceiveResult, SecretKey,
+    SendOptions, State, StreamId, StreamOptions, Target,
 };
 use tripline_sansio::{Duration, Instant, Seed};
 use tripline_sim::{HostId, Inspector, LinkConfig, Seal, World};
@@ -33,13 +34,13 @@ impl Side {
     }
 }
 
-/// A client, a server, and the network between them.
+/// A client, a server, and what lies between them: the network, or what [`Carrier`] says.
 ///
 /// Everything happens in virtual time and follows from the seed, which is printed when a test
 /// panics. The loops of both hosts assert the run-loop contract on every step.
 pub struct Pair {
     /// The world that both live in.
-    pub world: World<Endpoint>,
+    pub world: World<Carried>,
     /// The client's host.
     pub client: HostId,
     /// The server's host.
@@ -67,8 +68,10 @@ impl Pair {
     /// The same with these configurations.
     pub fn with(seed: u64, client: Config, server: Config) -> Self {
         let mut world = World::new(seed);
-        let endpoint = |world: &World<Endpoint>, config: Config, label: &str| {
-            Endpoint::new(config, &world.seed_for(label), Instant::ZERO)
+        world.set_default_pipe(Carrier::pipes(Duration::from_millis(10)));
+        let endpoint = |world: &World<Carried>, config: Config, label: &str| {
+            let endpoint = Endpoint::new(config, &world.seed_for(label), Instant::ZERO);
+            Carried::new(endpoint, label == "client")
         };
         let client_endpoint = endpoint(&world, client, "client");
         let server_endpoint = endpoint(&world, server, "server");
@@ -81,6 +84,7 @@ impl Pair {
     #[must_use]
     pub fn link(mut self, link: LinkConfig) -> Self {
         self.world.set_links(self.client, self.server, link);
+        self.world.set_default_pipe(Carrier::pipes(link.delay));
         self
     }
 
@@ -100,10 +104,21 @@ impl Pair {
 
     /// Begins a connection with these options.
     pub fn connect_with(&mut self, options: ConnectOptions) -> ConnectionHandle {
-        let target = self.world.address(self.server).into();
+        let target = self.target();
         self.world
             .with(self.client, |endpoint, now| endpoint.connect(now, target, options))
             .expect("the attempt begins")
+    }
+
+    /// What to connect to: the server's address, or a new link to it.
+    pub fn target(&mut self) -> Target {
+        match Carrier::current() {
+            Carrier::Datagrams => self.world.address(self.server).into(),
+            Carrier::Pipe | Carrier::Tls => {
+                let pipe = self.world.open_pipe([self.client, self.server]);
+                LinkId::new(pipe.number()).address().into()
+            }
+        }
     }
 
     /// A finished handshake: the client's and the server's handle.
@@ -123,7 +138,7 @@ impl Pair {
     /// Calls the endpoint of a side.
     pub fn call<R>(&mut self, side: Side, act: impl FnOnce(&mut Endpoint, Instant) -> R) -> R {
         let host = self.host(side);
-        self.world.with(host, act)
+        self.world.with(host, |carried, now| act(carried, now))
     }
 
     /// Opens a stream on a side.

@@ -40,7 +40,7 @@ fn without_scheme(text: &str) -> Result<&str, String> {
         None => Ok(text),
         Some(("trip", rest)) => Ok(rest),
         Some((scheme @ ("udp" | "tcp" | "tls"), _)) => {
-            Err(format!("{scheme}:// is not built yet; this version speaks trip:// only"))
+            Err(format!("{scheme}:// is no scheme of ours; write trip:// and --over {scheme}"))
         }
         Some((scheme, _)) => Err(format!("{scheme}:// is no scheme of ours; it is trip://")),
     }

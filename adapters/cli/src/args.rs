@@ -21,7 +21,7 @@ Exit codes:
 Keys are printable: tpub1… may be shown to anyone, tsec1… never leaves its owner.
 Durations: 500ms, 10s, 2m. Sizes: 512, 64KiB, 10M.";
 
-/// Encrypted messages, pipes and files between machines, over UDP.
+/// Encrypted messages, pipes and files between machines, over UDP, TCP or TLS.
 #[derive(Debug, Parser)]
 #[command(name = "tripline", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub(crate) struct Args {
@@ -76,6 +76,19 @@ pub(crate) struct Patience {
     pub(crate) idle_timeout: Duration,
 }
 
+/// By what a client travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Over {
+    /// UDP, or TCP at the same port where UDP does not get through.
+    Auto,
+    /// UDP alone.
+    Udp,
+    /// TCP alone.
+    Tcp,
+    /// TLS over TCP alone.
+    Tls,
+}
+
 /// How a client connects.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Client {
@@ -85,6 +98,13 @@ pub(crate) struct Client {
     /// A file with our secret key, to prove who we are.
     #[arg(long, value_name = "FILE")]
     pub(crate) identity: Option<PathBuf>,
+    /// By what to travel. Whatever it is, the server proves that it holds its key.
+    #[arg(long, value_enum, default_value_t = Over::Auto)]
+    pub(crate) over: Over,
+    /// With --over tls: demand a certificate that one of those in this PEM file stands for. Without
+    /// it any will do, as the server's key is what counts.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_ca: Option<PathBuf>,
     /// Say once a second on standard error what is waited for, when nothing happens.
     #[arg(long)]
     pub(crate) explain: bool,
@@ -102,6 +122,19 @@ pub(crate) struct Server {
     /// Let only the holder of this key in; may be given several times.
     #[arg(long, value_name = "KEY", action = ArgAction::Append, value_parser = public_key)]
     pub(crate) allow: Vec<PublicKey>,
+    /// Listen for TCP as well, at the same port.
+    #[arg(long, conflicts_with = "tls")]
+    pub(crate) tcp: bool,
+    /// Listen for TLS over TCP as well, at the same port.
+    #[arg(long)]
+    pub(crate) tls: bool,
+    /// Do not listen for UDP.
+    #[arg(long)]
+    pub(crate) no_udp: bool,
+    /// With --tls: a PEM file with our certificates and their key. Without it a certificate is made
+    /// and thrown away.
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    pub(crate) tls_identity: Option<PathBuf>,
     /// How long to be patient.
     #[command(flatten)]
     pub(crate) patience: Patience,

@@ -3,15 +3,15 @@
 //! Each service has a route that its clients name (row T15). A client that names another one is
 //! refused with a text that says what is here (row T13); the route `ping` is always welcome.
 
+use crate::looper::Looper;
 use bytes::Bytes;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tripline::{
-    Code, ConnectionHandle, Direction, Endpoint, Event, Incoming, Order, ReceiveResult, SendError,
+    Code, ConnectionHandle, Direction, Event, Incoming, Order, ReceiveResult, SendError,
     SendOptions, StreamId, StreamOptions,
 };
-use tripline_std::Loop;
 
 /// The route of `ping`.
 pub(crate) const PING: &[u8] = b"ping";
@@ -71,7 +71,7 @@ impl Host {
     }
 
     /// Takes care of an event; `false` if it is the service's.
-    pub(crate) fn on(&mut self, looper: &mut Loop<Endpoint>, event: &Event) -> bool {
+    pub(crate) fn on(&mut self, looper: &mut Looper, event: &Event) -> bool {
         match event {
             Event::Incoming(incoming) => {
                 self.screen(looper, incoming);
@@ -120,12 +120,7 @@ impl Host {
 
     /// A client is in: it is echoed, or served, or one too many (several may be let in before the
     /// first of them arrives).
-    fn admit(
-        &mut self,
-        looper: &mut Loop<Endpoint>,
-        connection: ConnectionHandle,
-        route: &[u8],
-    ) -> bool {
+    fn admit(&mut self, looper: &mut Looper, connection: ConnectionHandle, route: &[u8]) -> bool {
         if self.echo_all || route == PING {
             // A ping that is lost on its way back shall count as lost.
             let ping = route == PING;
@@ -145,7 +140,7 @@ impl Host {
     }
 
     /// Lets a client in or refuses it (rows T12, T13, T15).
-    fn screen(&mut self, looper: &mut Loop<Endpoint>, incoming: &Incoming) {
+    fn screen(&mut self, looper: &mut Looper, incoming: &Incoming) {
         let service = String::from_utf8_lossy(self.route).into_owned();
         let ping = incoming.route == PING;
         let full = if ping || self.echo_all {
@@ -167,7 +162,7 @@ impl Host {
     }
 
     /// Sends back what a stream has, as far as there is room.
-    fn reflect(&mut self, looper: &mut Loop<Endpoint>, on: ConnectionHandle, from: StreamId) {
+    fn reflect(&mut self, looper: &mut Looper, on: ConnectionHandle, from: StreamId) {
         let mirror = match self.streams.entry((on, from)) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => {
@@ -195,7 +190,7 @@ impl Mirror {
     /// Works until there is nothing to read or no room; `None` once the stream is done with.
     fn run(
         &mut self,
-        looper: &mut Loop<Endpoint>,
+        looper: &mut Looper,
         on: ConnectionHandle,
         from: StreamId,
         options: SendOptions,

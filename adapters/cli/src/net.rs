@@ -2,22 +2,25 @@
 //! events or a signal, and leave politely.
 
 use crate::address::{HostPort, Remote};
-use crate::args::{Client, Patience, Server};
+use crate::args::{self, Client, Patience, Server};
 use crate::explain::Explainer;
 use crate::fail::{Fail, Result};
 use crate::host::Host;
 use crate::keys;
+use crate::looper::Looper;
 use crate::signals::Interrupts;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use crate::sockets::{self, Sockets};
+use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 use tripline::{
-    Code, Config, ConnectError, ConnectOptions, ConnectionHandle, Endpoint, Event, LostCause,
-    Screening, TransportConfig,
+    Carrier, Code, Config, ConnectError, ConnectOptions, ConnectionHandle, Endpoint, Event,
+    LostCause, Over, Screening, TransportConfig,
 };
-use tripline_std::{Clock, Loop, Turn, UdpLink, Waker, os_seed};
-use tripline_udp::Socket;
+use tripline_sansio::LinkError;
+use tripline_std::{HubOptions, Turn, Waker};
 
 /// At what silence we say something; a third of a shorter idle timeout.
 const KEEP_ALIVE: Duration = Duration::from_secs(3);
@@ -37,6 +40,8 @@ pub(crate) const FAILED: Code = Code::application(1);
 pub(crate) enum Step {
     /// Something happened.
     Event(Event),
+    /// No link leads to the server; the next attempt comes after a while.
+    Unlinked(LinkError),
     /// A helper thread has something for us.
     Woken,
     /// The limit has come.
@@ -46,7 +51,9 @@ pub(crate) enum Step {
 /// An endpoint, its socket and its loop.
 #[derive(Debug)]
 pub(crate) struct Session {
-    looper: Loop<Endpoint>,
+    looper: Looper,
+    /// Clients: by what to travel.
+    over: Over,
     interrupts: Interrupts,
     /// Servers only: who decides on newcomers and answers pings.
     host: Option<Host>,
@@ -62,16 +69,16 @@ impl Session {
     pub(crate) fn client(remote: &Remote, options: &Client) -> Result<Self> {
         let identity = options.identity.as_deref().map(keys::load).transpose()?;
         let config = Config { identity, ..config(&options.patience) };
-        let any4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        let any6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
-        let socket = match remote.at.host.parse::<IpAddr>() {
-            Ok(IpAddr::V4(_)) => bind(any4),
-            Ok(IpAddr::V6(_)) => bind(any6),
-            // A name may have addresses of both families; one socket reaches them all.
-            Err(_) => bind(any6).or_else(|_| bind(any4)),
-        };
+        let sockets = Sockets::client(remote)?;
+        let how = sockets::client_options(options)?;
         let explainer = options.explain.then(Explainer::new);
-        Ok(Self { explainer, ..Self::new(socket?, config, None)? })
+        let over = match options.over {
+            args::Over::Auto => Over::auto(),
+            args::Over::Udp => Over::udp(),
+            args::Over::Tcp => Over::tcp(),
+            args::Over::Tls => Over::tls(),
+        };
+        Ok(Self { explainer, over, ..Self::new(sockets, config, &how, None)? })
     }
 
     /// A server's session, listening at `address` for whatever `host` lets in. Prints nothing.
@@ -89,24 +96,21 @@ impl Session {
         }
         let patience = self::config(&options.patience);
         let config = Config { identity: config.identity, server: config.server, ..patience };
-        Self::new(listen(address)?, config, Some(host))
+        let how = sockets::server_options(options)?;
+        Self::new(Sockets::server(address, options)?, config, &how, Some(host))
     }
 
-    fn new(socket: Socket, config: Config, host: Option<Host>) -> Result<Self> {
-        let seed = os_seed().map_err(|error| Fail::io("no entropy", &error))?;
-        let config = Config { segments_max: socket.max_gso_segments(), ..config };
-        let clock = Clock::new();
-        let endpoint = Endpoint::new(config, &seed, clock.now());
-        let looper = Loop::new(UdpLink::new(socket, 8), clock, endpoint)
-            .map_err(|error| Fail::io("cannot set up the loop", &error))?;
+    fn new(sockets: Sockets, config: Config, how: &HubOptions, host: Option<Host>) -> Result<Self> {
+        let config = Config { segments_max: sockets.segments(), ..config };
+        let looper = Looper::new(sockets, config, how)?;
         let interrupts = Interrupts::watch(looper.waker())?;
-        Ok(Self { looper, interrupts, host, resolving: None, explainer: None })
+        let over = Over::udp();
+        Ok(Self { looper, over, interrupts, host, resolving: None, explainer: None })
     }
 
     /// `tpub1…@ADDRESS:PORT`: what a client has to be told.
     pub(crate) fn invitation(&self) -> Result<(String, SocketAddr)> {
-        let address = self.looper.link().local_addr();
-        let address = address.map_err(|error| Fail::io("cannot tell our address", &error))?;
+        let address = self.looper.local_addr();
         let key = self.looper.machine().public_key().map(|key| key.to_string());
         Ok((key.unwrap_or_default(), address))
     }
@@ -124,7 +128,7 @@ impl Session {
             ..ConnectOptions::to(remote.key)
         };
         let target = remote.at.target();
-        let begun = self.with(|endpoint, now| endpoint.connect(now, target, options));
+        let begun = self.looper.connect(target, options, self.over.clone());
         let failed =
             |text: String| Fail::network(format!("cannot connect to {}: {text}", remote.at));
         let connection = begun.map_err(|error| failed(error.to_string()))?;
@@ -133,12 +137,25 @@ impl Session {
         }
         loop {
             match self.next(None)? {
-                Step::Event(Event::Connected { .. }) => return Ok(connection),
-                Step::Event(Event::Failed { error, .. }) => {
-                    return Err(failed(explain(&error, timeout)));
+                Step::Event(Event::Connected { .. }) => {
+                    self.tell_carrier(connection);
+                    return Ok(connection);
                 }
-                Step::Event(_) | Step::Woken | Step::TimedOut => {}
+                Step::Event(Event::Failed { error, .. }) => {
+                    return Err(failed(explain(&error, timeout, &self.over)));
+                }
+                Step::Unlinked(error) if !self.over.udp => return Err(failed(error.to_string())),
+                Step::Event(_) | Step::Unlinked(_) | Step::Woken | Step::TimedOut => {}
             }
+        }
+    }
+
+    /// With `--explain`: by what the connection travels (row N49).
+    fn tell_carrier(&self, connection: ConnectionHandle) {
+        let carrier = self.looper.carrier(connection).filter(|_| self.explainer.is_some());
+        if let Some(Carrier { kind, remote }) = carrier {
+            // Who cannot be told cannot be told that either.
+            let _ = writeln!(io::stderr(), "connected over {kind} to {remote}");
         }
     }
 
@@ -161,6 +178,9 @@ impl Session {
                 if !ours {
                     return Ok(Step::Event(event));
                 }
+            }
+            if let Some(error) = self.looper.failed() {
+                return Ok(Step::Unlinked(error));
             }
             let speaks = self.explainer.as_ref().map(Explainer::next);
             let until = limit.into_iter().chain(speaks).min();
@@ -188,8 +208,7 @@ impl Session {
         let Ok(found) = answer.try_recv() else { return };
         let connection = *connection;
         self.resolving = None;
-        // The connection may be over by now; its event says so.
-        let _ = self.with(|endpoint, now| endpoint.resolved(now, connection, found));
+        self.looper.resolved(connection, found);
     }
 
     /// Lets what was handed in go out, without waiting.
@@ -299,11 +318,16 @@ pub(crate) fn lost(cause: &LostCause) -> Fail {
 }
 
 /// What a failed attempt means, and what to do.
-fn explain(error: &ConnectError, timeout: Duration) -> String {
+fn explain(error: &ConnectError, timeout: Duration, over: &Over) -> String {
     let advice = match error {
         ConnectError::Timeout { .. } => {
             let timeout = humantime::format_duration(timeout);
-            format!(" after {timeout}; does the server run there, and does UDP get through?")
+            let what = match (over.udp, over.links.is_empty()) {
+                (true, true) => "UDP",
+                (true, false) => "UDP or TCP",
+                (false, _) => "TCP",
+            };
+            format!(" after {timeout}; does the server run there, and does {what} get through?")
         }
         ConnectError::Identity => "; compare the key with the one that the server printed".into(),
         _ => String::new(),
@@ -334,28 +358,6 @@ fn hardware_aes() -> bool {
     return std::arch::is_aarch64_feature_detected!("aes");
     #[cfg(not(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64")))]
     return false;
-}
-
-fn bind(address: SocketAddr) -> Result<Socket> {
-    Socket::bind(address, &tripline_udp::Options::default())
-        .map_err(|error| Fail::io(format_args!("cannot listen at {address}"), &error))
-}
-
-/// A socket at an address as the user gave it: no host means all addresses.
-fn listen(address: &HostPort) -> Result<Socket> {
-    if address.host.is_empty() {
-        let any6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, address.port));
-        let any4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port));
-        return bind(any6).or_else(|_| bind(any4));
-    }
-    let found = tripline_std::resolve(&address.host, address.port);
-    let found =
-        found.map_err(|error| Fail::io(format_args!("cannot listen at {address}"), &error))?;
-    let mut tried: Result<Socket> = Err(Fail::local("no address"));
-    for address in found {
-        tried = tried.or_else(|_| bind(address));
-    }
-    tried
 }
 
 /// What the engine is told about a name.

@@ -628,3 +628,71 @@ fn explain_says_what_is_waited_for() {
     assert!(said.contains("waits for the server's CHALLENGE"), "{said}");
     assert!(said.contains("OPENs sent"), "{said}");
 }
+
+/// N49: over TCP and TLS as over UDP, with the same key; and the automatic choice finds a server
+/// that does not speak UDP.
+#[test]
+fn n49_connect_goes_over_tcp_and_tls() {
+    for (serves, over) in [
+        (&["--tcp"][..], "udp"),
+        (&["--tcp"], "tcp"),
+        (&["--tls"], "tls"),
+        (&["--tcp", "--no-udp"], "tcp"),
+        (&["--tls", "--no-udp"], "tls"),
+        (&["--tcp", "--no-udp"], "auto"),
+    ] {
+        let (mut server, at) = listener(serves);
+        let mut client = Process::start(&["connect", &at, "--over", over]);
+        client.say("there\n");
+        server.say("back\n");
+        assert_eq!(client.end().good(), ["back"], "{serves:?} {over}");
+        let end = server.end();
+        assert_eq!(
+            (end.code, end.stdout),
+            (Some(0), vec!["there".to_owned()]),
+            "{serves:?} {over}"
+        );
+    }
+}
+
+/// N49: `--explain` says by what the connection travels.
+#[test]
+fn n49_explain_says_by_what_it_travels() {
+    let (_server, at) = listener(&["--tcp", "--no-udp", "--echo"]);
+    let end = run(&["connect", &at, "--explain"]);
+    assert_eq!(end.code, Some(0), "{end:?}");
+    let told = end.stderr.iter().any(|line| line.starts_with("connected over tcp to 127.0.0.1:"));
+    assert!(told, "{end:?}");
+}
+
+/// N49: files as well, and a certificate that is demanded must be there.
+#[test]
+fn n49_files_go_over_tls_and_certificates_count_when_demanded() {
+    let scratch = Scratch::new("tls");
+    let file = scratch.path("a.bin");
+    let sum = random_file(&file, 7, 3);
+    let (server, at) = receiver(&scratch, &["--once", "--tls"]);
+    let sent = run(&["send", &file, &at, "--over", "tls"]).good();
+    assert!(sent[0].contains(&sum), "{sent:?}");
+    server.end().good();
+    let ca = scratch.path("ca.pem");
+    fs::write(&ca, "no certificate").expect("a file");
+    run(&["connect", &at, "--over", "tls", "--tls-ca", &ca]).bad(1, "ca.pem");
+}
+
+/// What goes wrong with links is one line, at once, and the exit code of the network.
+#[test]
+fn links_that_lead_nowhere_are_one_line() {
+    let (server, at) = listener(&["--tcp"]);
+    run(&["connect", &at, "--over", "tls"]).bad(3, "says nothing");
+    let other = tripline::SecretKey::from_bytes([9; 32]).public_key();
+    let place = at.split_once('@').expect("KEY@ADDR").1;
+    let wrong = format!("{other}@{place}");
+    run(&["connect", &wrong, "--over", "tcp", "--timeout", "2s"]).bad(3, "cannot connect to");
+    drop(server);
+    // The port is free again, and nobody took it: this is loopback, and the system gives it to
+    // nobody else so soon.
+    run(&["connect", &at, "--over", "tcp"]).bad(3, "nobody listens there");
+    run(&["listen", "127.0.0.1:0", "--no-udp"]).bad(2, "--tcp or --tls");
+    run(&["listen", "127.0.0.1:0", "--tcp", "--tls"]).bad(2, "cannot be used with");
+}

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use tripline::{By, Code, ConnectError, LostCause, OpenError, ReceiveError, SendError, StartError};
+use tripline_sansio::LinkError;
 
 /// Why a call failed.
 ///
@@ -19,6 +20,8 @@ pub enum Error {
     Start(StartError),
     /// The connection never came about.
     Connect(ConnectError),
+    /// There is no link to travel by, and nothing else was to be tried.
+    Link(LinkError),
     /// The stream could not be opened.
     Open(OpenError),
     /// The message was not taken.
@@ -58,7 +61,7 @@ impl fmt::Display for Error {
             Self::Io(_) => f.write_str("the system refused"),
             Self::Address(why) => write!(f, "not an address: {why}"),
             Self::Start(_) => f.write_str("cannot begin to connect"),
-            Self::Connect(_) => f.write_str("cannot connect"),
+            Self::Connect(_) | Self::Link(_) => f.write_str("cannot connect"),
             Self::Open(_) => f.write_str("cannot open a stream"),
             Self::Send(_) => f.write_str("cannot send"),
             Self::Receive(_) => f.write_str("cannot receive"),
@@ -88,6 +91,7 @@ impl std::error::Error for Error {
             Self::Io(error) => Some(&**error),
             Self::Start(error) => Some(error),
             Self::Connect(error) => Some(error),
+            Self::Link(error) => Some(error),
             Self::Open(error) => Some(error),
             Self::Send(error) => Some(error),
             Self::Receive(error) => Some(error),
@@ -112,7 +116,7 @@ impl From<Error> for io::Error {
             Error::Address(_) | Error::Start(_) => Kind::InvalidInput,
             Error::Connect(ConnectError::Timeout { .. }) | Error::TimedOut => Kind::TimedOut,
             Error::Connect(ConnectError::Resolve { .. }) => Kind::NotFound,
-            Error::Connect(_) => Kind::ConnectionRefused,
+            Error::Connect(_) | Error::Link(_) => Kind::ConnectionRefused,
             Error::Send(SendError::TooLarge { .. }) => Kind::InvalidInput,
             Error::Send(_) | Error::StreamStopped(_) => Kind::BrokenPipe,
             Error::Open(_) | Error::Receive(_) | Error::Ended => Kind::NotConnected,

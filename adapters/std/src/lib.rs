@@ -72,6 +72,9 @@
 
 mod blocking;
 mod clock;
+mod hub;
+#[cfg(test)]
+mod hub_tests;
 mod link;
 mod run;
 mod shards;
@@ -89,12 +92,14 @@ mod too_big_tests;
 
 pub use blocking::{Client, Connection, ListenOptions, Listener, Stats, Stream, connect, listen};
 pub use clock::Clock;
+pub use hub::{HubLoop, HubOptions, listener};
 pub use link::{Link, Room, UdpLink};
 pub use run::{Counts, Loop, Options, Turn};
 pub use shards::{ShardOptions, ShardStats, Shards};
 pub use tripline_common::{
     Address, ChoosePsk, Error, Screen, Settled, hardware_aes, os_seed, resolve,
 };
+pub use tripline_tcp::{Limits, Stats as LinkStats};
 pub use tripline_udp::{DropCause, Received, SendOutcome};
 pub use wait::Ready;
 pub use waker::Waker;

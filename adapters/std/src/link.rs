@@ -80,8 +80,8 @@ impl UdpLink {
     }
 
     /// The same for one of several endpoints on a port.
-    pub(crate) fn with_post(socket: Socket<UdpSocket>, buffers: usize, post: Post) -> Self {
-        Self { post: Some(post), ..Self::new(socket, buffers) }
+    pub(crate) fn with_post(self, post: Option<Post>) -> Self {
+        Self { post, ..self }
     }
 
     /// The address the socket is bound to.

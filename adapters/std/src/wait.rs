@@ -4,7 +4,7 @@ use crate::Waker;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 /// What ended a wait; nothing of it set means that the time was up.
@@ -18,33 +18,66 @@ pub struct Ready {
     pub woken: bool,
 }
 
-/// Waits until `link` has something to receive (or has room, if `for_room`), the waker rings or
-/// `at_most` is over; `None` waits for ever. A signal counts as a wake.
+/// One of the file descriptors that a wait is about.
+#[derive(Clone, Copy)]
+pub(crate) struct Fd<'a> {
+    fd: BorrowedFd<'a>,
+    interest: PollFlags,
+    /// It can be read, or has an error to tell, which reading does.
+    pub(crate) readable: bool,
+    /// It can be written.
+    pub(crate) writable: bool,
+}
+
+impl<'a> Fd<'a> {
+    /// What to wait for at this file descriptor.
+    pub(crate) fn new(fd: BorrowedFd<'a>, read: bool, write: bool) -> Self {
+        let mut interest = PollFlags::empty();
+        interest.set(PollFlags::IN, read);
+        interest.set(PollFlags::OUT, write);
+        Self { fd, interest, readable: false, writable: false }
+    }
+}
+
+/// Waits until one of them is ready or `at_most` is over; `None` waits for ever. Says which are,
+/// and whether it was a signal that ended the wait.
 ///
 /// On Linux the step is a nanosecond and the system never returns early.
+pub(crate) fn wait_all(fds: &mut [Fd<'_>], at_most: Option<Duration>) -> io::Result<bool> {
+    let mut polled: Vec<PollFd<'_>> =
+        fds.iter().map(|one| PollFd::from_borrowed_fd(one.fd, one.interest)).collect();
+    // A limit too far off for the system to express is none.
+    let limit = at_most.and_then(|time| Timespec::try_from(time).ok());
+    match poll(&mut polled, limit.as_ref()) {
+        Ok(_) => {}
+        Err(Errno::INTR) => return Ok(true),
+        Err(errno) => return Err(errno.into()),
+    }
+    for (one, polled) in fds.iter_mut().zip(&polled) {
+        let told = polled.revents();
+        if told.contains(PollFlags::NVAL) {
+            return Err(Errno::BADF.into());
+        }
+        // Errors are told by the receive call, or if nothing is to be received, by the send call.
+        let error = told.intersects(PollFlags::ERR | PollFlags::HUP);
+        let reads = one.interest.contains(PollFlags::IN);
+        one.readable = told.contains(PollFlags::IN) || (error && reads);
+        one.writable = told.contains(PollFlags::OUT) || (error && !reads);
+    }
+    Ok(false)
+}
+
+/// Waits until `link` has something to receive (or has room, if `for_room`), the waker rings or
+/// `at_most` is over; `None` waits for ever. A signal counts as a wake.
 pub(crate) fn wait(
     link: &impl AsFd,
     waker: &Waker,
     for_room: bool,
     at_most: Option<Duration>,
 ) -> io::Result<Ready> {
-    let interest = if for_room { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
-    let mut fds = [PollFd::new(link, interest), PollFd::new(waker, PollFlags::IN)];
-    // A limit too far off for the system to express is none.
-    let limit = at_most.and_then(|time| Timespec::try_from(time).ok());
-    match poll(&mut fds, limit.as_ref()) {
-        Ok(_) => {}
-        Err(Errno::INTR) => return Ok(Ready { woken: true, ..Ready::default() }),
-        Err(errno) => return Err(errno.into()),
-    }
-    let [link, bell] = fds.map(|fd| fd.revents());
-    if link.contains(PollFlags::NVAL) {
-        return Err(Errno::BADF.into());
-    }
-    Ok(Ready {
-        // Errors are told by the receive call.
-        readable: link.intersects(PollFlags::IN | PollFlags::ERR | PollFlags::HUP),
-        writable: link.contains(PollFlags::OUT),
-        woken: !bell.is_empty(),
-    })
+    let mut fds = [Fd::new(link.as_fd(), true, for_room), Fd::new(waker.as_fd(), true, false)];
+    let signal = wait_all(&mut fds, at_most)?;
+    let [link, bell] = fds;
+    let (readable, writable) = (link.readable, link.writable);
+    Ok(Ready { readable, writable, woken: signal || bell.readable })
 }

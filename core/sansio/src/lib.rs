@@ -9,7 +9,9 @@
 //! - [`Seed`] and [`Random`]: all randomness of a machine, expanded from 32 bytes, with labelled
 //!   children so that one more draw in one component moves no other;
 //! - [`DatagramMachine`] and [`StreamMachine`]: the two shapes, because networks come in two
-//!   shapes;
+//!   shapes; and [`Hub`], both with several links at once, with [`Solo`] and [`Crowd`], which make
+//!   hubs of stream machines;
+//! - [`StreamLayer`] and [`Layered`]: what lies between a link and a stream machine (TLS);
 //! - [`Backoff`]: growing, jittered waits;
 //! - [`codec`]: a bounds-checked reader, a writer and QUIC's variable-length integers.
 //!
@@ -41,12 +43,20 @@ extern crate alloc;
 
 mod backoff;
 pub mod codec;
+mod crowd;
+mod hub;
+mod layer;
 mod machine;
 mod seed;
+mod solo;
 mod time;
 
 pub use backoff::Backoff;
 pub use core::time::Duration;
+pub use crowd::{Crowd, CrowdEvent, Greeter};
+pub use hub::{Answer, Hub, LinkError, LinkFailure, LinkKind, Wish};
+pub use layer::{LayerEvent, Layered, LinkLayer, Secure, StreamLayer};
 pub use machine::{DatagramMachine, Ecn, Path, StreamMachine, Transmit};
 pub use seed::{Random, Seed};
+pub use solo::{Solo, SoloEvent};
 pub use time::Instant;

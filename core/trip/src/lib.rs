@@ -86,7 +86,10 @@ pub use explain::{
     StreamReason,
 };
 pub use handle::{ConnectionHandle, IncomingHandle, MessageToken};
-pub use link::{LINK_BUFFER, LINKS_MAX, LinkEnd, LinkEndpoint, LinkEvent, LinkMachine, LinkStats};
+pub use link::{
+    Carrier, HubEvent, LINK_BUFFER, LINKS_MAX, LinkEnd, LinkEndpoint, LinkEvent, LinkHub,
+    LinkMachine, LinkRoute, LinkStats, Over,
+};
 #[cfg(feature = "plain")]
 pub use plain::Plain;
 pub use profile::Profile;

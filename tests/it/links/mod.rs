@@ -2,6 +2,7 @@
 
 mod both;
 mod choice;
+mod hub;
 mod pair;
 mod resume;
 mod stream_machine;

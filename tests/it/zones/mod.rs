@@ -147,7 +147,7 @@ const fn ms(millis: u64) -> Duration {
 /// T24: new keys on demand, from either side, while traffic goes on: nothing is lost, and nothing
 /// is sent twice.
 #[test]
-fn t24_keys_are_renewed_on_demand_under_traffic() {
+pub(crate) fn t24_keys_are_renewed_on_demand_under_traffic() {
     let mut bench = Bench::new(1);
     bench.traffic(3, ms(5));
     for round in 1..=10 {
@@ -165,7 +165,7 @@ fn t24_keys_are_renewed_on_demand_under_traffic() {
 
 /// T24, R-ZONE-3: both ask at once, and one zone comes of it.
 #[test]
-fn t24_both_at_once_converge() {
+pub(crate) fn t24_both_at_once_converge() {
     for apart in [0, 1, 5, 9, 10, 11, 15] {
         let mut bench = Bench::new(1);
         bench.traffic(3, ms(5));
@@ -183,7 +183,7 @@ fn t24_both_at_once_converge() {
 /// R-ZONE-1, R-ZONE-3, and the column *lost* of §10.6: whatever packets of an exchange get lost, it
 /// comes to its end and no data is lost, whoever asked.
 #[test]
-fn r_zone_every_subset_of_the_exchange_may_be_lost() {
+pub(crate) fn r_zone_every_subset_of_the_exchange_may_be_lost() {
     const BITS: u32 = 4;
     for (client, server) in [(true, false), (false, true), (true, true)] {
         for mask in 0..1_u32 << (2 * BITS) {
@@ -376,7 +376,7 @@ fn t24_no_key_opens_another_zone() {
 
 /// R-ZONE-4: no RENEW before READY; the wish waits, on both sides.
 #[test]
-fn r_zone_4_no_renewal_before_ready() {
+pub(crate) fn r_zone_4_no_renewal_before_ready() {
     let mut pair = Pair::new(1);
     let connection = pair.connect();
     pair.call(Side::Client, |e, now| e.renew(now, connection)).unwrap();
@@ -399,7 +399,7 @@ fn r_zone_4_no_renewal_before_ready() {
 
 /// Every suite: zone 0 comes from every handshake alike.
 #[test]
-fn t24_every_suite_renews() {
+pub(crate) fn t24_every_suite_renews() {
     for hardware_aes in [false, true] {
         for psk in [None, Some(Psk::from_bytes([7; 32]))] {
             for pattern in ["NK", "IK", "XX"] {
@@ -448,7 +448,7 @@ fn verdict(frames: Vec<u8>) -> (Code, &'static str) {
 
 /// R-ZONE-3, R-OPEN-3: halves that no honest peer sends close (2).
 #[test]
-fn r_zone_3_hostile_halves_are_cut_off() {
+pub(crate) fn r_zone_3_hostile_halves_are_cut_off() {
     let half = |kind: u64, zone: u64, key: [u8; 32]| {
         let mut bytes = Vec::new();
         Writer::new(&mut bytes).varint(kind).varint(zone).u64(77).bytes(&[0; 16]).bytes(&key);
@@ -469,7 +469,7 @@ fn r_zone_3_hostile_halves_are_cut_off() {
 /// T24 in bad weather: many renewals by both sides, with loss, copies and reordering; nothing is
 /// lost and nobody is accused.
 #[test]
-fn t24_bad_weather_loses_nothing() {
+pub(crate) fn t24_bad_weather_loses_nothing() {
     let weather = LinkConfig::lossy(Chance::percent(10))
         .delay(ms(10))
         .jitter(ms(8))

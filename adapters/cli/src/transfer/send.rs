@@ -163,7 +163,7 @@ impl<'a> Sending<'a> {
                     let stall = humantime::format_duration(self.stall);
                     return Err(Fail::network(format_args!("nothing went on for {stall}")));
                 }
-                Step::TimedOut | Step::Woken => {}
+                Step::TimedOut | Step::Woken | Step::Unlinked(_) => {}
             }
         }
     }

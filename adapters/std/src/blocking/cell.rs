@@ -16,8 +16,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tripline::{
-    Agreed, Code, ConnectOptions, ConnectionHandle, Direction, Endpoint, Explanation, PublicKey,
-    Reconfigure, SendOptions, Side, State, StreamId, StreamOptions, Target, UnknownConnection,
+    Agreed, Carrier, Code, ConnectOptions, ConnectionHandle, Direction, Endpoint, Explanation,
+    Over, PublicKey, Reconfigure, SendOptions, Side, State, StreamId, StreamOptions, Target,
+    UnknownConnection,
 };
 use tripline_sansio::Instant as TimePoint;
 
@@ -291,6 +292,7 @@ pub(crate) enum Command {
     Connect {
         target: Target,
         options: Box<ConnectOptions>,
+        over: Over,
         progress: Sender<Progress>,
     },
     Trust(ConnectionHandle),
@@ -306,6 +308,7 @@ pub(crate) enum Command {
         reason: String,
     },
     Agreed(ConnectionHandle, SyncSender<Option<Agreed>>),
+    Path(ConnectionHandle, SyncSender<Option<Carrier>>),
     Explain(ConnectionHandle, SyncSender<Option<Explanation>>),
     /// Of one connection, or of all.
     NetworkChanged(Option<ConnectionHandle>, SyncSender<Result<(), UnknownConnection>>),

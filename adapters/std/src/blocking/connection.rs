@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 use tripline::{
-    Agreed, Code, ConnectionHandle, Endpoint, Explanation, PublicKey, Reconfigure, Side, State,
-    StreamOptions,
+    Agreed, Carrier, Code, ConnectionHandle, Endpoint, Explanation, PublicKey, Reconfigure, Side,
+    State, StreamOptions,
 };
 use tripline_sansio::Instant as TimePoint;
 
@@ -218,6 +218,16 @@ impl Connection {
     pub fn agreed(&self) -> Result<Agreed, Error> {
         let (reply, answer) = sync_channel(1);
         self.owner.shared().push(Command::Agreed(self.owner.cell.handle, reply));
+        answer.recv().ok().flatten().ok_or_else(|| self.owner.end())
+    }
+
+    /// By what the connection travels now, and where to: datagrams, TCP or TLS (row N49).
+    ///
+    /// # Errors
+    /// The end of the connection, once nothing is left of it.
+    pub fn path(&self) -> Result<Carrier, Error> {
+        let (reply, answer) = sync_channel(1);
+        self.owner.shared().push(Command::Path(self.owner.cell.handle, reply));
         answer.recv().ok().flatten().ok_or_else(|| self.owner.end())
     }
 

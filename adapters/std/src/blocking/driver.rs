@@ -11,7 +11,7 @@ use super::cell::{
 };
 use super::entry::Entry;
 use super::watch::{Notice, Watch};
-use crate::{Error, Loop, Stats};
+use crate::{Error, HubLoop, Stats, UdpLink};
 use shutdown::Shutting;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -20,8 +20,8 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use tripline::{
-    By, Code, ConnectOptions, ConnectionHandle, ConnectionStats, Event, Fate, Incoming, LostCause,
-    OpenError, PublicKey, Side, State, StreamId, Target,
+    By, Code, ConnectOptions, ConnectionHandle, ConnectionStats, Event, Fate, HubEvent, Incoming,
+    LinkHub, LostCause, OpenError, Over, PublicKey, Side, State, StreamId, Target,
 };
 use tripline_common::Door;
 use tripline_sansio::Instant;
@@ -34,6 +34,8 @@ struct Connecting {
     progress: Sender<Progress>,
     began: Instant,
     phases: Vec<(State, Duration)>,
+    /// It travels by links alone: when none of them does, it is not tried any longer.
+    by_links: bool,
 }
 
 /// An end that waits until all streams have handed their messages to the engine.
@@ -71,7 +73,7 @@ struct Introduction {
 
 /// The loop thread's whole state.
 pub(crate) struct Driver {
-    looper: Loop<Watch>,
+    looper: HubLoop<Watch>,
     shared: Arc<Shared>,
     door: Door,
     connecting: HashMap<ConnectionHandle, Connecting>,
@@ -86,7 +88,7 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(looper: Loop<Watch>, shared: Arc<Shared>, door: Door) -> Self {
+    pub(crate) fn new(looper: HubLoop<Watch>, shared: Arc<Shared>, door: Door) -> Self {
         Self {
             looper,
             shared,
@@ -103,7 +105,7 @@ impl Driver {
 
     /// Runs until nobody holds a handle and no connection is left, or the socket breaks.
     pub(crate) fn run(mut self) {
-        while !(self.quit && self.looper.machine().endpoint.connections() == 0) {
+        while !(self.quit && self.looper.hub().hub.endpoint().connections() == 0) {
             let now = self.looper.clock().now();
             let waiting = self.leaving.iter().filter_map(|handle| {
                 self.conns.get(handle)?.leaving.as_ref().map(|leaving| leaving.until)
@@ -130,6 +132,7 @@ impl Driver {
     fn on_notice(&mut self, notice: Notice) {
         match notice {
             Notice::Event(event) => self.on_event(event),
+            Notice::Link(event) => self.on_link(event),
             Notice::Changed(handle, Some(state), at) if self.connecting.contains_key(&handle) => {
                 if let Some(connecting) = self.connecting.get_mut(&handle) {
                     connecting.phases.push((state, at - connecting.began));
@@ -189,6 +192,18 @@ impl Driver {
         }
     }
 
+    /// What becomes of links. An attempt that knows no other way ends when all of them have failed:
+    /// the user hears why at once, not that time is up in the end.
+    fn on_link(&mut self, event: HubEvent) {
+        let HubEvent::LinkFailed { connection, error, all: true, .. } = event else { return };
+        if self.connecting.get(&connection).is_some_and(|connecting| connecting.by_links) {
+            if let Some(connecting) = self.connecting.remove(&connection) {
+                let _ = connecting.progress.send(Progress::Done(Err(Error::Link(error))));
+            }
+            self.on_command(Command::Kill(connection));
+        }
+    }
+
     /// Row T02: the system's resolver may take its time, so it gets a thread of its own. The
     /// attempt's deadline goes on meanwhile.
     fn resolve(&mut self, connection: ConnectionHandle, host: String, port: u16) {
@@ -205,7 +220,7 @@ impl Driver {
     /// Rows T12 and T13: the user decides.
     fn screen(&mut self, incoming: &Incoming) {
         let decision = self.door.decide(incoming);
-        self.looper.with(|Watch { endpoint, .. }, now| decision.tell(endpoint, now));
+        self.looper.with(|watch, now| decision.tell(watch.endpoint(), now));
     }
 
     fn on_connected(&mut self, who: Introduction) {
@@ -287,8 +302,8 @@ impl Driver {
     fn on_end(&mut self, handle: ConnectionHandle, error: Error) {
         let Some(conn) = self.conns.get_mut(&handle) else { return };
         let Conn { cell, streams, opens, undelivered, stats, .. } = conn;
-        let watch = self.looper.machine();
-        *stats = watch.endpoint.connection_stats(handle).unwrap_or(*stats);
+        let watch = self.looper.hub();
+        *stats = watch.hub.endpoint().connection_stats(handle).unwrap_or(*stats);
         for (id, entry) in streams.iter_mut() {
             *undelivered += lock(&entry.cell.state).refuse(&error);
             entry.readable = true;
@@ -328,22 +343,25 @@ impl Driver {
     /// Frees what nobody will read.
     fn forget(&mut self, handle: ConnectionHandle) {
         self.conns.remove(&handle);
-        let _ = self.looper.with(|watch, now| watch.endpoint.kill(now, handle));
+        let _ = self.looper.with(|watch, now| watch.endpoint().kill(now, handle));
     }
 
     fn on_command(&mut self, command: Command) {
         match command {
-            Command::Connect { target, options, progress } => {
-                self.connect(target, *options, progress);
+            Command::Connect { target, options, over, progress } => {
+                self.connect(target, *options, over, progress);
+            }
+            Command::Path(handle, reply) => {
+                let _ = reply.send(self.looper.hub().hub.carrier(handle));
             }
             Command::Trust(handle) => {
-                let _ = self.looper.with(|watch, now| watch.endpoint.trust(now, handle));
+                let _ = self.looper.with(|watch, now| watch.endpoint().trust(now, handle));
             }
             Command::Kill(handle) => {
-                let _ = self.looper.with(|watch, now| watch.endpoint.kill(now, handle));
+                let _ = self.looper.with(|watch, now| watch.endpoint().kill(now, handle));
             }
             Command::Resolved(handle, found) => {
-                let _ = self.looper.with(|watch, now| watch.endpoint.resolved(now, handle, found));
+                let _ = self.looper.with(|watch, now| watch.hub.resolved(now, handle, found));
             }
             Command::Open(handle, opening) => {
                 if let Some(conn) = self.conns.get_mut(&handle) {
@@ -353,7 +371,7 @@ impl Driver {
                     self.open_waiting(handle);
                 }
             }
-            Command::Do(task) => self.looper.with(|watch, now| (task.0)(&mut watch.endpoint, now)),
+            Command::Do(task) => self.looper.with(|watch, now| (task.0)(watch.endpoint(), now)),
             Command::Touch(cell) => self.mark(cell.connection, cell.id, |_| {}),
             Command::Accepted(cell) => self.mark(cell.connection, cell.id, |entry| {
                 entry.accepted = true;
@@ -364,18 +382,19 @@ impl Driver {
             }
             Command::Release(handle) => self.release(handle),
             Command::Agreed(handle, reply) => {
-                let _ = reply.send(self.looper.machine().endpoint.agreed(handle));
+                let _ = reply.send(self.looper.hub().hub.endpoint().agreed(handle));
             }
             Command::Explain(handle, reply) => {
-                let act = |watch: &mut Watch, now| watch.endpoint.explain(now, handle);
+                let act = |watch: &mut Watch, now| watch.endpoint().explain(now, handle);
                 let _ = reply.send(self.looper.with(act));
             }
             Command::NetworkChanged(handle, reply) => {
-                let act = |watch: &mut Watch, now| watch.endpoint.network_changed(now, handle);
+                let act = |watch: &mut Watch, now| watch.endpoint().network_changed(now, handle);
                 let _ = reply.send(self.looper.with(act));
             }
             Command::Reconfigure(handle, change, reply) => {
-                let act = |watch: &mut Watch, now| watch.endpoint.reconfigure(now, handle, change);
+                let act =
+                    |watch: &mut Watch, now| watch.endpoint().reconfigure(now, handle, change);
                 let _ = reply.send(self.looper.with(act));
             }
             Command::Stats(handle, reply) => {
@@ -391,15 +410,22 @@ impl Driver {
         }
     }
 
-    fn connect(&mut self, target: Target, options: ConnectOptions, progress: Sender<Progress>) {
+    fn connect(
+        &mut self,
+        target: Target,
+        options: ConnectOptions,
+        over: Over,
+        progress: Sender<Progress>,
+    ) {
+        let by_links = !over.udp;
         let result = self.looper.with(|watch, now| {
-            let handle = watch.endpoint.connect(now, target, options)?;
+            let handle = watch.hub.connect(now, target, options, over)?;
             watch.watch(handle, now);
             Ok((handle, now))
         });
         match result {
             Ok((handle, began)) => {
-                let connecting = Connecting { progress, began, phases: Vec::new() };
+                let connecting = Connecting { progress, began, phases: Vec::new(), by_links };
                 self.connecting.insert(handle, connecting);
             }
             Err(error) => {
@@ -420,7 +446,7 @@ impl Driver {
                 Some(error) => Err(error.clone()),
                 None => self
                     .looper
-                    .with(|watch, now| watch.endpoint.open(now, handle, options))
+                    .with(|watch, now| watch.endpoint().open(now, handle, options))
                     .map_err(Error::Open),
             };
             if let Err(Error::Open(OpenError::Limit { .. })) = opened {
@@ -476,7 +502,7 @@ impl Driver {
             }
             let _ = looper.with(|watch, now| {
                 let grace = until.saturating_duration_since(now);
-                watch.endpoint.close(now, *handle, grace, *code, reason)
+                watch.endpoint().close(now, *handle, grace, *code, reason)
             });
             conn.leaving = None;
             false
@@ -493,14 +519,15 @@ impl Driver {
     }
 
     fn stats(&self, handle: Option<ConnectionHandle>) -> Stats {
-        let endpoint = &self.looper.machine().endpoint;
+        let endpoint = self.looper.hub().hub.endpoint();
         let last = |handle| self.conns.get(&handle).map(|conn| conn.stats);
         let connection =
             handle.and_then(|handle| endpoint.connection_stats(handle).or_else(|| last(handle)));
         Stats {
             connection: connection.unwrap_or_default(),
             endpoint: endpoint.stats(),
-            socket: self.looper.link().stats(),
+            socket: self.looper.udp(LinkHub::UDP).map(UdpLink::stats).unwrap_or_default(),
+            links: self.looper.link_stats(),
             turns: self.looper.counts(),
         }
     }
@@ -512,8 +539,7 @@ impl Driver {
             let Some(conn) = conns.get_mut(&handle) else { continue };
             let Some(entry) = conn.streams.get_mut(&id) else { continue };
             let (end, proven) = (conn.end.as_ref(), &conn.cell.proven);
-            let done =
-                looper.with(|watch, now| entry.service(&mut watch.endpoint, now, end, proven));
+            let done = looper.with(|watch, now| entry.service(watch.endpoint(), now, end, proven));
             if done {
                 conn.streams.remove(&id);
             }

@@ -11,7 +11,10 @@ mod door_tests;
 mod driver;
 mod entry;
 #[cfg(test)]
+mod over_tests;
+#[cfg(test)]
 mod rows_tests;
+mod sockets;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -22,23 +25,23 @@ mod watch;
 pub use connection::Connection;
 pub use stream::Stream;
 
-use crate::shards::{Post, keep_to_core};
-use crate::{
-    Address, ChoosePsk, Counts, Error, Loop, Options, Screen, UdpLink, hardware_aes, os_seed,
-};
-use cell::{Accept, Command, Inbox, Progress, Shared, limit, lock, wait_until};
+use crate::{Address, ChoosePsk, Counts, Error, HubOptions, Limits, Options, Screen};
+use cell::{Command, Progress, Shared, limit, lock, wait_until};
 use driver::Driver;
+pub(crate) use sockets::Sockets;
+use sockets::start;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::mpsc::{channel, sync_channel};
-use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 use tripline::{
-    Code, Config, ConnectOptions, ConnectionStats, Endpoint, EndpointStats, PublicKey, Target,
+    Code, Config, ConnectOptions, ConnectionStats, EndpointStats, LinkRoute, Over, PublicKey,
+    Target,
 };
 use tripline_common::Door;
+use tripline_sansio::Secure;
 use tripline_udp::Socket;
-use watch::Watch;
 
 /// Counters, all of one moment (row T68).
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,8 +51,10 @@ pub struct Stats {
     pub connection: ConnectionStats,
     /// Of the endpoint.
     pub endpoint: EndpointStats,
-    /// Of the socket.
+    /// Of the UDP socket; zeros if there is none.
     pub socket: tripline_udp::Stats,
+    /// Of TCP and TLS links.
+    pub links: tripline_tcp::Stats,
     /// Of the loop.
     pub turns: Counts,
 }
@@ -93,7 +98,8 @@ impl Shared {
     }
 }
 
-/// Connects to the server at `address` (`KEY@HOST:PORT`), without an identity of our own (row T78).
+/// Connects to the server at `address` (`KEY@HOST:PORT`), without an identity of our own (row T78):
+/// by datagrams, or where those do not get through by TCP at the same port (row N49).
 ///
 /// ```
 /// # let key = tripline::SecretKey::from_bytes([9; 32]);
@@ -122,7 +128,7 @@ impl Shared {
 pub fn connect(address: &str) -> Result<Connection, Error> {
     let address: Address = address.parse()?;
     let client = Client::new(Config::client())?;
-    client.connect(address.target(), ConnectOptions::to(address.key))
+    client.connect_over(address.target(), ConnectOptions::to(address.key), Over::auto())
 }
 
 /// Listens on `address`, such as `0.0.0.0:4444`, or `127.0.0.1:0` for a port of the system's choice
@@ -168,6 +174,15 @@ pub fn listen(address: &str, config: Config) -> Result<Listener, Error> {
 pub struct ListenOptions {
     /// How to make the socket and the loop.
     pub options: Options,
+    /// What else to listen for, at the same address: TCP, TLS. Without a port of its own a link
+    /// has that of the address.
+    pub links: Vec<LinkRoute>,
+    /// Not to listen for datagrams.
+    pub no_udp: bool,
+    /// How many links there may be, and how patient to be with them.
+    pub limits: Limits,
+    /// What secures TLS links.
+    pub secure: Option<Arc<dyn Secure + Send + Sync>>,
     /// Who may come in, where the configuration says [`Screening::Ask`](tripline::Screening::Ask);
     /// without it nobody may.
     pub screen: Option<Screen>,
@@ -181,7 +196,10 @@ pub struct ListenOptions {
 
 impl fmt::Debug for ListenOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ListenOptions").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("ListenOptions")
+            .field("options", &self.options)
+            .field("links", &self.links)
+            .finish_non_exhaustive()
     }
 }
 
@@ -199,14 +217,15 @@ impl Listener {
     /// # Errors
     /// [`Error::Io`] if there is no such socket to be had.
     pub fn bind(address: SocketAddr, config: Config, how: ListenOptions) -> Result<Self, Error> {
-        let socket = Socket::bind(address, &how.options.socket)?;
-        Self::at(Seat::alone(socket), config, how)
+        let sockets = Sockets::bind(address, &how)?;
+        Self::at(sockets, config, how)
     }
 
     /// Listens where it is told.
-    pub(crate) fn at(seat: Seat, config: Config, how: ListenOptions) -> Result<Self, Error> {
-        let door = Door { screen: how.screen, psk: how.psk };
-        let user = start(seat, config, &how.options, door, true)?;
+    pub(crate) fn at(sockets: Sockets, config: Config, how: ListenOptions) -> Result<Self, Error> {
+        let ListenOptions { options, limits, secure, screen, psk, .. } = how;
+        let hub = HubOptions { options, limits, secure };
+        let user = start(sockets, config, &hub, Door { screen, psk }, true)?;
         Ok(Self { user, timeout: None })
     }
 
@@ -317,12 +336,19 @@ impl Client {
     /// # Errors
     /// [`Error::Io`].
     pub fn new(config: Config) -> Result<Self, Error> {
-        let options = Options::default();
+        Self::with(config, &HubOptions::default())
+    }
+
+    /// The same with these options; with something to secure links by, TLS is among them.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn with(config: Config, how: &HubOptions) -> Result<Self, Error> {
         let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
-        let socket = Socket::bind(any, &options.socket)
-            .or_else(|_| Socket::bind((Ipv4Addr::UNSPECIFIED, 0).into(), &options.socket))?;
-        start(Seat::alone(socket), config, &options, Door::default(), false)
-            .map(|user| Self { user })
+        let socket = Socket::bind(any, &how.options.socket)
+            .or_else(|_| Socket::bind((Ipv4Addr::UNSPECIFIED, 0).into(), &how.options.socket))?;
+        let sockets = Sockets::udp(socket);
+        start(sockets, config, how, Door::default(), false).map(|user| Self { user })
     }
 
     /// A client over a socket of this address.
@@ -331,8 +357,9 @@ impl Client {
     /// [`Error::Io`].
     pub fn bind(address: SocketAddr, config: Config, options: &Options) -> Result<Self, Error> {
         let socket = Socket::bind(address, &options.socket)?;
-        start(Seat::alone(socket), config, options, Door::default(), false)
-            .map(|user| Self { user })
+        let how = HubOptions { options: *options, ..HubOptions::default() };
+        let sockets = Sockets::udp(socket);
+        start(sockets, config, &how, Door::default(), false).map(|user| Self { user })
     }
 
     /// Connects. Names are resolved by the system, on a thread of their own (row T02).
@@ -348,6 +375,20 @@ impl Client {
         self.connect_trusting(target, options, |_| false)
     }
 
+    /// Connects by what `over` says: datagrams, TCP, TLS, or whichever answers first (row N49).
+    /// [`Connection::path`] says which it is.
+    ///
+    /// # Errors
+    /// As [`Self::connect`]; [`Error::Link`] if it was to be links alone, and none leads there.
+    pub fn connect_over(
+        &self,
+        target: impl Into<Target>,
+        options: ConnectOptions,
+        over: Over,
+    ) -> Result<Connection, Error> {
+        self.connect_with(target.into(), options, over, |_| false)
+    }
+
     /// Connects; a server whose key was not given is asked for it, and `trust` decides (R-CHAL-3).
     /// It is called on this thread and may take its time, as long as the attempt's deadline allows.
     ///
@@ -359,10 +400,20 @@ impl Client {
         options: ConnectOptions,
         trust: impl FnOnce(PublicKey) -> bool,
     ) -> Result<Connection, Error> {
+        self.connect_with(target.into(), options, Over::udp(), trust)
+    }
+
+    fn connect_with(
+        &self,
+        target: Target,
+        options: ConnectOptions,
+        over: Over,
+        trust: impl FnOnce(PublicKey) -> bool,
+    ) -> Result<Connection, Error> {
         let shared = &self.user.shared;
         let (progress, news) = channel();
-        let (target, options) = (target.into(), Box::new(options));
-        shared.push(Command::Connect { target, options, progress });
+        let options = Box::new(options);
+        shared.push(Command::Connect { target, options, over, progress });
         let mut trust = Some(trust);
         loop {
             match news.recv() {
@@ -402,62 +453,4 @@ impl Client {
     pub fn local_addr(&self) -> SocketAddr {
         self.user.shared.local
     }
-}
-
-/// Where an endpoint works.
-#[derive(Debug)]
-pub(crate) struct Seat {
-    pub(crate) socket: Socket,
-    /// The way to the other endpoints on its port.
-    pub(crate) post: Option<Post>,
-    /// The core that its thread keeps to.
-    pub(crate) core: Option<usize>,
-}
-
-impl Seat {
-    /// A socket of its own.
-    fn alone(socket: Socket) -> Self {
-        Self { socket, post: None, core: None }
-    }
-}
-
-/// An endpoint in its place, and its thread.
-fn start(
-    seat: Seat,
-    mut config: Config,
-    options: &Options,
-    door: Door,
-    listening: bool,
-) -> Result<Arc<User>, Error> {
-    let Seat { socket, post, core } = seat;
-    // What the user chose stands, as far as this machine can do it.
-    config.segments_max = config.segments_max.min(socket.max_gso_segments());
-    config.hardware_aes |= options.detect_aes && hardware_aes();
-    let local = socket.local_addr()?;
-    let endpoint = Endpoint::new(config, &os_seed()?, options.clock.now());
-    let key = endpoint.public_key();
-    let bell = post.as_ref().map(Post::bell);
-    let link = match post {
-        Some(post) => UdpLink::with_post(socket, options.receive_buffers, post),
-        None => UdpLink::new(socket, options.receive_buffers),
-    };
-    let looper = Loop::new(link, options.clock, Watch::new(endpoint))?;
-    if let Some(bell) = bell {
-        bell.hang(looper.waker());
-    }
-    let shared = Arc::new(Shared {
-        waker: looper.waker(),
-        local,
-        key,
-        inbox: Mutex::new(Inbox::default()),
-        accept: Mutex::new(Accept { listening, ..Accept::default() }),
-        accepted: Condvar::new(),
-    });
-    let driver = Driver::new(looper, Arc::clone(&shared), door);
-    let thread = std::thread::Builder::new().name("tripline".into());
-    thread.spawn(move || {
-        core.into_iter().for_each(keep_to_core);
-        driver.run();
-    })?;
-    Ok(Arc::new(User { shared }))
 }

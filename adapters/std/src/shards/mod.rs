@@ -13,7 +13,7 @@ mod tests;
 pub use post::ShardStats;
 pub(crate) use post::{Office, Post};
 
-use crate::blocking::Seat;
+use crate::blocking::Sockets;
 use crate::{Error, ListenOptions, Listener};
 use std::io;
 use std::net::SocketAddr;
@@ -99,6 +99,10 @@ impl Shards {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text).into());
         };
         let mut hows: Vec<ListenOptions> = (0..options.count).map(&mut how).collect();
+        if hows.iter().any(|how| how.no_udp || !how.links.is_empty()) {
+            let text = "several endpoints on one port listen on UDP alone, links have one each";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text).into());
+        }
         let socket = hows.first().map(|how| how.options.socket).unwrap_or_default();
         let steering = options.steering.then_some(&STEERING);
         let group = bind_group(address, &socket, options.count, steering)?;
@@ -108,8 +112,8 @@ impl Shards {
         for ((shard, socket), how) in all.into_iter().zip(group.sockets).zip(hows.drain(..)) {
             let config = Config { shard, ..config.clone() };
             let core = cores.get(usize::from(shard.index())).copied();
-            let seat = Seat { socket, post: Some(Post::new(&office, shard)), core };
-            listeners.push(Listener::at(seat, config, how)?);
+            let sockets = Sockets::shared(socket, Post::new(&office, shard), core);
+            listeners.push(Listener::at(sockets, config, how)?);
         }
         Ok(Self { listeners, office, steered: group.steered })
     }

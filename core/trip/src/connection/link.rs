@@ -86,6 +86,13 @@ impl Connection {
         if !active {
             return;
         }
+        if self.stage == Stage::Opening
+            && let Some(path) = self.opening.as_deref_mut().and_then(|opening| opening.unlink())
+        {
+            self.path.settle_at(path, cx.now);
+            self.on_carrier();
+            return;
+        }
         self.link_state = LinkState { held: false, gone: true };
         self.pings.forget();
         if matches!(self.stage, Stage::Pinging | Stage::Ready) {

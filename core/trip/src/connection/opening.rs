@@ -102,6 +102,8 @@ pub(crate) struct Opening {
     pub(super) start: Start,
     pub(super) retries: Retries,
     next_address: usize,
+    /// Where OPEN went before it went over a link: answers from there count as well (R-LINK-4c).
+    spare: Vec<SocketAddr>,
     due: bool,
     repeats: Repeats,
     first_sent: Option<Instant>,
@@ -142,6 +144,7 @@ impl Opening {
             start,
             retries: Retries::default(),
             next_address: 0,
+            spare: Vec::new(),
             repeats: Repeats::new(),
             first_sent: None,
             challenged: None,
@@ -220,7 +223,12 @@ impl Opening {
     /// Whether a CHALLENGE from there is waited for: only from an address that an OPEN went to, or
     /// a copier could draw our data to where it likes.
     pub(super) fn awaits(&self, path: Path) -> bool {
-        self.is_waiting() && self.start.addresses.contains(&path.remote)
+        self.is_waiting() && self.chose(path.remote)
+    }
+
+    /// Whether an OPEN went there.
+    fn chose(&self, remote: SocketAddr) -> bool {
+        self.start.addresses.contains(&remote) || self.spare.contains(&remote)
     }
 
     /// Where the next OPEN goes.
@@ -231,12 +239,28 @@ impl Opening {
 
     /// The attempt goes on over another link: OPEN goes out there once more.
     pub(super) fn relink(&mut self, path: Path) {
-        self.start.addresses = alloc::vec![path.remote];
+        let before = core::mem::replace(&mut self.start.addresses, alloc::vec![path.remote]);
+        let datagrams = |remote: &SocketAddr| crate::carrier::LinkId::of(*remote).is_none();
+        if before.first().is_some_and(datagrams) {
+            self.spare = before;
+        }
         self.next_address = 0;
         self.due = true;
         if let Some(challenged) = &mut self.challenged {
             challenged.path = path;
         }
+    }
+
+    /// The link that OPEN went over has broken: OPEN goes by datagrams again, if it did before.
+    /// Where to (R-LINK-4c).
+    pub(super) fn unlink(&mut self) -> Option<Path> {
+        if self.spare.is_empty() || self.challenged.is_some() {
+            return None;
+        }
+        self.start.addresses = core::mem::take(&mut self.spare);
+        self.next_address = 0;
+        self.due = true;
+        Some(self.path())
     }
 
     /// Where the latest OPEN went.
@@ -461,7 +485,7 @@ impl Connection {
         self.zone = Some(Zone::first(&start.aead, start.cipher, self.side, &split, ids));
         // A copier can send the CHALLENGE from anywhere: only an address that we chose counts. The
         // client does not pin its own address: it may change under it.
-        let known = start.addresses.contains(&path.remote);
+        let known = opening.chose(path.remote);
         let remote = if known { path.remote } else { opening.latest_remote() };
         self.path = super::addresses::Addresses::new(Path::to(remote), true, false, cx.now);
         self.home = super::reach::Home::new(start.name.clone(), &start.addresses);

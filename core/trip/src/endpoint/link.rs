@@ -58,6 +58,21 @@ impl Endpoint {
         }
     }
 
+    /// The newest time that the endpoint was told.
+    pub(crate) fn last_seen(&self) -> Instant {
+        self.now
+    }
+
+    /// Whether a connection sends to a link, or would if it had something to say (R-LINK-7).
+    pub(crate) fn is_link_used(&self, link: LinkId) -> bool {
+        let uses = |slot: &u32| {
+            let place = usize::try_from(*slot).ok().and_then(|index| self.slots.get(index));
+            let connection = place.and_then(|place| place.connection.as_deref());
+            connection.is_some_and(|connection| connection.link() == Some(link))
+        };
+        self.links.open.get(&link).is_some_and(|line| line.users.iter().any(uses))
+    }
+
     /// A link takes no more bytes.
     pub(crate) fn link_full(&mut self, link: LinkId) {
         if let Some(line) = self.links.open.get_mut(&link) {

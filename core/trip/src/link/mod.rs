@@ -4,7 +4,8 @@
 //! link, cut anywhere, and news of links that open and break; out come bytes for each link, events
 //! and a deadline. It opens nothing by itself and knows nothing of what a link is made of.
 //! [`LinkMachine`] is the same for one link at a time, as a
-//! [`StreamMachine`](tripline_sansio::StreamMachine).
+//! [`StreamMachine`](tripline_sansio::StreamMachine). [`LinkHub`] decides by what a connection
+//! travels, and wishes for the links that takes.
 //!
 //! Packets are those of §2, framed by `frame`. A link stands among the addresses of a connection
 //! (§5.2): when it breaks, the connection waits, and goes on over the next one with all that was
@@ -15,7 +16,9 @@
 //! most urgent first, and memory is bounded however slowly the other side reads (R-LINK-6).
 
 mod frame;
+mod hub;
 mod machine;
+mod plan;
 
 use crate::carrier::LinkId;
 use crate::config::{ConnectOptions, Target};
@@ -27,7 +30,9 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use core::fmt;
 use frame::{BadLength, Deframer, write_packet};
+pub use hub::{Carrier, HubEvent, LinkHub};
 pub use machine::{LinkEvent, LinkMachine};
+pub use plan::{LinkRoute, Over};
 use tripline_sansio::{DatagramMachine, Ecn, Instant, Path, Transmit};
 
 /// From so many bytes on that wait for a link, its connections send nothing more (R-LINK-6).

@@ -4,7 +4,7 @@
 //! wait in cells. So newcomers are refused at once, and the rest begins when the cells are empty or
 //! the time is up.
 
-use super::{Driver, Watch, lock};
+use super::{Driver, lock};
 use crate::Error;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
@@ -33,7 +33,7 @@ impl Driver {
         reply: Option<SyncSender<()>>,
     ) {
         let until = self.looper.clock().now() + grace;
-        self.looper.with(|watch, now| watch.endpoint.refuse_newcomers(now, &reason));
+        self.looper.with(|watch, now| watch.endpoint().refuse_newcomers(now, &reason));
         lock(&self.shared.accept).dead.get_or_insert(Error::Ended);
         self.shared.accepted.notify_all();
         let shutting = self.shutting.get_or_insert_with(|| Shutting {
@@ -75,7 +75,7 @@ impl Driver {
             conn.closing = true;
         }
         let Shutting { code, reason, .. } = shutting;
-        looper.with(|Watch { endpoint, .. }, now| endpoint.shut_down(now, left, *code, reason));
+        looper.with(|watch, now| watch.endpoint().shut_down(now, left, *code, reason));
     }
 
     /// The engine says that nobody is left.
