@@ -360,7 +360,8 @@ fn a_goodbye_goes_out_and_is_not_waited_for_for_ever() {
         world.wire().room = 100;
         world.turn(second(1));
         world.turn(second(1));
-        assert_eq!((world.wire().finished, world.wire().written.len()), (true, 5));
+        let finished = world.wire().finished;
+        assert_eq!((finished, world.wire().written.len()), (true, 5));
         world.wire().eof = peer_ends;
         world.wire().incoming.extend(b"more, that nobody wants");
         world.turn(second(1));

@@ -1,7 +1,6 @@
 //! Stream machines as a hub: a listener, and one machine for each link that others open.
 //!
 //! So a loop that drives hubs drives a TCP or TLS server around any [`StreamMachine`].
-#![deny(clippy::arithmetic_side_effects)]
 
 use crate::{Answer, Hub, Instant, LinkError, LinkKind, StreamMachine, Wish};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};

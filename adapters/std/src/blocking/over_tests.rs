@@ -218,6 +218,7 @@ fn r_link_4_a_broken_link_is_opened_again() {
             all.push(message);
             stream.send("got it").expect("taken");
         }
+        drop(stream);
         connection.wait_closed().expect("an orderly end");
         all
     });
