@@ -1,7 +1,8 @@
 //! What all handles of an endpoint share with its driver: the engine with its books, behind one
 //! lock, and the clock.
 //!
-//! The lock is held for moments only, never across a call of the system, of the user or of a waker.
+//! The lock is held for moments only, never across a call of the system, of the user or of a waker
+//! (nor is a waker dropped under it: that may end a task, whose handles ask for the lock).
 
 use crate::Turns;
 use crate::front::{Front, Notice};
@@ -56,8 +57,9 @@ impl Shared {
         if front.has_notices() {
             front.nudge();
         }
-        let woken = front.take_woken();
+        let (woken, gone) = (front.take_woken(), front.waits.take_gone());
         drop(front);
+        drop(gone);
         woken.into_iter().for_each(Waker::wake);
         result
     }
@@ -95,7 +97,10 @@ impl Shared {
     pub(crate) fn driven_by(&self, waker: &Waker) {
         let mut front = self.lock();
         if !front.driver.as_ref().is_some_and(|old| old.will_wake(waker)) {
-            front.driver = Some(waker.clone());
+            let old = front.driver.replace(waker.clone());
+            // To drop a waker may run anybody's code: not under the lock.
+            drop(front);
+            drop(old);
         }
     }
 
@@ -145,7 +150,11 @@ impl<F> Drop for Wait<'_, F> {
     fn drop(&mut self) {
         if self.ticket.is_some() {
             let Self { shared, topic, ticket, .. } = self;
-            shared.lock().waits.forget(*topic, ticket);
+            let mut front = shared.lock();
+            front.waits.forget(*topic, ticket);
+            let gone = front.waits.take_gone();
+            drop(front);
+            drop(gone);
         }
     }
 }

@@ -38,6 +38,8 @@ pub(crate) type Ticket = Option<u64>;
 pub(crate) struct Waits {
     topics: BTreeMap<Topic, Vec<(u64, Waker)>>,
     next: u64,
+    /// Wakers of no more use. To drop one may run anybody's code, so that waits for the lock.
+    gone: Vec<Waker>,
 }
 
 impl Waits {
@@ -46,7 +48,8 @@ impl Waits {
         let list = self.topics.entry(topic).or_default();
         let place = list.iter_mut().find(|(number, _)| Some(*number) == *ticket);
         match place {
-            Some((_, old)) => old.clone_from(waker),
+            Some((_, old)) if old.will_wake(waker) => {}
+            Some((_, old)) => self.gone.push(std::mem::replace(old, waker.clone())),
             None => {
                 *ticket = Some(self.next);
                 list.push((self.next, waker.clone()));
@@ -59,7 +62,9 @@ impl Waits {
     pub(crate) fn forget(&mut self, topic: Topic, ticket: &mut Ticket) {
         let Some(gone) = ticket.take() else { return };
         let Some(list) = self.topics.get_mut(&topic) else { return };
-        list.retain(|(number, _)| *number != gone);
+        if let Some(at) = list.iter().position(|(number, _)| *number == gone) {
+            self.gone.push(list.remove(at).1);
+        }
         if list.is_empty() {
             self.topics.remove(&topic);
         }
@@ -70,6 +75,11 @@ impl Waits {
         if let Some(list) = self.topics.remove(&topic) {
             into.extend(list.into_iter().map(|(_, waker)| waker));
         }
+    }
+
+    /// Wakers of no more use, to be dropped where no lock is held.
+    pub(crate) fn take_gone(&mut self) -> Vec<Waker> {
+        std::mem::take(&mut self.gone)
     }
 
     /// How many wakers there are.

@@ -39,8 +39,8 @@
 //! Drivers run on one thread of this crate's, which all endpoints share and which sleeps while they
 //! do, or on an executor of the user's ([`Smol::on`]).
 //!
-//! An idle connection costs next to nothing (row T18, `examples/idle_smol.rs`): both ends of one on
-//! a 2-core machine took 0.3 ms of processor time in a minute, and 4 ms with a keep-alive every 10 s.
+//! An idle connection costs next to nothing (row T18, `examples/idle_smol.rs`): both ends of one
+//! took 0.3 ms of processor time in a minute, and 4 ms with a keep-alive every 10 s.
 #![forbid(unsafe_code)]
 
 use async_executor::Executor;

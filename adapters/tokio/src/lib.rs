@@ -37,8 +37,8 @@
 //! tokio panics where they are not. Its timers step by whole milliseconds and are never early. With
 //! tokio's clock paused, endpoints go by the paused clock.
 //!
-//! An idle connection costs next to nothing (row T18, `examples/idle_tokio.rs`): both ends of one on
-//! a 2-core machine took 0.3 ms of processor time in a minute, and 5 ms with a keep-alive every 10 s.
+//! An idle connection costs next to nothing (row T18, `examples/idle_tokio.rs`): both ends of one
+//! took 0.3 ms of processor time in a minute, and 5 ms with a keep-alive every 10 s.
 #![forbid(unsafe_code)]
 
 use std::future::Future;

@@ -2,7 +2,9 @@
 
 use super::world::{World, key, public, to_server};
 use crate::{Address, Connection, Endpoint, Error, RecvStream, SendStream, Stream};
-use std::task::{Context, Poll, Waker};
+use std::future::Future;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 use tripline::{
     Code, Config, ConnectError, ConnectOptions, LostCause, Order, Phase, SecretKey, StreamOptions,
@@ -68,7 +70,6 @@ fn nothing_waits_for_a_driver_that_is_gone() {
     let mut receiving = Box::pin(stream.receive());
     let mut waiting = Box::pin(ours.wait_closed());
     let mut cx = Context::from_waker(Waker::noop());
-    use std::future::Future;
     assert!(connecting.as_mut().poll(&mut cx).is_pending());
     assert!(receiving.as_mut().poll(&mut cx).is_pending());
     assert!(waiting.as_mut().poll(&mut cx).is_pending());
@@ -161,6 +162,40 @@ fn t25_closing_reports_what_was_not_delivered() {
     let end = world.run(ours.close(Duration::ZERO));
     assert!(matches!(end, Err(Error::Undelivered { messages: 1.. })), "{end:?}");
     world.run(theirs.wait_closed()).expect("an orderly end on the other side");
+}
+
+/// A waker that uses the endpoint when it is dropped, as one does that ends a task with handles.
+struct Uses(Weak<Endpoint>);
+
+impl Wake for Uses {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for Uses {
+    fn drop(&mut self) {
+        if let Some(endpoint) = self.0.upgrade() {
+            endpoint.stats();
+        }
+    }
+}
+
+/// No waker is dropped under the lock: neither one that another takes the place of, nor one of a
+/// future that is given up, nor the driver's own.
+#[test]
+fn wakers_are_dropped_without_the_lock() {
+    let mut world = World::default();
+    let (endpoint, _driver) = world.endpoint(public(), true);
+    let endpoint = Arc::new(endpoint);
+    let waker = || Waker::from(Arc::new(Uses(Arc::downgrade(&endpoint))));
+    let mut accept = Box::pin(endpoint.accept());
+    assert!(accept.as_mut().poll(&mut Context::from_waker(&waker())).is_pending());
+    assert!(accept.as_mut().poll(&mut Context::from_waker(&waker())).is_pending());
+    drop(accept);
+    // (The driver itself also leaves word with the world's socket, whose lock is the clock's.)
+    for _ in 0..2 {
+        endpoint.books().driven_by(&waker());
+    }
+    endpoint.network_changed();
 }
 
 /// N26: the engine is at hand, and what it is made to do goes out.
