@@ -63,6 +63,7 @@ pub(super) const DATAGRAMS: &[&str] = &[
     "liveness::t20_each_silence_is_told",
     "liveness::t23_a_side_that_probes_outlives_the_silence",
     "liveness::t23_each_side_decides_for_itself",
+    "liveness::r_path_3b_a_new_network_ends_the_long_gaps",
     "path::t21_a_client_that_moves_all_the_time_loses_nothing",
     "path::t21_moves_in_bad_weather_lose_nothing",
     "path::n17_a_network_change_is_told_at_once",
