@@ -160,7 +160,7 @@ impl Acks {
             }
             self.waiting.pop_front();
             // Before the first ACK of all the server may have had no room for the connection.
-            let is_young = self.since.is_none_or(|since| at < since);
+            let is_young = self.since.is_none_or(|since| at <= since);
             let is_bound = self.bound_at.is_some_and(|bound| at <= bound);
             if told || is_young || is_bound || self.may_be_at_bound() {
                 continue;

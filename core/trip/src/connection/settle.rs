@@ -283,8 +283,8 @@ impl Connection {
             // A probe that could not go out (no budget for the address) counts all the same.
             (None, Some(from)) => {
                 let since = from.max(self.probed_at);
-                let wait = self.path_state.rtt.probe_wait(self.peer_ack_delay());
-                Some(self.patient(since, self.path_state.pto.deadline(since, wait, ready)))
+                let base = self.plain_pto();
+                Some(self.patient(since, self.path_state.pto.deadline(since, base, ready)))
             }
             (None, None) => None,
         };

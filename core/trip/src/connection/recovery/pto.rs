@@ -18,9 +18,6 @@ const DOUBLE_PROBES: u32 = 3;
 /// Above this many doublings the ceiling has been reached from any base.
 const DOUBLINGS_MAX: u32 = 16;
 
-/// A plain probe timeout, and how long a wait may be that is longer than the ceiling.
-pub(crate) type Wait = (Duration, Duration);
-
 /// How many probe timeouts expired since the peer last acknowledged something new.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Pto {
@@ -47,18 +44,17 @@ impl Pto {
     }
 
     /// The wait until the next probe: `base` (`RttEstimator::pto_base`) doubled for each probe
-    /// before, up to the ceiling, or `patience` (`RttEstimator::probe_wait`) if that is longer
-    /// (R-ACK-3).
-    pub(crate) fn wait(&self, (base, patience): Wait, ready: bool) -> Duration {
+    /// before, up to the ceiling, or `base` itself if that is longer (R-ACK-3).
+    pub(crate) fn wait(&self, base: Duration, ready: bool) -> Duration {
         let ceiling = if ready { LONGEST_WAIT } else { LONGEST_WAIT_OPENING };
         let doubled = base.saturating_mul(1_u32 << self.count.min(DOUBLINGS_MAX));
-        doubled.min(ceiling.max(patience))
+        doubled.min(ceiling.max(base))
     }
 
     /// When to probe, if `since` is when the last ack-eliciting packet was sent
     /// (`sent::SentPackets::pto_from`).
-    pub(crate) fn deadline(&self, since: Instant, wait: Wait, ready: bool) -> Instant {
-        since + self.wait(wait, ready)
+    pub(crate) fn deadline(&self, since: Instant, base: Duration, ready: bool) -> Instant {
+        since + self.wait(base, ready)
     }
 }
 
@@ -67,26 +63,23 @@ mod tests {
     use super::*;
     use alloc::vec::Vec;
 
-    fn waits(wait: Wait, ready: bool) -> Vec<u128> {
+    fn waits(base: Duration, ready: bool) -> Vec<u128> {
         let mut pto = Pto::default();
-        let step = |pto: &mut Pto| {
-            let millis = pto.wait(wait, ready).as_millis();
+        let wait = |pto: &mut Pto| {
+            let wait = pto.wait(base, ready).as_millis();
             pto.on_timeout();
-            millis
+            wait
         };
-        (0..6).map(|_| step(&mut pto)).collect()
+        (0..6).map(|_| wait(&mut pto)).collect()
     }
 
-    /// R-ACK-3: doubling, the two ceilings, and two round trips where that is longer; however much
-    /// the samples vary.
+    /// R-ACK-3: doubling, the two ceilings, and the plain PTO where it is longer.
     #[test]
     fn back_off_doubles_up_to_the_ceiling() {
         let ms = Duration::from_millis;
-        let near = (ms(200), ms(150));
-        assert_eq!(waits(near, true), [200, 400, 800, 1600, 3000, 3000]);
-        assert_eq!(waits(near, false), [200, 400, 800, 1000, 1000, 1000]);
-        assert_eq!(waits((ms(4000), ms(4500)), true), [4000, 4500, 4500, 4500, 4500, 4500]);
-        assert_eq!(waits((ms(33_000), ms(7_400)), true), [7_400; 6]);
+        assert_eq!(waits(ms(200), true), [200, 400, 800, 1600, 3000, 3000]);
+        assert_eq!(waits(ms(200), false), [200, 400, 800, 1000, 1000, 1000]);
+        assert_eq!(waits(ms(4000), true), [4000; 6]);
     }
 
     /// R-ACK-3: two packets for each of the first three probes, one after.
@@ -104,10 +97,8 @@ mod tests {
     fn endless_silence_overflows_nothing() {
         let mut pto = Pto { count: u32::MAX };
         assert_eq!(pto.on_timeout(), 1);
-        let endless = (Duration::MAX, Duration::MAX);
-        assert_eq!(pto.wait(endless, true), Duration::MAX);
-        let nanos = (Duration::from_nanos(1), Duration::ZERO);
-        assert_eq!(pto.wait(nanos, true), Duration::from_nanos(1 << 16));
-        assert_eq!(pto.deadline(Instant::MAX, endless, true), Instant::MAX);
+        assert_eq!(pto.wait(Duration::MAX, true), Duration::MAX);
+        assert_eq!(pto.wait(Duration::from_nanos(1), true), Duration::from_nanos(1 << 16));
+        assert_eq!(pto.deadline(Instant::MAX, Duration::MAX, true), Instant::MAX);
     }
 }

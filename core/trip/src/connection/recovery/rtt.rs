@@ -4,7 +4,6 @@
 //! come the waits made of them. It knows no packets and no timers. A new IP address starts a new
 //! estimator (R-PATH-2b).
 
-use super::pto::Wait;
 use tripline_sansio::{Duration, Instant};
 
 /// What is assumed before the first sample (RFC 9002 §6.2.2).
@@ -22,6 +21,9 @@ pub(crate) const LONGEST_RTT: Duration = Duration::from_secs(30);
 
 /// The longest plain probe timeout (R-RTT-2).
 pub(crate) const LONGEST_PTO: Duration = Duration::from_secs(60);
+
+/// Up to here a plain probe timeout may come from variation alone (R-RTT-2).
+const SURE_PTO: Duration = Duration::from_secs(3);
 
 /// `kPersistentCongestionThreshold`, in probe timeouts (RFC 9002 §7.6.1).
 const PERSISTENT_CONGESTION_PTOS: u32 = 3;
@@ -103,20 +105,14 @@ impl RttEstimator {
     }
 
     /// The probe timeout without back-off: smoothed + max(4 × variation, 1 ms) + `max_ack_delay`
-    /// (RFC 9002 §6.2.1), at most a minute (R-RTT-2).
+    /// (RFC 9002 §6.2.1); at most a minute, and beyond three seconds at most two round trips and
+    /// that delay (R-RTT-2): one sample of a peer that had slept makes the variation as long as its
+    /// sleep. To ask sooner costs a packet, to wait for that costs the user.
     pub(crate) fn pto_base(&self, max_ack_delay: Duration) -> Duration {
         let spread = self.summary.variation.saturating_mul(4).max(GRANULARITY);
         let pto = self.summary.smoothed.saturating_add(spread).saturating_add(max_ack_delay);
-        pto.min(LONGEST_PTO)
-    }
-
-    /// A plain probe timeout, and how long a wait for the next probe may be beyond the ceiling of
-    /// R-ACK-3: two round trips. One sample of a peer that had slept makes the variation, and so
-    /// the plain timeout, as long as its sleep: to ask sooner costs a packet, to wait for that
-    /// costs the user.
-    pub(crate) fn probe_wait(&self, max_ack_delay: Duration) -> Wait {
-        let trips = self.summary.smoothed.saturating_mul(2);
-        (self.pto_base(max_ack_delay), trips.saturating_add(max_ack_delay))
+        let trips = self.summary.smoothed.saturating_mul(2).saturating_add(max_ack_delay);
+        pto.min(trips.max(SURE_PTO)).min(LONGEST_PTO)
     }
 
     /// How long packets must have been lost without a break to count as persistent congestion
@@ -230,5 +226,23 @@ mod tests {
         assert!(rtt.summary().smoothed <= LONGEST_RTT && rtt.summary().variation <= LONGEST_RTT);
         assert_eq!(rtt.pto_base(Duration::MAX), LONGEST_PTO);
         assert_eq!(rtt.loss_delay(TIME_THRESHOLD_EIGHTHS), LONGEST_RTT * 9 / 8);
+    }
+
+    /// R-RTT-2: a sample of a peer that slept makes no timeout that is as long as its sleep; a path
+    /// that is that slow gets one it can meet.
+    #[test]
+    fn one_sample_of_a_sleeper_makes_no_long_timeout() {
+        let ms = Duration::from_millis;
+        let mut rtt = RttEstimator::default();
+        let mut sample = |rtt: &mut RttEstimator, millis| {
+            rtt.update(Instant::ZERO, ms(millis), Duration::ZERO, Duration::ZERO);
+        };
+        (0..20).for_each(|_| sample(&mut rtt, 20));
+        sample(&mut rtt, 30_000);
+        let smoothed = rtt.summary().smoothed;
+        assert_eq!(rtt.pto_base(ms(25)), smoothed * 2 + ms(25));
+        assert!(rtt.pto_base(ms(25)) < ms(8_000));
+        (0..50).for_each(|_| sample(&mut rtt, 10_000));
+        assert!(rtt.pto_base(ms(25)) > ms(10_000), "a slow path");
     }
 }

@@ -78,8 +78,8 @@ impl Side {
     }
 
     fn timer(&self) -> Option<Instant> {
-        let wait = self.rtt.probe_wait(MAX_ACK_DELAY);
-        let probe = self.sent.pto_from().map(|since| self.pto.deadline(since, wait, true));
+        let base = self.rtt.pto_base(MAX_ACK_DELAY);
+        let probe = self.sent.pto_from().map(|since| self.pto.deadline(since, base, true));
         let recovery = self.sent.loss_at().or(probe);
         [recovery, self.received.deadline()].into_iter().flatten().min()
     }
@@ -254,8 +254,8 @@ impl World {
         if this.sent.loss_at().is_some_and(|at| at <= self.now) {
             this.detect(self.now);
         }
-        let wait = this.rtt.probe_wait(MAX_ACK_DELAY);
-        let due = this.sent.pto_from().map(|since| this.pto.deadline(since, wait, true));
+        let base = this.rtt.pto_base(MAX_ACK_DELAY);
+        let due = this.sent.pto_from().map(|since| this.pto.deadline(since, base, true));
         if this.sent.loss_at().is_none() && due.is_some_and(|due| due <= self.now) {
             for _ in 0..this.pto.on_timeout() {
                 self.emit(side, 0, true);

@@ -119,8 +119,8 @@ impl Flow {
     }
 
     fn loss_or_probe_at(&self) -> Option<Instant> {
-        let wait = self.rtt.probe_wait(MAX_ACK_DELAY);
-        let probe = self.sent.pto_from().map(|since| self.pto.deadline(since, wait, true));
+        let base = self.rtt.pto_base(MAX_ACK_DELAY);
+        let probe = self.sent.pto_from().map(|since| self.pto.deadline(since, base, true));
         self.sent.loss_at().or(probe)
     }
 
