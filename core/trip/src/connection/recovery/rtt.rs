@@ -234,7 +234,7 @@ mod tests {
     fn one_sample_of_a_sleeper_makes_no_long_timeout() {
         let ms = Duration::from_millis;
         let mut rtt = RttEstimator::default();
-        let mut sample = |rtt: &mut RttEstimator, millis| {
+        let sample = |rtt: &mut RttEstimator, millis| {
             rtt.update(Instant::ZERO, ms(millis), Duration::ZERO, Duration::ZERO);
         };
         (0..20).for_each(|_| sample(&mut rtt, 20));
