@@ -4,9 +4,11 @@
 //! *In*: a machine of the shape [`DatagramMachine`](tripline_sansio::DatagramMachine) and a
 //! [`Link`] (a UDP socket, or a user's own carrier of datagrams). *Out*: the machine's events, one
 //! by one. The loop holds the clock, the socket and the buffers; it never looks into a datagram,
-//! never starts a thread and never waits anywhere but in [`Loop::run_once`]. [`Client`] and
-//! [`Listener`] start one thread each, which does nothing but run such a loop (and one for each
-//! name that is being resolved).
+//! never starts a thread and never waits anywhere but in [`Loop::run_once`].
+//!
+//! [`HubLoop`] is the same for a machine with several links (UDP, TCP, TLS). [`Client`] and
+//! [`Listener`] start one thread each, which does nothing but run that loop (and one for each name
+//! that is being resolved); [`connect`] tries UDP first and TCP where that does not get through.
 //!
 //! [`Shards`] is a server with several threads on one port, one engine each.
 //!

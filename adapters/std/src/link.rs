@@ -79,7 +79,7 @@ impl UdpLink {
         Self { socket, buffers: RecvBuffers::new(buffers), post: None }
     }
 
-    /// The same for one of several endpoints on a port.
+    /// The same link, of one of several endpoints on a port if there is a way to the others.
     pub(crate) fn with_post(self, post: Option<Post>) -> Self {
         Self { post, ..self }
     }

@@ -1,6 +1,6 @@
 //! Clients and servers for programs that like to wait: calls that block, on top of the loop.
 //!
-//! Each [`Client`] and each [`Listener`] has one socket, one engine and one thread that drives
+//! Each [`Client`] and each [`Listener`] has one engine, its sockets and one thread that drives
 //! them; all other threads talk to that one through small shared cells. The thread ends when nobody
 //! holds a handle any more and the last connection has said goodbye.
 

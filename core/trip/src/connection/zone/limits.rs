@@ -19,7 +19,8 @@ pub struct KeyLimits {
     /// After how many packets sent under one key a new one is asked for; at most 2^22.
     pub renew_packets: u64,
     /// After how many packets sent under one key no more data goes out until it is renewed; at
-    /// most 2^23. 1,024 packets later the connection ends.
+    /// most 2^23. 1,024 packets later the connection ends; a renewal may take three probe timeouts
+    /// and more, so a limit that is low for the rate of packets ends connections.
     pub data_packets: u64,
     /// After how many packets that failed to open under one key a new one is asked for; at most
     /// 2^35.
