@@ -1,6 +1,6 @@
 //! A UDP socket of any runtime, in batches.
 
-use crate::runtime::{Readiness, Runtime, Socket};
+use crate::runtime::{Runtime, Socket, Watched};
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
@@ -16,7 +16,7 @@ pub struct Udp<I> {
     local: SocketAddr,
 }
 
-impl<I: Readiness> Udp<I> {
+impl<I: Watched> Udp<I> {
     /// A new socket at `address`, watched by `runtime`; port 0 lets the system choose one.
     /// `buffers` is the number of receive buffers, see [`RecvBuffers::new`].
     ///
@@ -41,7 +41,7 @@ impl<I: Readiness> Udp<I> {
     }
 }
 
-impl<I: Readiness> Socket for Udp<I> {
+impl<I: Watched> Socket for Udp<I> {
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.io.poll_readable(cx)
     }
