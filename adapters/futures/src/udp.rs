@@ -28,7 +28,18 @@ impl<I: Watched> Udp<I> {
         options: &tripline_udp::Options,
         buffers: usize,
     ) -> io::Result<Self> {
-        let socket = tripline_udp::Socket::bind(address, options)?;
+        Self::new(runtime, tripline_udp::Socket::bind(address, options)?, buffers)
+    }
+
+    /// A socket that is there already.
+    ///
+    /// # Errors
+    /// What the system or the runtime says.
+    pub fn new<R: Runtime<Io = I>>(
+        runtime: &R,
+        socket: tripline_udp::Socket,
+        buffers: usize,
+    ) -> io::Result<Self> {
         let local = socket.local_addr()?;
         let io = runtime.watch(socket.into_inner())?;
         let batcher = Batcher::new(io.inner())?;

@@ -18,11 +18,13 @@
 
 mod board;
 mod line;
+mod listen;
 mod net;
 mod pump;
 #[cfg(test)]
 mod tests;
 
 pub use board::{Board, Interest, Limits, Place, Socket, Stats};
+pub use listen::{Listeners, ToListen};
 pub use net::{Door, Net, StdNet, Wire, finish, is_connected};
 pub use pump::{Bound, HubPump};
