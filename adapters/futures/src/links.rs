@@ -70,8 +70,11 @@ impl<R: Runtime> Sockets for RuntimeNet<R> {
 /// A listener of a runtime: who came is kept until the board lets them in, one a turn.
 pub struct Gate<L: Accept> {
     listener: L,
-    came: Cell<Option<io::Result<(L::Stream, SocketAddr)>>>,
+    came: Cell<Option<Came<L::Stream>>>,
 }
+
+/// A newcomer, and where it comes from.
+type Came<S> = io::Result<(S, SocketAddr)>;
 
 impl<L: Accept> fmt::Debug for Gate<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -119,6 +119,13 @@ mod conforms {
     tripline_kit::stream_conformance!(super::Turning);
 }
 
+/// T64: a full link loses nothing, doubles nothing and is waited for.
+#[test]
+fn t64_a_full_link_costs_latency_only() {
+    let played = tripline_kit::check_stream::<Turning>(tripline_kit::Rule::Room);
+    played.unwrap_or_else(|broken| panic!("{broken}"));
+}
+
 /// A limit no healthy test comes near.
 const LONG: Duration = Duration::from_secs(20);
 const SIZES: [usize; 5] = [0, 1, 1_000, 100_000, 200_000];

@@ -302,3 +302,11 @@ fn t64_a_full_socket_costs_latency_only() {
         panic!("{broken}");
     }
 }
+
+/// T64: the same of a link.
+#[test]
+fn t64_a_full_link_costs_latency_only() {
+    if let Err(broken) = tripline_kit::check_stream::<Linked>(tripline_kit::Rule::Room) {
+        panic!("{broken}");
+    }
+}
