@@ -107,11 +107,8 @@ impl StreamSubject for Turning {
         if !std::mem::replace(&mut self.told, true) {
             return self.tell(true, true);
         }
-        let Ready { readable, writable, woken } = self.scene.wait_edge(due(&self.pump, now));
+        let Ready { readable, writable, .. } = self.scene.wait_edge(due(&self.pump, now));
         self.tell(readable, writable);
-        if woken {
-            self.pump.hub_mut().woken();
-        }
     }
 }
 

@@ -279,9 +279,6 @@ impl StreamSubject for Linked {
             (until, known.for_room)
         });
         let ready = self.played.scene.wait(until, for_room);
-        if ready.woken {
-            self.looper.with(|hub, _| hub.woken());
-        }
         self.played.with(|known| {
             known.readable |= ready.readable;
             known.writable |= ready.writable;
