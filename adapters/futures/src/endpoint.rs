@@ -60,7 +60,9 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Listens on `address`: for datagrams, and for links where the options say so. Trains are as long as the configuration says, or as the socket can
+    /// Listens on `address`: for datagrams, and for links where the options say so.
+    ///
+    /// Trains are as long as the configuration says, or as the socket can
     /// send if that is less; [`Options::detect_aes`] says what becomes of AES in hardware.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
-//! The conformance suite of stream loops, passed by the turn that a [`HubSource`] makes; and hubs in
-//! a real poll, over loopback.
+//! The conformance suite of stream loops, passed by the turn that a [`HubSource`] makes; and hubs
+//! in a real poll, over loopback.
 
 use crate::edge::EdgeNet;
 use crate::hub::{due, ready};

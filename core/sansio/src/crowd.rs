@@ -149,8 +149,8 @@ impl<G: Greeter> Crowd<G> {
         self.note_deadline(link, false);
     }
 
-    /// While a link is full the deadline of its machine may stay in the past after it was told: what
-    /// it waits for then is room, and to note it again would be to spin. Once the machine is
+    /// While a link is full the deadline of its machine may stay in the past after it was told:
+    /// what it waits for then is room, and to note it again would be to spin. Once the machine is
     /// `drained` it lies in the future.
     fn note_deadline(&mut self, link: u64, drained: bool) {
         let Some(guest) = self.guests.get_mut(&link) else { return };
