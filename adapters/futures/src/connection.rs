@@ -11,7 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tripline::Endpoint as Engine;
 use tripline::{
-    Agreed, Code, ConnectionHandle, Explanation, PublicKey, Reconfigure, Side, State, StreamOptions,
+    Agreed, Carrier, Code, ConnectionHandle, Explanation, PublicKey, Reconfigure, Side, State,
+    StreamOptions,
 };
 use tripline_common::Error;
 use tripline_sansio::Instant;
@@ -129,7 +130,7 @@ impl Connection {
     pub fn with<R>(&self, action: impl FnOnce(&mut Engine, ConnectionHandle, Instant) -> R) -> R {
         let Owner { handle, .. } = *self.owner;
         self.owner.shared().with(|front, now| {
-            let result = action(&mut front.endpoint, handle, now);
+            let result = action(front.engine(), handle, now);
             front.nudge();
             result
         })
@@ -145,11 +146,16 @@ impl Connection {
         self.owner.who.remote
     }
 
-    /// Where the peer is now: it may have moved (row T21). `None` once nothing is left of the
-    /// connection.
-    pub fn path(&self) -> Option<SocketAddr> {
+    /// By what the connection travels now, and where to: datagrams, TCP or TLS (row N49). The peer
+    /// may have moved since the connection was made (row T21).
+    ///
+    /// # Errors
+    /// The end of the connection, once nothing is left of it.
+    pub fn path(&self) -> Result<Carrier, Error> {
         let Owner { handle, .. } = *self.owner;
-        self.owner.shared().with(|front, _| front.endpoint.remote(handle))
+        self.owner
+            .shared()
+            .with(|front, _| front.hub.carrier(handle).ok_or_else(|| front.end_of(handle)))
     }
 
     /// Which side we are.
@@ -181,7 +187,7 @@ impl Connection {
         let Owner { handle, .. } = *self.owner;
         self.owner
             .shared()
-            .with(|front, _| front.endpoint.agreed(handle).ok_or_else(|| front.end_of(handle)))
+            .with(|front, _| front.engine().agreed(handle).ok_or_else(|| front.end_of(handle)))
     }
 
     /// Why the connection, and each of its streams, waits right now.
@@ -191,7 +197,7 @@ impl Connection {
     pub fn explain(&self) -> Result<Explanation, Error> {
         let Owner { handle, .. } = *self.owner;
         self.owner.shared().with(|front, now| {
-            front.endpoint.explain(now, handle).ok_or_else(|| front.end_of(handle))
+            front.engine().explain(now, handle).ok_or_else(|| front.end_of(handle))
         })
     }
 
@@ -203,7 +209,7 @@ impl Connection {
     pub fn network_changed(&self) -> Result<(), Error> {
         let Owner { handle, .. } = *self.owner;
         self.owner.shared().with(|front, now| {
-            let told = front.endpoint.network_changed(now, Some(handle));
+            let told = front.engine().network_changed(now, Some(handle));
             front.nudge();
             told.map_err(|_| front.end_of(handle))
         })
@@ -216,7 +222,7 @@ impl Connection {
     pub fn reconfigure(&self, change: Reconfigure) -> Result<(), Error> {
         let Owner { handle, .. } = *self.owner;
         self.owner.shared().with(|front, now| {
-            let done = front.endpoint.reconfigure(now, handle, change);
+            let done = front.engine().reconfigure(now, handle, change);
             front.nudge();
             done.map_err(|_| front.end_of(handle))
         })

@@ -1,7 +1,8 @@
 //! The task that drives an endpoint: the loop, and what it cannot do under the lock.
 
-use crate::front::Notice;
-use crate::run::Loop;
+use crate::front::{Counters, Notice};
+use crate::hub::HubLoop;
+use crate::links::Sockets;
 use crate::runtime::{Socket, Timer};
 use crate::shared::{Locked, Shared};
 use std::future::Future;
@@ -9,7 +10,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tripline::ConnectionHandle;
+use tripline::{ConnectionHandle, LinkHub};
 use tripline_common::{Door, Error, resolve};
 
 /// Turns of one poll that brought something to decide, at most.
@@ -23,18 +24,24 @@ const MAX_TURNS: usize = 4;
 /// It sleeps exactly until the engine's deadline, and each poll does a bounded amount of work.
 #[derive(Debug)]
 #[must_use = "nothing is sent or received while nobody polls it"]
-pub struct Driver<S, T> {
-    looper: Loop<Locked, S, T>,
+pub struct Driver<L: Sockets, T> {
+    looper: HubLoop<Locked, L, T>,
     shared: Arc<Shared>,
     door: Door,
     /// Why it ended.
     fate: Error,
 }
 
-impl<S: Socket, T: Timer> Driver<S, T> {
-    pub(crate) fn new(shared: Arc<Shared>, socket: S, timer: T, door: Door) -> Self {
-        let looper = Loop::new(socket, timer, Locked(Arc::clone(&shared)));
+impl<L: Sockets, T: Timer> Driver<L, T> {
+    /// `looper` is around the [`Locked`] of the same `shared`.
+    pub(crate) fn new(shared: Arc<Shared>, looper: HubLoop<Locked, L, T>, door: Door) -> Self {
         Self { looper, shared, door, fate: Error::Ended }
+    }
+
+    /// What the handles are told of at the end of a turn.
+    fn counters(&self) -> Counters {
+        let socket = self.looper.udp(LinkHub::UDP).map(Socket::stats).unwrap_or_default();
+        (socket, self.looper.link_stats(), self.looper.turns())
     }
 
     fn on_notice(&mut self, notice: Notice) {
@@ -42,7 +49,7 @@ impl<S: Socket, T: Timer> Driver<S, T> {
             Notice::Incoming(incoming) => {
                 // The user's code, so without the lock.
                 let decision = self.door.decide(&incoming);
-                self.shared.with(|front, now| decision.tell(&mut front.endpoint, now));
+                self.shared.with(|front, now| decision.tell(front.engine(), now));
             }
             Notice::Resolve(connection, host, port) => self.resolve(connection, host, port),
         }
@@ -75,9 +82,9 @@ fn tell_found(
     shared.with(|front, now| front.resolved(now, connection, found));
 }
 
-impl<S, T> Unpin for Driver<S, T> {}
+impl<L: Sockets, T> Unpin for Driver<L, T> {}
 
-impl<S: Socket, T: Timer> Future for Driver<S, T> {
+impl<L: Sockets, T: Timer> Future for Driver<L, T> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -97,8 +104,7 @@ impl<S: Socket, T: Timer> Future for Driver<S, T> {
                     return this.end();
                 }
                 Poll::Pending => {
-                    let (socket, turns) = (this.looper.socket().stats(), this.looper.turns());
-                    if this.shared.publish(socket, turns) {
+                    if this.shared.publish(this.counters()) {
                         return this.end();
                     }
                     return Poll::Pending;
@@ -110,7 +116,7 @@ impl<S: Socket, T: Timer> Future for Driver<S, T> {
     }
 }
 
-impl<S, T> Drop for Driver<S, T> {
+impl<L: Sockets, T> Drop for Driver<L, T> {
     /// However it ends: nobody may wait for it any more.
     fn drop(&mut self) {
         self.shared.die(&self.fate);

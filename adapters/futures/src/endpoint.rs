@@ -3,20 +3,22 @@
 use crate::connection::Connection;
 use crate::driver::Driver;
 use crate::front::{Front, Progress};
+use crate::hub::{HubLoop, HubOptions};
+use crate::links::NoLinks;
 use crate::runtime::{Runtime, Socket, Timer};
-use crate::shared::Shared;
-use crate::udp::Udp;
+use crate::shared::{Locked, Shared};
+use crate::sockets::Bound;
 use crate::waits::Topic;
 use crate::{ListenOptions, Options, Turns};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tripline::{
-    Code, Config, ConnectOptions, ConnectionHandle, ConnectionStats, EndpointStats, PublicKey,
-    Target,
+    Code, Config, ConnectOptions, ConnectionHandle, ConnectionStats, EndpointStats, LinkHub, Over,
+    PublicKey, Target,
 };
 use tripline_common::{Door, Error, hardware_aes, os_seed};
-use tripline_sansio::Instant;
+use tripline_sansio::{Instant, Seed};
 
 /// Counters. Those of the connection and the endpoint are of this moment, the others of the end of
 /// the driver's last turn (row T68).
@@ -27,8 +29,10 @@ pub struct Stats {
     pub connection: ConnectionStats,
     /// Of the endpoint.
     pub endpoint: EndpointStats,
-    /// Of the socket.
+    /// Of the UDP socket; zeros if there is none.
     pub socket: tripline_udp::Stats,
+    /// Of TCP and TLS links.
+    pub links: tripline_tcp::Stats,
     /// Of the loop.
     pub turns: Turns,
 }
@@ -56,7 +60,9 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Listens on `address`. Trains are as long as the configuration says, or as the socket can
+    /// Listens on `address`: for datagrams, and for links where the options say so.
+    ///
+    /// Trains are as long as the configuration says, or as the socket can
     /// send if that is less; [`Options::detect_aes`] says what becomes of AES in hardware.
     ///
     /// # Errors
@@ -67,8 +73,10 @@ impl Endpoint {
         config: Config,
         how: ListenOptions,
     ) -> Result<Self, Error> {
-        let ListenOptions { options, screen, psk } = how;
-        Self::bind(runtime, address, config, &options, Some(Door { screen, psk }))
+        let bound = Bound::listen(runtime, address, &how)?;
+        let ListenOptions { options, limits, secure, screen, psk, .. } = how;
+        let how = HubOptions { options, limits, secure };
+        Self::start(runtime, bound, config, &how, Some(Door { screen, psk }))
     }
 
     /// A client over a new socket for IPv6 and IPv4, by the default options.
@@ -76,11 +84,23 @@ impl Endpoint {
     /// # Errors
     /// As [`Self::listen`].
     pub fn client<R: Runtime>(runtime: &R, config: Config) -> Result<Self, Error> {
-        let options = Options::default();
+        Self::client_with(runtime, config, &HubOptions::default())
+    }
+
+    /// The same with these options; with something to secure links by, TLS is among them.
+    ///
+    /// # Errors
+    /// As [`Self::listen`].
+    pub fn client_with<R: Runtime>(
+        runtime: &R,
+        config: Config,
+        how: &HubOptions,
+    ) -> Result<Self, Error> {
         let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
         let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        Self::bind(runtime, v6, config.clone(), &options, None)
-            .or_else(|_| Self::bind(runtime, v4, config, &options, None))
+        let bound = Bound::udp(runtime, v6, &how.options)
+            .or_else(|_| Bound::udp(runtime, v4, &how.options))?;
+        Self::start(runtime, bound, config, how, None)
     }
 
     /// A client over a socket of this address.
@@ -93,32 +113,47 @@ impl Endpoint {
         config: Config,
         options: &Options,
     ) -> Result<Self, Error> {
-        Self::bind(runtime, address, config, options, None)
+        let bound = Bound::udp(runtime, address, options)?;
+        let how = HubOptions { options: *options, ..HubOptions::default() };
+        Self::start(runtime, bound, config, &how, None)
     }
 
-    /// An endpoint over UDP, driven by the runtime.
-    fn bind<R: Runtime>(
+    /// An endpoint over these sockets, driven by the runtime.
+    fn start<R: Runtime>(
         runtime: &R,
-        address: SocketAddr,
+        bound: Bound<R>,
         mut config: Config,
-        options: &Options,
+        how: &HubOptions,
         door: Option<Door>,
     ) -> Result<Self, Error> {
-        let socket = Udp::bind(runtime, address, &options.socket, options.receive_buffers)?;
-        let local = socket.local_addr();
         // What the user chose stands, as far as this machine can do it.
-        config.segments_max = config.segments_max.min(socket.max_gso_segments());
-        config.hardware_aes |= options.detect_aes && hardware_aes();
+        if let Some(udp) = &bound.udp {
+            config.segments_max = config.segments_max.min(udp.max_gso_segments());
+        }
+        config.hardware_aes |= how.options.detect_aes && hardware_aes();
         let (timer, clock) = (runtime.timer(), runtime.clock());
-        let engine = tripline::Endpoint::new(config, &os_seed()?, timer.now());
-        let (endpoint, driver) = Self::over(engine, socket, local, timer, clock, door);
-        runtime.spawn(driver)?;
-        Ok(endpoint)
+        let seed = os_seed()?;
+        let engine = tripline::Endpoint::new(config, &seed, timer.now());
+        let hub = LinkHub::new(engine, &seed.child("hub"));
+        let Bound { udp, listeners, local } = bound;
+        let front = Front::new(hub, timer.now(), door.is_some());
+        let shared = Arc::new(Shared::new(front, Box::new(clock), local));
+        let mut looper = HubLoop::on(runtime, Locked(Arc::clone(&shared)), how);
+        if let Some(udp) = udp {
+            let local = udp.local_addr();
+            looper.add_udp(LinkHub::UDP, udp, Some(local));
+        }
+        for (kind, listener) in listeners {
+            let number = looper.with(|locked, _| locked.number());
+            looper.add_listener(number, kind, listener)?;
+        }
+        runtime.spawn(Driver::new(Arc::clone(&shared), looper, door.unwrap_or_default()))?;
+        Ok(Self { user: Arc::new(User { shared }) })
     }
 
     /// An endpoint over any socket, for the user to drive: nothing happens unless the driver is
     /// polled. `local` is only told to those who ask; `clock` is that of `timer`. With a door the
-    /// endpoint listens.
+    /// endpoint listens. It has no links: attempts that know no other way fail.
     pub fn over<S: Socket, T: Timer>(
         engine: tripline::Endpoint,
         socket: S,
@@ -126,10 +161,15 @@ impl Endpoint {
         timer: T,
         clock: impl Fn() -> Instant + Send + Sync + 'static,
         door: Option<Door>,
-    ) -> (Self, Driver<S, T>) {
-        let front = Front::new(engine, timer.now(), door.is_some());
+    ) -> (Self, Driver<NoLinks<S>, T>) {
+        // Of waits between links there are none.
+        let hub = LinkHub::new(engine, &Seed::from_number(0));
+        let front = Front::new(hub, timer.now(), door.is_some());
         let shared = Arc::new(Shared::new(front, Box::new(clock), local));
-        let driver = Driver::new(Arc::clone(&shared), socket, timer, door.unwrap_or_default());
+        let locked = Locked(Arc::clone(&shared));
+        let mut looper = HubLoop::new(NoLinks::new(), timer, locked, &HubOptions::default());
+        looper.add_udp(LinkHub::UDP, socket, Some(local));
+        let driver = Driver::new(Arc::clone(&shared), looper, door.unwrap_or_default());
         (Self { user: Arc::new(User { shared }) }, driver)
     }
 
@@ -165,9 +205,34 @@ impl Endpoint {
         options: ConnectOptions,
         trust: impl FnOnce(PublicKey) -> bool,
     ) -> Result<Connection, Error> {
+        self.connect_with(target.into(), options, Over::udp(), trust).await
+    }
+
+    /// Connects by what `over` says: datagrams, TCP, TLS, or whichever answers first (row N49).
+    /// [`Connection::path`] says which it is.
+    ///
+    /// Cancel-safe: who stops waiting ends the attempt.
+    ///
+    /// # Errors
+    /// As [`Self::connect`]; [`Error::Link`] if it was to be links alone, and none leads there.
+    pub async fn connect_over(
+        &self,
+        target: impl Into<Target>,
+        options: ConnectOptions,
+        over: Over,
+    ) -> Result<Connection, Error> {
+        self.connect_with(target.into(), options, over, |_| false).await
+    }
+
+    async fn connect_with(
+        &self,
+        target: Target,
+        options: ConnectOptions,
+        over: Over,
+        trust: impl FnOnce(PublicKey) -> bool,
+    ) -> Result<Connection, Error> {
         let shared = self.shared();
-        let target = target.into();
-        let handle = shared.with(|front, now| front.connect(now, target, options))?;
+        let handle = shared.with(|front, now| front.connect(now, target, options, over))?;
         let attempt = Attempt { shared, handle };
         let mut trust = Some(trust);
         loop {

@@ -1,12 +1,12 @@
 //! The async front end: an [`Endpoint`] whose calls are futures, on any runtime.
 //!
-//! This crate knows no runtime. `tripline-smol` and `tripline-tokio` supply a socket, a timer and a
+//! This crate knows no runtime. `tripline-smol` and `tripline-tokio` supply sockets, a timer and a
 //! place to run a task ([`Runtime`]) and name everything here again; users take it from there.
 //!
 //! *In*: a [`Runtime`], or a [`Socket`] and a [`Timer`]. *Out*: handles whose calls are futures,
 //! and one [`Driver`], the future that does all the work: it receives, tells the engine the time,
 //! sends, and sleeps until the engine's deadline. [`Loop`] is the same for any datagram machine,
-//! without an endpoint on top.
+//! without an endpoint on top, and [`HubLoop`] for any hub with its TCP and TLS links.
 //!
 //! - The engine lives behind one lock, which is held for moments and never across a call of the
 //!   system, of the user's code or of a waker. A call that has to wait leaves its waker beside it.
@@ -22,10 +22,13 @@ mod connection;
 mod driver;
 mod endpoint;
 mod front;
+mod hub;
+mod links;
 mod options;
 mod run;
 mod runtime;
 mod shared;
+mod sockets;
 mod stream;
 mod udp;
 mod waits;
@@ -36,19 +39,24 @@ mod tests;
 pub use connection::Connection;
 pub use driver::Driver;
 pub use endpoint::{Endpoint, Stats};
+pub use hub::{HubLoop, HubOptions};
+pub use links::{Gate, Never, NoLinks, RuntimeNet, Sockets};
 pub use options::{ListenOptions, Options};
 pub use run::Loop;
-pub use runtime::{Readiness, Runtime, Socket, Timer};
+pub use runtime::{Accept, Readiness, Runtime, Socket, Timer, Watched};
 pub use stream::{RecvStream, SendStream, Stream};
+pub use tripline::{Carrier, LinkRoute, Over};
 pub use tripline_common::{
     Address, ChoosePsk, Door, Error, Screen, Settled, hardware_aes, os_seed, resolve,
 };
+pub use tripline_tcp::Limits;
 pub use tripline_udp::{DropCause, Received, SendOutcome, Turns};
 pub use udp::Udp;
 
 use tripline::{Config, ConnectOptions};
 
-/// Connects to the server at `address` (`KEY@HOST:PORT`), without an identity of our own (row T78).
+/// Connects to the server at `address` (`KEY@HOST:PORT`), without an identity of our own (row T78):
+/// by datagrams, or over TCP at the same port where those do not get through (row N49).
 ///
 /// Cancel-safe: who stops waiting ends the attempt.
 ///
@@ -57,7 +65,7 @@ use tripline::{Config, ConnectOptions};
 pub async fn connect<R: Runtime>(runtime: &R, address: &str) -> Result<Connection, Error> {
     let address: Address = address.parse()?;
     let client = Endpoint::client(runtime, Config::client())?;
-    client.connect(address.target(), ConnectOptions::to(address.key)).await
+    client.connect_over(address.target(), ConnectOptions::to(address.key), Over::auto()).await
 }
 
 /// Listens on `address`, such as `0.0.0.0:4444`, or `127.0.0.1:0` for a port of the system's choice

@@ -1,7 +1,11 @@
 //! How to make an endpoint.
 
 use std::fmt;
+use std::sync::Arc;
+use tripline::LinkRoute;
 use tripline_common::{ChoosePsk, Screen};
+use tripline_sansio::Secure;
+use tripline_tcp::Limits;
 
 /// How to make the socket and the loop.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +31,15 @@ impl Default for Options {
 pub struct ListenOptions {
     /// How to make the socket and the loop.
     pub options: Options,
+    /// What else to listen for, at the same address: TCP, TLS. Without a port of its own a link
+    /// has that of the address.
+    pub links: Vec<LinkRoute>,
+    /// Not to listen for datagrams.
+    pub no_udp: bool,
+    /// How many links there may be, and how patient to be with them.
+    pub limits: Limits,
+    /// What secures TLS links.
+    pub secure: Option<Arc<dyn Secure + Send + Sync>>,
     /// Who may come in, where the configuration says [`Screening::Ask`](tripline::Screening::Ask);
     /// without it nobody may.
     pub screen: Option<Screen>,
@@ -40,6 +53,9 @@ pub struct ListenOptions {
 
 impl fmt::Debug for ListenOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ListenOptions").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("ListenOptions")
+            .field("options", &self.options)
+            .field("links", &self.links)
+            .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,6 @@
 //! The loop itself: one task, any datagram machine.
 
-use crate::runtime::{Readiness, Runtime, Socket, Timer};
+use crate::runtime::{Runtime, Socket, Timer, Watched};
 use crate::{Options, Udp};
 use std::future::poll_fn;
 use std::io;
@@ -25,7 +25,7 @@ pub struct Loop<M: DatagramMachine, S, T> {
     timer: T,
 }
 
-impl<M: DatagramMachine, I: Readiness, T: Timer> Loop<M, Udp<I>, T> {
+impl<M: DatagramMachine, I: Watched, T: Timer> Loop<M, Udp<I>, T> {
     /// A loop over a new UDP socket at `address`, for one of the runtime's tasks to run. Whether
     /// AES is in hardware is no concern of it, for it does not know its machine.
     ///

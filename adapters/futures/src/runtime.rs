@@ -6,9 +6,10 @@
 
 use std::future::Future;
 use std::io;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::task::{Context, Poll};
 use tripline_sansio::{Ecn, Instant, Path, Transmit};
+use tripline_tcp::Wire;
 use tripline_udp::{Received, SendOutcome, Stats};
 
 /// A carrier of datagrams that a task can wait for. No call may block (row T64).
@@ -60,12 +61,6 @@ pub trait Timer {
 
 /// The readiness of a socket that a runtime watches.
 pub trait Readiness {
-    /// The socket inside.
-    type Inner: std::os::fd::AsFd;
-
-    /// The socket inside.
-    fn inner(&self) -> &Self::Inner;
-
     /// Ready once there may be something to receive.
     ///
     /// # Errors
@@ -77,9 +72,18 @@ pub trait Readiness {
     /// # Errors
     /// If the runtime no longer watches the socket.
     fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
+}
 
-    /// Makes a receive call, and sees to it that the next [`poll_readable`](Self::poll_readable)
-    /// waits if it would have blocked. Runtimes that remember readiness forget it here.
+/// A UDP socket that a runtime watches.
+pub trait Watched: Readiness {
+    /// The socket inside.
+    type Inner: std::os::fd::AsFd;
+
+    /// The socket inside.
+    fn inner(&self) -> &Self::Inner;
+
+    /// Makes a receive call, and sees to it that the next
+    /// [`poll_readable`](Readiness::poll_readable) waits if it would have blocked. Runtimes that remember readiness forget it here.
     ///
     /// # Errors
     /// Those of `call`.
@@ -87,7 +91,7 @@ pub trait Readiness {
         call()
     }
 
-    /// The same for a send call and [`poll_writable`](Self::poll_writable).
+    /// The same for a send call and [`poll_writable`](Readiness::poll_writable).
     ///
     /// # Errors
     /// Those of `call`.
@@ -96,10 +100,31 @@ pub trait Readiness {
     }
 }
 
+/// A TCP listener that a runtime watches.
+pub trait Accept {
+    /// What newcomers come with.
+    type Stream;
+
+    /// The next newcomer, whose stream is watched and does not block. If there is none the task is
+    /// woken once there is.
+    ///
+    /// # Errors
+    /// What the system says.
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Self::Stream, SocketAddr)>>;
+
+    /// Where it is.
+    fn local(&self) -> Option<SocketAddr>;
+}
+
 /// A runtime: all that [`Endpoint`](crate::Endpoint) needs to be one of its citizens.
-pub trait Runtime {
+pub trait Runtime: Clone + Send + 'static {
     /// A UDP socket that it watches.
-    type Io: Readiness + Send + 'static;
+    type Io: Watched + Send + 'static;
+    /// A TCP stream that it watches. A call that would have blocked sees to it that its readiness
+    /// waits for more; so does [`Wire::is_connected`] that says *not yet*.
+    type Stream: Wire + Readiness + Send + 'static;
+    /// A TCP listener that it watches.
+    type Listener: Accept<Stream = Self::Stream> + Send + 'static;
     /// Its timer.
     type Timer: Timer + Send + 'static;
 
@@ -108,6 +133,18 @@ pub trait Runtime {
     /// # Errors
     /// What the system or the runtime says.
     fn watch(&self, socket: UdpSocket) -> io::Result<Self::Io>;
+
+    /// Watches a stream, which is non-blocking already and need not be connected yet.
+    ///
+    /// # Errors
+    /// What the system or the runtime says.
+    fn watch_stream(&self, stream: TcpStream) -> io::Result<Self::Stream>;
+
+    /// Watches a listener, which is non-blocking already.
+    ///
+    /// # Errors
+    /// What the system or the runtime says.
+    fn watch_listener(&self, listener: TcpListener) -> io::Result<Self::Listener>;
 
     /// A timer.
     fn timer(&self) -> Self::Timer;

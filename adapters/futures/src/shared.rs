@@ -4,8 +4,7 @@
 //! The lock is held for moments only, never across a call of the system, of the user or of a waker
 //! (nor is a waker dropped under it: that may end a task, whose handles ask for the lock).
 
-use crate::Turns;
-use crate::front::{Front, Notice};
+use crate::front::{Counters, Front, Notice};
 use crate::waits::{Ticket, Topic};
 use std::fmt;
 use std::future::Future;
@@ -13,9 +12,9 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use tripline::PublicKey;
+use tripline::{LinkHub, PublicKey};
 use tripline_common::Error;
-use tripline_sansio::{DatagramMachine, Ecn, Instant, Path, Transmit};
+use tripline_sansio::{Answer, Ecn, Hub, Instant, LinkKind, Path, Transmit, Wish};
 
 /// The clock of the runtime.
 pub(crate) type Clock = Box<dyn Fn() -> Instant + Send + Sync>;
@@ -37,7 +36,7 @@ impl fmt::Debug for Shared {
 
 impl Shared {
     pub(crate) fn new(front: Front, clock: Clock, local: SocketAddr) -> Self {
-        let key = front.endpoint.public_key();
+        let key = front.hub.endpoint().public_key();
         Self { front: Mutex::new(front), clock, local, key }
     }
 
@@ -105,9 +104,9 @@ impl Shared {
     }
 
     /// A turn of the driver is over, and these are its counters; true if it has nothing left to do.
-    pub(crate) fn publish(&self, socket: tripline_udp::Stats, turns: Turns) -> bool {
+    pub(crate) fn publish(&self, counters: Counters) -> bool {
         let mut front = self.lock();
-        front.publish(socket, turns);
+        front.publish(counters);
         front.is_over()
     }
 
@@ -163,31 +162,83 @@ impl<F> Drop for Wait<'_, F> {
 #[derive(Debug)]
 pub(crate) struct Locked(pub(crate) Arc<Shared>);
 
-impl DatagramMachine for Locked {
+impl Locked {
+    /// A number that nothing has: for a listener that the loop is to adopt.
+    pub(crate) fn number(&self) -> u64 {
+        self.0.lock().hub.number()
+    }
+
+    /// Hands something in, and looks what has changed by it.
+    fn tell<R>(&self, now: Instant, act: impl FnOnce(&mut LinkHub) -> R) -> R {
+        let mut front = self.0.lock();
+        let result = act(&mut front.hub);
+        front.look(now);
+        result
+    }
+}
+
+impl Hub for Locked {
     type Event = Notice;
 
-    fn handle_datagram(&mut self, now: Instant, path: Path, ecn: Ecn, datagram: &mut [u8]) {
-        let mut front = self.0.lock();
-        front.endpoint.handle_datagram(now, path, ecn, datagram);
-        front.look(now);
+    fn handle_answer(&mut self, now: Instant, link: u64, answer: Answer) {
+        self.tell(now, |hub| hub.handle_answer(now, link, answer));
+    }
+
+    fn handle_accepted(
+        &mut self,
+        now: Instant,
+        listener: u64,
+        kind: LinkKind,
+        remote: SocketAddr,
+    ) -> Option<u64> {
+        self.tell(now, |hub| hub.handle_accepted(now, listener, kind, remote))
+    }
+
+    fn handle_datagram(
+        &mut self,
+        now: Instant,
+        link: u64,
+        path: Path,
+        ecn: Ecn,
+        datagram: &mut [u8],
+    ) {
+        self.tell(now, |hub| hub.handle_datagram(now, link, path, ecn, datagram));
+    }
+
+    fn handle_bytes(&mut self, now: Instant, link: u64, bytes: &[u8]) {
+        self.tell(now, |hub| hub.handle_bytes(now, link, bytes));
+    }
+
+    fn handle_eof(&mut self, now: Instant, link: u64) {
+        self.tell(now, |hub| hub.handle_eof(now, link));
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        let mut front = self.0.lock();
-        front.endpoint.handle_timeout(now);
-        front.look(now);
+        self.tell(now, |hub| hub.handle_timeout(now));
     }
 
-    fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<Transmit> {
-        self.0.lock().endpoint.poll_transmit(now, out)
+    fn poll_wish(&mut self) -> Option<Wish> {
+        self.0.lock().hub.poll_wish()
     }
 
-    fn handle_too_big(&mut self, now: Instant, transmit: &Transmit) {
-        self.0.lock().endpoint.handle_too_big(now, transmit);
+    fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<(u64, Transmit)> {
+        self.0.lock().hub.poll_transmit(now, out)
+    }
+
+    fn handle_too_big(&mut self, now: Instant, link: u64, transmit: &Transmit) {
+        self.0.lock().hub.handle_too_big(now, link, transmit);
+    }
+
+    fn poll_ready(&mut self, now: Instant) -> Option<u64> {
+        self.0.lock().hub.poll_ready(now)
+    }
+
+    fn poll_write(&mut self, now: Instant, link: u64, out: &mut Vec<u8>) -> bool {
+        self.0.lock().hub.poll_write(now, link, out)
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.0.lock().endpoint.poll_timeout()
+        self.0.lock().hub.poll_timeout()
     }
 
     fn poll_event(&mut self) -> Option<Notice> {

@@ -1,6 +1,6 @@
 //! A UDP socket of any runtime, in batches.
 
-use crate::runtime::{Readiness, Runtime, Socket};
+use crate::runtime::{Runtime, Socket, Watched};
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
@@ -16,7 +16,7 @@ pub struct Udp<I> {
     local: SocketAddr,
 }
 
-impl<I: Readiness> Udp<I> {
+impl<I: Watched> Udp<I> {
     /// A new socket at `address`, watched by `runtime`; port 0 lets the system choose one.
     /// `buffers` is the number of receive buffers, see [`RecvBuffers::new`].
     ///
@@ -28,7 +28,18 @@ impl<I: Readiness> Udp<I> {
         options: &tripline_udp::Options,
         buffers: usize,
     ) -> io::Result<Self> {
-        let socket = tripline_udp::Socket::bind(address, options)?;
+        Self::new(runtime, tripline_udp::Socket::bind(address, options)?, buffers)
+    }
+
+    /// A socket that is there already.
+    ///
+    /// # Errors
+    /// What the system or the runtime says.
+    pub fn new<R: Runtime<Io = I>>(
+        runtime: &R,
+        socket: tripline_udp::Socket,
+        buffers: usize,
+    ) -> io::Result<Self> {
         let local = socket.local_addr()?;
         let io = runtime.watch(socket.into_inner())?;
         let batcher = Batcher::new(io.inner())?;
@@ -41,7 +52,7 @@ impl<I: Readiness> Udp<I> {
     }
 }
 
-impl<I: Readiness> Socket for Udp<I> {
+impl<I: Watched> Socket for Udp<I> {
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.io.poll_readable(cx)
     }

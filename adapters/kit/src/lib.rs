@@ -90,6 +90,7 @@ mod actor;
 mod book;
 mod bytes;
 mod check;
+mod hub;
 mod judge;
 mod machine;
 mod order;
@@ -108,6 +109,7 @@ mod tests;
 mod told;
 
 pub use check::{Subject, check, check_all};
+pub use hub::LinkProbe;
 pub use machine::Machine;
 pub use rule::{Broken, Rule};
 pub use scene::{Ready, Scene};

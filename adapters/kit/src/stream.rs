@@ -81,6 +81,11 @@ impl StreamProbe {
         state.book.settle(deadline, events, by);
     }
 
+    /// Whether the scene has used the machine, and it was not asked for bytes since.
+    pub(crate) fn is_commanded(&self) -> bool {
+        self.scene.state().book.dirt == Some(Dirt::Command)
+    }
+
     /// A transmit of an order is a kilobyte here.
     fn collect(&mut self) {
         self.owed += usize::from(self.scene.state().probe.take_transmits()) * 1_000;

@@ -69,18 +69,33 @@
 //! [`poll_timeout`](Source::poll_timeout) says zero until it is done. Room is asked for only while
 //! a datagram waits for it.
 //!
+//! # TCP and TLS links
+//!
+//! A [`HubSource`] is the same around a [`Hub`](tripline_sansio::Hub), with as many sockets as that
+//! wishes for: UDP, listeners, TCP and TLS links. [`connect_over`] and [`listen_over`] begin with
+//! the transport's own hub, which connects by datagrams, by a link or by whichever answers first
+//! (row N49).
+//!
 //! Tested on Linux only.
 #![forbid(unsafe_code)]
 
+mod edge;
 mod entry;
+mod hub;
+#[cfg(test)]
+mod hub_tests;
 #[cfg(test)]
 mod kit_tests;
+mod links;
 mod source;
 #[cfg(test)]
 mod tests;
 
 pub use entry::{address, bind, connect, listen};
+pub use hub::{HubOptions, HubSource};
+pub use links::{ListenOptions, connect_over, link_client, listen_over};
 pub use source::{Clock, Options, Source};
-pub use tripline::Endpoint;
+pub use tripline::{Carrier, Endpoint, HubEvent, LinkHub, LinkRoute, Over};
 pub use tripline_common::{Address, Error, hardware_aes, os_seed, resolve};
+pub use tripline_tcp::Limits;
 pub use tripline_udp::Turns;

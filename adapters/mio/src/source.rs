@@ -111,10 +111,7 @@ impl<M: DatagramMachine> Source<M> {
         options: &Options,
         machine: M,
     ) -> io::Result<Self> {
-        let socket = UdpSocket::from_std(socket.into_inner());
-        let batcher = Batcher::new(&socket)?;
-        let buffers = RecvBuffers::new(options.receive_buffers);
-        let udp = Udp { socket, batcher, buffers };
+        let udp = Udp::new(socket, options)?;
         Ok(Self { pump: Pump::new(machine), udp, clock: options.clock, place: None })
     }
 
@@ -219,7 +216,7 @@ impl<M: DatagramMachine> Source<M> {
 }
 
 /// What is asked of mio.
-fn interests(room: bool) -> Interest {
+pub(crate) fn interests(room: bool) -> Interest {
     if room { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE }
 }
 
@@ -247,10 +244,18 @@ impl<M: DatagramMachine> event::Source for Source<M> {
 
 /// The socket with its receive buffers.
 #[derive(Debug)]
-struct Udp {
-    socket: UdpSocket,
-    batcher: Batcher,
+pub(crate) struct Udp {
+    pub(crate) socket: UdpSocket,
+    pub(crate) batcher: Batcher,
     buffers: RecvBuffers,
+}
+
+impl Udp {
+    pub(crate) fn new(socket: Socket, options: &Options) -> io::Result<Self> {
+        let socket = UdpSocket::from_std(socket.into_inner());
+        let batcher = Batcher::new(&socket)?;
+        Ok(Self { socket, batcher, buffers: RecvBuffers::new(options.receive_buffers) })
+    }
 }
 
 impl Carrier for Udp {

@@ -47,13 +47,15 @@ use async_executor::Executor;
 use async_io::Async;
 use std::future::Future;
 use std::io;
-use std::net::UdpSocket;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tripline::Config;
 use tripline_sansio::Instant;
+use tripline_tcp::Wire;
 
 pub use tripline_futures::*;
 
@@ -86,10 +88,20 @@ impl Default for Smol {
 
 impl Runtime for Smol {
     type Io = Io;
+    type Stream = Tcp;
+    type Listener = Listener;
     type Timer = Timeout;
 
     fn watch(&self, socket: UdpSocket) -> io::Result<Io> {
         Async::new_nonblocking(socket).map(Io)
+    }
+
+    fn watch_stream(&self, stream: TcpStream) -> io::Result<Tcp> {
+        Async::new_nonblocking(stream).map(Tcp)
+    }
+
+    fn watch_listener(&self, listener: TcpListener) -> io::Result<Listener> {
+        Async::new_nonblocking(listener).map(Listener)
     }
 
     fn timer(&self) -> Timeout {
@@ -133,19 +145,80 @@ fn our_executor() -> io::Result<&'static Executor<'static>> {
 #[derive(Debug)]
 pub struct Io(Async<UdpSocket>);
 
-impl Readiness for Io {
+impl Watched for Io {
     type Inner = Async<UdpSocket>;
 
     fn inner(&self) -> &Async<UdpSocket> {
         &self.0
     }
+}
 
+impl Readiness for Io {
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.poll_readable(cx)
     }
 
     fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.poll_writable(cx)
+    }
+}
+
+/// A TCP stream that `async-io` watches.
+#[derive(Debug)]
+pub struct Tcp(Async<TcpStream>);
+
+impl Readiness for Tcp {
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_readable(cx)
+    }
+
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_writable(cx)
+    }
+}
+
+impl Wire for Tcp {
+    fn is_connected(&mut self) -> io::Result<bool> {
+        tripline_tcp::is_connected(&self.0)
+    }
+
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        Read::read(&mut self.0.get_ref(), into)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Write::write(&mut self.0.get_ref(), bytes)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        tripline_tcp::finish(&self.0)
+    }
+}
+
+/// A TCP listener that `async-io` watches.
+#[derive(Debug)]
+pub struct Listener(Async<TcpListener>);
+
+impl Accept for Listener {
+    type Stream = Tcp;
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Tcp, SocketAddr)>> {
+        loop {
+            ready!(self.0.poll_readable(cx))?;
+            match self.0.get_ref().accept() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                came => {
+                    return Poll::Ready(came.and_then(|(stream, remote)| {
+                        stream.set_nodelay(true)?;
+                        Ok((Tcp(Async::new(stream)?), remote))
+                    }));
+                }
+            }
+        }
+    }
+
+    fn local(&self) -> Option<SocketAddr> {
+        self.0.get_ref().local_addr().ok()
     }
 }
 

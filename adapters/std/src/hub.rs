@@ -107,9 +107,11 @@ struct Port {
 /// }
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub struct HubLoop<H: Hub> {
+pub struct HubLoop<H: Hub, N: Net = StdNet> {
     hub: H,
-    board: Board<StdNet>,
+    board: Board<N>,
+    /// The wait: that of the system, but for tests.
+    sleep: Sleep,
     ports: BTreeMap<u64, Port>,
     options: Options,
     clock: Clock,
@@ -122,11 +124,14 @@ pub struct HubLoop<H: Hub> {
     scratch: Vec<u8>,
 }
 
-impl<H: Hub> fmt::Debug for HubLoop<H> {
+impl<H: Hub, N: Net> fmt::Debug for HubLoop<H, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HubLoop").field("board", &self.board).finish_non_exhaustive()
     }
 }
+
+/// Waits until one of them is ready, as [`wait_all`] does.
+pub(crate) type Sleep = fn(&mut [Fd<'_>], Option<Duration>) -> io::Result<bool>;
 
 /// Whose file descriptor it is.
 #[derive(Clone, Copy)]
@@ -142,9 +147,16 @@ impl<H: Hub> HubLoop<H> {
     /// # Errors
     /// If no file descriptor is left for the waker.
     pub fn new(hub: H, how: &HubOptions) -> io::Result<Self> {
+        Self::over(StdNet, wait_all, hub, how)
+    }
+}
+
+impl<H: Hub, N: Net<Wire: AsFd, Door: AsFd>> HubLoop<H, N> {
+    pub(crate) fn over(net: N, sleep: Sleep, hub: H, how: &HubOptions) -> io::Result<Self> {
         Ok(Self {
             hub,
-            board: Board::new(StdNet, how.limits, how.secure.clone()),
+            board: Board::new(net, how.limits, how.secure.clone()),
+            sleep,
             ports: BTreeMap::new(),
             options: how.options,
             clock: how.options.clock,
@@ -166,7 +178,7 @@ impl<H: Hub> HubLoop<H> {
 
     /// Takes over a listener, as if the hub had wished for it by this number. It must not block:
     /// see [`listener`].
-    pub fn add_listener(&mut self, number: u64, kind: LinkKind, listener: TcpListener) {
+    pub fn add_listener(&mut self, number: u64, kind: LinkKind, listener: N::Door) {
         let now = self.clock.now();
         self.board.adopt(now, &mut self.hub, (number, kind), listener);
     }
@@ -323,7 +335,7 @@ impl<H: Hub> HubLoop<H> {
             all.push((Whose::Board(place), Fd::new(fd, want.read, want.write)));
         }
         let mut fds: Vec<Fd<'_>> = all.iter().map(|(_, fd)| *fd).collect();
-        let signal = wait_all(&mut fds, at_most)?;
+        let signal = (self.sleep)(&mut fds, at_most)?;
         let mut woken = signal;
         let mut ready = Vec::new();
         for ((whose, _), fd) in all.iter().zip(&fds) {

@@ -1,14 +1,20 @@
 //! The conformance suite of loops, passed by [`Loop`]: the whole of `run_once`, with the suite's
 //! scene in the place of the clock, the socket and the wait.
 
+use crate::wait::Fd;
 use crate::*;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
-use tripline_kit::{Machine, Rule, Scene, Subject, Told, check};
+use tripline_kit::{
+    LinkProbe, Machine, Rule, Scene, StreamProbe, StreamScene, StreamSubject, Subject, Told, check,
+    check_stream,
+};
 use tripline_sansio::{Ecn, Instant, Path, Transmit};
+use tripline_tcp::{Door, Net, Wire};
 
 thread_local! {
     /// What the clock of this thread's loop asks.
@@ -108,4 +114,122 @@ mod blocking {
 
 mod foreign {
     tripline_kit::conformance!(super::Foreign);
+}
+
+thread_local! {
+    /// The same for loops of hubs.
+    static LINK: RefCell<Option<StreamScene>> = const { RefCell::new(None) };
+    static CONNECTED: Cell<bool> = const { Cell::new(false) };
+}
+
+fn with_link<R>(act: impl FnOnce(&StreamScene) -> R) -> R {
+    // Not under the borrow: the scene unwinds where a rule is broken.
+    let scene = LINK.with_borrow(|scene| scene.clone().expect("a scene"));
+    act(&scene)
+}
+
+/// The scene's wait. The waker is the first, the link the other.
+fn sleep(fds: &mut [Fd<'_>], at_most: Option<Duration>) -> io::Result<bool> {
+    if !CONNECTED.replace(true) {
+        // It is there at once; the scene begins after that.
+        fds.iter_mut().skip(1).for_each(|fd| fd.writable = true);
+        return Ok(false);
+    }
+    let for_room = fds.iter().skip(1).any(Fd::wants_room);
+    let ready = with_link(|scene| scene.wait_for(at_most, for_room));
+    for (at, fd) in fds.iter_mut().enumerate() {
+        (fd.readable, fd.writable) = match at {
+            0 => (ready.woken, false),
+            _ => (ready.readable, ready.writable),
+        };
+    }
+    Ok(false)
+}
+
+/// The scene's one link. The file descriptor is never looked at.
+struct PlayedLink(UnixStream);
+
+impl AsFd for PlayedLink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Wire for PlayedLink {
+    fn is_connected(&mut self) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        with_link(|scene| scene.recv(into))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        with_link(|scene| scene.send(bytes))
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// There is none.
+impl Door for PlayedLink {
+    type Wire = Self;
+
+    fn accept(&mut self) -> io::Result<(Self, SocketAddr)> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    fn local(&self) -> Option<SocketAddr> {
+        None
+    }
+}
+
+struct PlayedNet;
+
+impl Net for PlayedNet {
+    type Wire = PlayedLink;
+    type Door = PlayedLink;
+
+    fn connect(&mut self, _: SocketAddr) -> io::Result<PlayedLink> {
+        UnixStream::pair().map(|(one, _)| PlayedLink(one))
+    }
+
+    fn listen(&mut self, _: SocketAddr) -> io::Result<PlayedLink> {
+        UnixStream::pair().map(|(one, _)| PlayedLink(one))
+    }
+}
+
+/// The loop of hubs around one link.
+struct Linked(HubLoop<LinkProbe, PlayedNet>);
+
+impl StreamSubject for Linked {
+    fn start(machine: StreamProbe, scene: &StreamScene) -> Self {
+        LINK.set(Some(scene.clone()));
+        CONNECTED.set(false);
+        let options =
+            Options { clock: Clock::from_fn(|| with_link(StreamScene::now)), ..Options::default() };
+        let how = HubOptions { options, ..HubOptions::default() };
+        let hub = LinkProbe::new(machine);
+        Self(HubLoop::over(PlayedNet, sleep, hub, &how).expect("a loop"))
+    }
+
+    fn turn(&mut self, events: &mut Vec<Told>) {
+        let turn = self.0.run_once(None).expect("a turn");
+        let before = events.len();
+        events.extend(std::iter::from_fn(|| self.0.next_event()));
+        assert!(turn != Turn::TimedOut, "no limit was set");
+        assert_eq!(turn == Turn::Event, events.len() > before, "an event that is none");
+    }
+}
+
+/// T64: the same of a link.
+#[test]
+fn t64_a_full_link_costs_latency_only() {
+    check_stream::<Linked>(Rule::Room).unwrap_or_else(|broken| panic!("{broken}"));
+}
+
+mod links {
+    tripline_kit::stream_conformance!(super::Linked);
 }

@@ -37,6 +37,12 @@ impl<'a> Fd<'a> {
         interest.set(PollFlags::OUT, write);
         Self { fd, interest, readable: false, writable: false }
     }
+
+    /// Whether it is waited for room.
+    #[cfg(test)]
+    pub(crate) fn wants_room(&self) -> bool {
+        self.interest.contains(PollFlags::OUT)
+    }
 }
 
 /// Waits until one of them is ready or `at_most` is over; `None` waits for ever. Says which are,

@@ -4,7 +4,8 @@
 //! and obeys its wishes. In go what the loop's wait says about each socket, and the time; out come
 //! what to wait for, and calls of the hub. It never waits, has no thread, and knows no system call
 //! but those of [`Wire`] and [`Door`]: a loop brings its own sockets by [`Net`] (the standard
-//! library's are [`StdNet`]).
+//! library's are [`StdNet`]). [`HubPump`] is one turn around it and the hub's UDP sockets, for
+//! loops that are told of readiness: those of runtimes and of mio.
 //!
 //! What it bounds, and how:
 //!
@@ -17,9 +18,13 @@
 
 mod board;
 mod line;
+mod listen;
 mod net;
+mod pump;
 #[cfg(test)]
 mod tests;
 
 pub use board::{Board, Interest, Limits, Place, Socket, Stats};
-pub use net::{Door, Net, StdNet, Wire};
+pub use listen::{Listeners, ToListen};
+pub use net::{Door, Net, StdNet, Wire, finish, is_connected};
+pub use pump::{Bound, HubPump};

@@ -1,8 +1,9 @@
 //! The sockets, as far as the board must know them; and those of the standard library.
 
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 
 /// Newcomers that the system keeps for us.
 const BACKLOG: i32 = 1_024;
@@ -122,14 +123,7 @@ fn is_under_way(error: &io::Error) -> bool {
 
 impl Wire for TcpStream {
     fn is_connected(&mut self) -> io::Result<bool> {
-        if let Some(error) = self.take_error()? {
-            return Err(error);
-        }
-        match self.peer_addr() {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
-            Err(error) => Err(error),
-        }
+        is_connected(self)
     }
 
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
@@ -141,8 +135,32 @@ impl Wire for TcpStream {
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        self.shutdown(Shutdown::Write)
+        finish(self)
     }
+}
+
+/// As [`Wire::is_connected`], of any TCP socket: for loops with streams of their own.
+///
+/// # Errors
+/// It will never be connected.
+pub fn is_connected(socket: &impl AsFd) -> io::Result<bool> {
+    let socket = SockRef::from(socket);
+    if let Some(error) = socket.take_error()? {
+        return Err(error);
+    }
+    match socket.peer_addr() {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// As [`Wire::finish`], of any TCP socket.
+///
+/// # Errors
+/// The stream is broken.
+pub fn finish(socket: &impl AsFd) -> io::Result<()> {
+    SockRef::from(socket).shutdown(Shutdown::Write)
 }
 
 impl Door for TcpListener {

@@ -43,15 +43,17 @@
 
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::Interest;
-use tokio::net::UdpSocket;
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::runtime::Handle;
 use tokio::time::{Sleep, sleep_until};
 use tripline::Config;
 use tripline_sansio::Instant;
+use tripline_tcp::Wire;
 
 pub use tripline_futures::*;
 
@@ -78,11 +80,23 @@ impl Default for Tokio {
 
 impl Runtime for Tokio {
     type Io = Io;
+    type Stream = Tcp;
+    type Listener = Listener;
     type Timer = Timeout;
 
     fn watch(&self, socket: std::net::UdpSocket) -> io::Result<Io> {
         Handle::try_current().map_err(io::Error::other)?;
         UdpSocket::from_std(socket).map(Io)
+    }
+
+    fn watch_stream(&self, stream: std::net::TcpStream) -> io::Result<Tcp> {
+        Handle::try_current().map_err(io::Error::other)?;
+        TcpStream::from_std(stream).map(Tcp)
+    }
+
+    fn watch_listener(&self, listener: std::net::TcpListener) -> io::Result<Listener> {
+        Handle::try_current().map_err(io::Error::other)?;
+        TcpListener::from_std(listener).map(Listener)
     }
 
     fn timer(&self) -> Timeout {
@@ -110,18 +124,20 @@ fn time_since(zero: tokio::time::Instant) -> Instant {
 pub struct Io(UdpSocket);
 
 impl Readiness for Io {
-    type Inner = UdpSocket;
-
-    fn inner(&self) -> &UdpSocket {
-        &self.0
-    }
-
     fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.poll_recv_ready(cx)
     }
 
     fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.0.poll_send_ready(cx)
+    }
+}
+
+impl Watched for Io {
+    type Inner = UdpSocket;
+
+    fn inner(&self) -> &UdpSocket {
+        &self.0
     }
 
     fn try_recv<T>(&self, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
@@ -130,6 +146,66 @@ impl Readiness for Io {
 
     fn try_send<T>(&self, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         self.0.try_io(Interest::WRITABLE, call)
+    }
+}
+
+/// A TCP stream that tokio watches.
+#[derive(Debug)]
+pub struct Tcp(TcpStream);
+
+impl Readiness for Tcp {
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_read_ready(cx)
+    }
+
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_write_ready(cx)
+    }
+}
+
+impl Wire for Tcp {
+    fn is_connected(&mut self) -> io::Result<bool> {
+        // Not yet is told to tokio as well, which else remembers that it was ready.
+        let connected = self.0.try_io(Interest::WRITABLE, || {
+            let there = tripline_tcp::is_connected(&self.0)?;
+            if there { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+        });
+        match connected {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            other => other.map(|()| true),
+        }
+    }
+
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.0.try_read(into)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        tripline_tcp::finish(&self.0)
+    }
+}
+
+/// A TCP listener that tokio watches.
+#[derive(Debug)]
+pub struct Listener(TcpListener);
+
+impl Accept for Listener {
+    type Stream = Tcp;
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Tcp, SocketAddr)>> {
+        self.0.poll_accept(cx).map(|came| {
+            let (stream, remote) = came?;
+            stream.set_nodelay(true)?;
+            Ok((Tcp(stream), remote))
+        })
+    }
+
+    fn local(&self) -> Option<SocketAddr> {
+        self.0.local_addr().ok()
     }
 }
 

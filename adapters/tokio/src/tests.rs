@@ -7,6 +7,9 @@ use tripline::{Order, SecretKey, StreamOptions};
 #[path = "../../futures/src/tests/loopback.rs"]
 mod loopback;
 
+#[path = "../../futures/src/tests/links.rs"]
+mod links;
+
 fn runtime() -> Tokio {
     Tokio::new()
 }

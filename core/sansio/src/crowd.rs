@@ -50,6 +50,8 @@ struct Guest<M> {
     closing: Option<Instant>,
     /// It is in the list of those that may have bytes.
     listed: bool,
+    /// When its machine was last told the time because it was due.
+    timed: Option<Instant>,
 }
 
 /// A listener and the machines behind it, at most so many at once.
@@ -144,12 +146,16 @@ impl<G: Greeter> Crowd<G> {
         if !core::mem::replace(&mut guest.listed, true) {
             self.ready.push_back(link);
         }
-        self.note_deadline(link);
+        self.note_deadline(link, false);
     }
 
-    fn note_deadline(&mut self, link: u64) {
+    /// While a link is full the deadline of its machine may stay in the past after it was told:
+    /// what it waits for then is room, and to note it again would be to spin. Once the machine is
+    /// `drained` it lies in the future.
+    fn note_deadline(&mut self, link: u64, drained: bool) {
         let Some(guest) = self.guests.get_mut(&link) else { return };
-        let deadline = [guest.machine.poll_timeout(), guest.closing].into_iter().flatten().min();
+        let due = guest.machine.poll_timeout().filter(|due| drained || Some(*due) > guest.timed);
+        let deadline = [due, guest.closing].into_iter().flatten().min();
         let before = core::mem::replace(&mut guest.deadline, deadline);
         if before != deadline {
             before.map(|before| self.deadlines.remove(&(before, link)));
@@ -194,7 +200,8 @@ impl<G: Greeter> Hub for Crowd<G> {
         let link = self.next.saturating_add(1);
         let machine = self.greeter.greet(now, link, remote)?;
         self.next = link;
-        self.guests.insert(link, Guest { machine, deadline: None, closing: None, listed: false });
+        let (deadline, closing, timed) = (None, None, None);
+        self.guests.insert(link, Guest { machine, deadline, closing, listed: false, timed });
         self.events.push_back(CrowdEvent::Accepted(link, remote));
         self.attend(now, link);
         Some(link)
@@ -223,6 +230,7 @@ impl<G: Greeter> Hub for Crowd<G> {
                     self.dismiss(link);
                     continue;
                 }
+                guest.timed = Some(now);
                 guest.machine.handle_timeout(now);
                 self.attend(now, link);
             }
@@ -247,7 +255,7 @@ impl<G: Greeter> Hub for Crowd<G> {
         if !some && guest.closing.is_some() {
             self.dismiss(link);
         }
-        self.note_deadline(link);
+        self.note_deadline(link, !some);
         some
     }
 
@@ -385,5 +393,65 @@ mod tests {
         assert_eq!((crowd.guests(), crowd.poll_timeout()), (0, None));
         crowd.handle_bytes(at(3), 2, b"late");
         assert!(crowd.guest(1).is_none() && events(&mut crowd).is_empty());
+    }
+
+    /// Has something to say each second, and moves its deadline only when that is taken.
+    #[derive(Default)]
+    struct Nag {
+        due: u64,
+        told: bool,
+    }
+
+    impl StreamMachine for Nag {
+        type Event = ();
+        fn handle_bytes(&mut self, _: Instant, _: &[u8]) {}
+        fn handle_eof(&mut self, _: Instant) {}
+        fn handle_timeout(&mut self, _: Instant) {
+            self.told = true;
+        }
+        fn poll_write(&mut self, _: Instant, out: &mut Vec<u8>) -> bool {
+            let some = core::mem::take(&mut self.told);
+            if some {
+                out.extend_from_slice(b"well?");
+                self.due = self.due.saturating_add(1);
+            }
+            some
+        }
+        fn poll_timeout(&self) -> Option<Instant> {
+            Some(at(self.due))
+        }
+        fn poll_event(&mut self) -> Option<()> {
+            None
+        }
+    }
+
+    struct Nags;
+
+    impl Greeter for Nags {
+        type Machine = Nag;
+        fn greet(&mut self, _: Instant, link: u64, _: SocketAddr) -> Option<Nag> {
+            Some(Nag { due: link, told: false })
+        }
+        fn closes(&self, (): &()) -> bool {
+            false
+        }
+    }
+
+    /// T18, T64: a guest whose link is full has no deadline that is past, and hides nobody else's.
+    #[test]
+    fn t18_a_full_link_is_waited_for_and_stops_no_timer_of_the_others() {
+        let mut crowd = Crowd::new(Nags, LinkKind::Tcp, remote(80), 9);
+        crowd.poll_wish();
+        for port in [1, 2] {
+            crowd.handle_accepted(at(0), 0, LinkKind::Tcp, remote(port));
+        }
+        assert_eq!(crowd.poll_timeout(), Some(at(1)));
+        crowd.handle_timeout(at(1));
+        assert_eq!(crowd.poll_timeout(), Some(at(2)), "the second one's");
+        crowd.handle_timeout(at(2));
+        assert_eq!(crowd.poll_timeout(), None, "both are full");
+        let mut out = Vec::new();
+        assert!(crowd.poll_write(at(2), 1, &mut out) && !crowd.poll_write(at(2), 1, &mut out));
+        assert_eq!(crowd.poll_timeout(), Some(at(2)), "the first one's next");
     }
 }

@@ -88,7 +88,7 @@ impl Front {
         if let Some(error) = &conn.end {
             return Some(Err(error.clone()));
         }
-        match self.endpoint.open(now, handle, options) {
+        match self.hub.endpoint_mut().open(now, handle, options) {
             Ok(id) => {
                 conn.streams.insert(id, Entry::new(id, conn.who.side));
                 Some(Ok(id))
@@ -131,14 +131,14 @@ impl Front {
         }
         conn.closing = true;
         // It is there: its end would have been told.
-        let _ = self.endpoint.close(now, handle, grace, code, reason);
+        let _ = self.engine().close(now, handle, grace, code, reason);
         self.wake_all(handle);
         self.nudge();
     }
 
     /// Ends a connection at once and in silence.
     pub(crate) fn kill(&mut self, now: Instant, handle: ConnectionHandle) {
-        let _ = self.endpoint.kill(now, handle);
+        let _ = self.engine().kill(now, handle);
         self.nudge();
     }
 
@@ -171,7 +171,7 @@ impl Front {
     /// Frees what nobody will read.
     pub(super) fn forget(&mut self, now: Instant, handle: ConnectionHandle) {
         self.conns.remove(&handle);
-        let _ = self.endpoint.kill(now, handle);
+        let _ = self.engine().kill(now, handle);
         self.nudge();
     }
 

@@ -3,19 +3,19 @@
 use super::{Conn, Entry, Front, Notice, Who};
 use crate::waits::Topic;
 use std::sync::Arc;
-use tripline::{By, ConnectionHandle, Event, Fate, LostCause, State, StreamId};
+use tripline::{By, ConnectionHandle, Event, Fate, HubEvent, LostCause, State, StreamId};
 use tripline_common::Error;
-use tripline_sansio::{DatagramMachine, Instant};
+use tripline_sansio::{Hub, Instant};
 
 impl Front {
     /// Looks at the states of attempts: how far a handshake has come is no event. An attempt is
     /// looked at until it is ready or over; there are few at a time.
     pub(crate) fn look(&mut self, now: Instant) {
         self.now = self.now.max(now);
-        let Self { endpoint, attempts, now, .. } = self;
+        let Self { hub, attempts, now, .. } = self;
         for (handle, attempt) in attempts.iter_mut() {
             let last = attempt.phases.last().map(|(state, _)| *state);
-            let Some(state) = endpoint.state(*handle) else { continue };
+            let Some(state) = hub.endpoint().state(*handle) else { continue };
             let ended = matches!(last, Some(State::Ready | State::Closed | State::Failed));
             if !ended && last != Some(state) {
                 let since = now.saturating_duration_since(attempt.began);
@@ -24,18 +24,49 @@ impl Front {
         }
     }
 
-    /// Enters all that has happened by `now`.
+    /// Enters all that has happened by `now`. The hub may have come to wishes and deadlines by it,
+    /// so the driver is to run.
     pub(crate) fn dispatch(&mut self, now: Instant) {
         self.now = self.now.max(now);
-        self.dispatch_seen();
+        if self.enter() {
+            self.nudge();
+        }
     }
 
-    /// The same, at the newest time that was told.
+    /// The same for the driver, at the newest time that was told. It looks at the deadline after
+    /// that, but at wishes only in its next turn.
     pub(crate) fn dispatch_seen(&mut self) {
-        while let Some(event) = self.endpoint.poll_event() {
+        if self.enter() && self.hub.has_wishes() {
+            self.nudge();
+        }
+    }
+
+    /// Whether there was anything to enter.
+    fn enter(&mut self) -> bool {
+        let mut any = false;
+        while let Some(event) = self.hub.poll_event() {
             // Whoever hears `Connected` knows the phases by then.
             self.look(self.now);
-            self.on_event(event);
+            match event {
+                HubEvent::Connection(event) => self.on_event(event),
+                event => self.on_link(event),
+            }
+            any = true;
+        }
+        any
+    }
+
+    /// What becomes of links. An attempt that knows no other way ends when all of them have failed:
+    /// the user hears why at once, not that time is up in the end.
+    fn on_link(&mut self, event: HubEvent) {
+        let HubEvent::LinkFailed { connection, error, all: true, .. } = event else { return };
+        let attempt = self.attempts.get_mut(&connection);
+        let Some(attempt) = attempt.filter(|attempt| attempt.by_links) else { return };
+        if attempt.done.is_none() {
+            attempt.done = Some(Err(Error::Link(error)));
+            let now = self.now;
+            let _ = self.engine().kill(now, connection);
+            self.wake(Topic::Attempt(connection));
         }
     }
 
@@ -58,7 +89,7 @@ impl Front {
             }
             Event::Failed { connection, error } => {
                 if let Some(attempt) = self.attempts.get_mut(&connection) {
-                    attempt.done = Some(Err(Error::Connect(error)));
+                    attempt.done.get_or_insert(Err(Error::Connect(error)));
                     self.wake(Topic::Attempt(connection));
                 }
             }
@@ -144,7 +175,7 @@ impl Front {
     /// The connection has ended: everyone who waits on it is told, but what was received first.
     fn on_end(&mut self, handle: ConnectionHandle, error: Error) {
         let Some(conn) = self.conns.get_mut(&handle) else { return };
-        conn.stats = self.endpoint.connection_stats(handle).unwrap_or(conn.stats);
+        conn.stats = self.hub.endpoint().connection_stats(handle).unwrap_or(conn.stats);
         // If it was the peer who said so, it need not be told: our answer is on its way.
         conn.over |= matches!(
             &error,

@@ -18,7 +18,8 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 use tripline::{
-    Code, ConnectOptions, ConnectionHandle, Endpoint, Incoming, PublicKey, State, Target,
+    Code, ConnectOptions, ConnectionHandle, Endpoint, Incoming, LinkHub, Over, PublicKey, State,
+    Target,
 };
 use tripline_common::Error;
 use tripline_sansio::Instant;
@@ -35,10 +36,15 @@ pub(crate) enum Notice {
     Incoming(Incoming),
 }
 
+/// What the driver counts: of the UDP socket, of the links, of the loop.
+pub(crate) type Counters = (tripline_udp::Stats, tripline_tcp::Stats, Turns);
+
 /// An attempt to connect.
 #[derive(Debug)]
 struct Attempt {
     began: Instant,
+    /// It travels by links alone: when none of them does, it is not tried any longer.
+    by_links: bool,
     phases: Vec<(State, Duration)>,
     /// XX: the server showed this key.
     key: Option<PublicKey>,
@@ -56,7 +62,7 @@ pub(crate) enum Progress {
 /// The engine and its books.
 #[derive(Debug)]
 pub(crate) struct Front {
-    pub(crate) endpoint: Endpoint,
+    pub(crate) hub: LinkHub,
     pub(crate) waits: Waits,
     /// The driver's own waker, until it is used.
     pub(crate) driver: Option<Waker>,
@@ -81,13 +87,14 @@ pub(crate) struct Front {
     dead: Option<Error>,
     /// Counters of the driver, of its last turn.
     socket: tripline_udp::Stats,
+    links: tripline_tcp::Stats,
     turns: Turns,
 }
 
 impl Front {
-    pub(crate) fn new(endpoint: Endpoint, now: Instant, listening: bool) -> Self {
+    pub(crate) fn new(hub: LinkHub, now: Instant, listening: bool) -> Self {
         Self {
-            endpoint,
+            hub,
             waits: Waits::default(),
             driver: None,
             now,
@@ -102,8 +109,14 @@ impl Front {
             quit: false,
             dead: None,
             socket: tripline_udp::Stats::default(),
+            links: tripline_tcp::Stats::default(),
             turns: Turns::default(),
         }
+    }
+
+    /// The engine.
+    pub(crate) fn engine(&mut self) -> &mut Endpoint {
+        self.hub.endpoint_mut()
     }
 
     /// The driver is to run: there may be something to send.
@@ -139,12 +152,14 @@ impl Front {
         now: Instant,
         target: Target,
         options: ConnectOptions,
+        over: Over,
     ) -> Result<ConnectionHandle, Error> {
         if let Some(error) = &self.dead {
             return Err(error.clone());
         }
-        let handle = self.endpoint.connect(now, target, options).map_err(Error::Start)?;
-        let attempt = Attempt { began: now, phases: Vec::new(), key: None, done: None };
+        let by_links = !over.udp;
+        let handle = self.hub.connect(now, target, options, over).map_err(Error::Start)?;
+        let attempt = Attempt { began: now, by_links, phases: Vec::new(), key: None, done: None };
         self.attempts.insert(handle, attempt);
         self.look(now);
         self.nudge();
@@ -168,8 +183,8 @@ impl Front {
     pub(crate) fn trust(&mut self, now: Instant, handle: ConnectionHandle, trusted: bool) {
         // The attempt may be over by now.
         let _ = match trusted {
-            true => self.endpoint.trust(now, handle),
-            false => self.endpoint.kill(now, handle),
+            true => self.engine().trust(now, handle),
+            false => self.engine().kill(now, handle),
         };
         self.look(now);
         self.nudge();
@@ -181,7 +196,7 @@ impl Front {
         if self.conns.contains_key(&handle) {
             self.release(now, handle);
         } else {
-            let _ = self.endpoint.kill(now, handle);
+            let _ = self.engine().kill(now, handle);
             self.nudge();
         }
     }
@@ -194,7 +209,7 @@ impl Front {
         found: Result<Vec<std::net::SocketAddr>, String>,
     ) {
         // The attempt may be over by now.
-        let _ = self.endpoint.resolved(now, handle, found);
+        let _ = self.hub.resolved(now, handle, found);
         self.look(now);
         self.nudge();
     }
@@ -222,7 +237,7 @@ impl Front {
 
     /// Ends everything in order (R-CLOSE-7).
     pub(crate) fn shut_down(&mut self, now: Instant, grace: Duration, code: Code, reason: &str) {
-        self.endpoint.shut_down(now, grace, code, reason);
+        self.engine().shut_down(now, grace, code, reason);
         self.shutting = true;
         self.wake(Topic::Accept);
         for handle in self.handles() {
@@ -237,7 +252,7 @@ impl Front {
     /// Tells all connections and attempts that our network has changed (row N17).
     pub(crate) fn network_changed(&mut self, now: Instant) {
         // Of no connection in particular, so there is none to be unknown.
-        let _ = self.endpoint.network_changed(now, None);
+        let _ = self.engine().network_changed(now, None);
         self.nudge();
     }
 
@@ -257,7 +272,7 @@ impl Front {
 
     /// Whether the driver has nothing left to do.
     pub(crate) fn is_over(&self) -> bool {
-        self.quit && self.endpoint.connections() == 0
+        self.quit && self.hub.endpoint().connections() == 0
     }
 
     /// The driver has ended: all ends here and now.
@@ -286,18 +301,20 @@ impl Front {
     }
 
     /// The driver's counters, after a turn.
-    pub(crate) fn publish(&mut self, socket: tripline_udp::Stats, turns: Turns) {
-        (self.socket, self.turns) = (socket, turns);
+    pub(crate) fn publish(&mut self, counters: Counters) {
+        (self.socket, self.links, self.turns) = counters;
     }
 
     /// All counters; of a connection that is gone, the last ones.
     pub(crate) fn stats(&self, handle: Option<ConnectionHandle>) -> Stats {
         let last = |handle| self.conns.get(&handle).map(|conn| conn.stats);
-        let now = |handle| self.endpoint.connection_stats(handle).or_else(|| last(handle));
+        let endpoint = self.hub.endpoint();
+        let now = |handle| endpoint.connection_stats(handle).or_else(|| last(handle));
         Stats {
             connection: handle.and_then(now).unwrap_or_default(),
-            endpoint: self.endpoint.stats(),
+            endpoint: endpoint.stats(),
             socket: self.socket,
+            links: self.links,
             turns: self.turns,
         }
     }

@@ -88,7 +88,7 @@ impl Front {
         if entry.blocked {
             return None;
         }
-        match self.endpoint.send(now, handle, id, data(), options) {
+        match self.hub.endpoint_mut().send(now, handle, id, data(), options) {
             Ok(_) => {
                 entry.handed += 1;
                 self.nudge();
@@ -122,7 +122,7 @@ impl Front {
             return Some(Ok(Some(std::mem::take(&mut entry.rest))));
         }
         if entry.read_end.is_none() {
-            let end = match self.endpoint.receive(now, handle, id) {
+            let end = match self.hub.endpoint_mut().receive(now, handle, id) {
                 Ok(ReceiveResult::Data(data)) => {
                     // The peer may be owed credit for it.
                     self.nudge();
@@ -179,7 +179,7 @@ impl Front {
         let Some(entry) = conn.streams.get_mut(&id) else { return };
         if entry.sends && !std::mem::replace(&mut entry.finished, true) {
             // A stream that is gone needs no end.
-            let _ = self.endpoint.finish(now, handle, id);
+            let _ = self.engine().finish(now, handle, id);
             self.wake(Topic::Writable(handle, id));
             self.nudge();
         }
@@ -196,7 +196,7 @@ impl Front {
         let Some(conn) = self.conns.get_mut(&handle) else { return };
         let Some(entry) = conn.streams.get_mut(&id) else { return };
         entry.finished = true;
-        let _ = self.endpoint.close_stream(now, handle, id, code);
+        let _ = self.engine().close_stream(now, handle, id, code);
         self.wake(Topic::Writable(handle, id));
         self.nudge();
     }
@@ -213,7 +213,7 @@ impl Front {
         let Some(entry) = conn.streams.get_mut(&id) else { return };
         if entry.receives && entry.read_end.is_none() {
             (entry.read_end, entry.rest) = (Some(ReadEnd::Finished), Bytes::new());
-            let _ = self.endpoint.stop(now, handle, id, code);
+            let _ = self.engine().stop(now, handle, id, code);
             self.wake(Topic::Readable(handle, id));
             self.nudge();
         }
@@ -227,7 +227,7 @@ impl Front {
         id: StreamId,
         priority: u8,
     ) {
-        let _ = self.endpoint.set_priority(now, handle, id, priority);
+        let _ = self.engine().set_priority(now, handle, id, priority);
         self.nudge();
     }
 

@@ -121,7 +121,7 @@ fn end(world: &mut World, pair: Pair) {
             "attempts, connections, streams"
         );
         assert_eq!(books.waiting(), 0, "wakers");
-        assert_eq!(books.with(|front, _| front.endpoint.connections()), 0);
+        assert_eq!(books.with(|front, _| front.engine().connections()), 0);
     }
     let Pair { server, client, server_task, client_task } = pair;
     drop((server, client));

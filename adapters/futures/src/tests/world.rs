@@ -4,7 +4,7 @@
 //! Everything that happens is a consequence of the tasks and of time, in one order; nothing waits
 //! for a real clock.
 
-use crate::{Driver, Endpoint, Socket, Timer};
+use crate::{Driver, Endpoint, NoLinks, Socket, Timer};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::io;
@@ -302,7 +302,7 @@ impl World {
         &mut self,
         config: Config,
         listens: bool,
-    ) -> (Endpoint, Driver<FakeSocket, FakeTimer>) {
+    ) -> (Endpoint, Driver<NoLinks<FakeSocket>, FakeTimer>) {
         self.endpoints += 1;
         let local = SocketAddr::from(([10, 0, 0, self.endpoints], 7));
         let seed = Seed::from_number(u64::from(self.endpoints));

@@ -4,17 +4,15 @@ use super::watch::Watch;
 use super::{Driver, User};
 use crate::blocking::cell::{Accept, Inbox, Shared};
 use crate::shards::{Post, keep_to_core};
-use crate::{Error, HubLoop, HubOptions, ListenOptions, UdpLink, hardware_aes, listener, os_seed};
+use crate::{Error, HubLoop, HubOptions, ListenOptions, UdpLink, hardware_aes, os_seed};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Condvar, Mutex};
-use tripline::{Config, Endpoint, LinkHub, LinkRoute};
+use tripline::{Config, Endpoint, LinkHub};
 use tripline_common::Door;
 use tripline_sansio::LinkKind;
+use tripline_tcp::{Listeners, ToListen};
 use tripline_udp::Socket;
-
-/// How often another port is tried, where the system chose one that is taken for links.
-const PORTS: usize = 32;
 
 /// The sockets of one endpoint, and where it works.
 pub(crate) struct Sockets {
@@ -37,47 +35,15 @@ impl Sockets {
         Self { post: Some(post), core, ..Self::udp(socket) }
     }
 
-    /// What a listener listens on: one port for all whose port is not said. Where the system
-    /// chooses that, it may have to do so more than once, as UDP's and TCP's are not the same.
+    /// What a listener listens on.
     pub(super) fn bind(address: SocketAddr, how: &ListenOptions) -> io::Result<Self> {
-        let bad = |text| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-        if how.no_udp && how.links.is_empty() {
-            return bad("neither UDP nor a link to listen on");
-        }
-        if how.links.iter().any(|link| link.kind == LinkKind::Tls) && how.secure.is_none() {
-            return bad("to listen for TLS takes a certificate");
-        }
-        let mut tries = PORTS;
-        loop {
-            tries -= 1;
-            match Self::bind_once(address, how) {
-                Err(error)
-                    if error.kind() == io::ErrorKind::AddrInUse
-                        && address.port() == 0
-                        && tries > 0 => {}
-                other => return other,
-            }
-        }
-    }
-
-    fn bind_once(mut address: SocketAddr, how: &ListenOptions) -> io::Result<Self> {
-        let mut udp = None;
-        if !how.no_udp {
-            let socket = Socket::bind(address, &how.options.socket)?;
-            address.set_port(socket.local_addr()?.port());
-            udp = Some(socket);
-        }
-        let mut listeners = Vec::new();
-        for LinkRoute { kind, port } in &how.links {
-            let mut at = address;
-            at.set_port(port.unwrap_or(address.port()));
-            let door = listener(at)?;
-            if port.is_none() {
-                address.set_port(door.local_addr()?.port());
-            }
-            listeners.push((*kind, door));
-        }
-        Ok(Self { udp, listeners, post: None, core: None })
+        let what = ToListen {
+            udp: (!how.no_udp).then_some(&how.options.socket),
+            links: how.links.iter().map(|link| (link.kind, link.port)).collect(),
+            secure: how.secure.is_some(),
+        };
+        let Listeners { udp, links, .. } = Listeners::bind(address, &what)?;
+        Ok(Self { udp, listeners: links, post: None, core: None })
     }
 
     /// Where we are, or anywhere.

@@ -137,6 +137,12 @@ impl LinkHub {
         self.next
     }
 
+    /// Whether there are wishes to be taken. To take an event may bring some: who does not drain
+    /// right after that asks here whether to.
+    pub fn has_wishes(&self) -> bool {
+        !self.wishes.is_empty()
+    }
+
     /// Wishes for a listener; its number.
     pub fn listen(&mut self, kind: LinkKind, address: SocketAddr) -> u64 {
         let link = self.number();
