@@ -13,6 +13,8 @@ use tripline_sim::{scenarios, swarm};
 const SEEDS: u64 = 40;
 /// Built-in scenarios that take seconds in a debug build.
 const LONG: [&str; 2] = ["iot-day", "thousand-streams"];
+/// What was found to keep too much once.
+const FOUND: &str = include_str!("../regressions/burst-of-fates.toml");
 
 /// How many drawn scenarios to weigh.
 fn seeds() -> u64 {
@@ -39,7 +41,8 @@ pub(crate) fn t80_every_run_gives_all_memory_back() {
     let named = named.map(|(name, text)| text.parse().unwrap_or_else(|_| panic!("{name}")));
     let drawn = (0..seeds()).map(swarm::draw);
     let mut count = 0;
-    for scenario in named.chain(drawn) {
+    let found = std::iter::once(FOUND.parse().expect("a scenario"));
+    for scenario in named.chain(found).chain(drawn) {
         if let Err(failure) = weigh(&scenario) {
             panic!("{}: {failure}", scenario.name);
         }

@@ -299,10 +299,11 @@ impl Player<'_> {
                     }
                 }
             }
+            // Also if none was left to end: who became ready a moment ago owes what it has.
+            self.until("L2", SETTLE + self.transfer_time(), Self::what_is_owed)?;
             if !any {
                 return Ok(());
             }
-            self.until("L2", SETTLE + self.transfer_time(), Self::what_is_owed)?;
         }
         Err(Fault::new("L2", "streams still begin after all have ended".into()))
     }

@@ -23,6 +23,10 @@ const CONNECTION: i64 = 64 << 10;
 /// The same for each stream.
 const STREAM: i64 = 2 << 10;
 
+/// The table of neighbourhoods, made when a client first shows a token that RETRY gave it
+/// (PROTOCOL.md §11): 2^14 buckets of 8 bytes.
+const PREFIXES: i64 = 128 << 10;
+
 /// How many bytes are on the heap.
 ///
 /// ```
@@ -91,8 +95,10 @@ impl Player<'_> {
         let attacked =
             |step: &Step| matches!(&step.action, Action::Host(_, deed) if is_attack(deed));
         // Under attack the tables for strangers are as large as they get.
+        let asked = self.inspector.host_ledger(self.actors[host].id).retries > 0;
         let strangers = match self.scenario.steps.iter().any(attacked) {
             true => i64::try_from(GuardConfig::memory_max()).unwrap_or(i64::MAX),
+            false if asked => PREFIXES,
             false => 0,
         };
         KEPT_MAX.saturating_add(strangers).saturating_add(KEPT_EACH.saturating_mul(pacts))

@@ -56,7 +56,8 @@ struct Address {
     proof: Option<Proof>,
     /// The PONG that is owed there; the active address has its own with the `Pings`.
     owed: Option<OwedPong>,
-    /// We want to know whether the peer is there, though it has not spoken from there.
+    /// We were told of it, and want to know whether the peer is there. PINGs there are probes until
+    /// it is proven, also if the peer speaks from there meanwhile (R-PATH-3a).
     invited: bool,
     /// Our own address on the last packet from there.
     local: Option<IpAddr>,
@@ -153,7 +154,7 @@ pub(crate) struct Errand {
     pub(crate) path: Path,
     /// The PONG that is owed there.
     pub(crate) pong: Option<OwedPong>,
-    /// A PING is due; *probe* if the peer has not spoken from there.
+    /// A PING is due; *probe* if we were told of the address, and the peer did not begin there.
     pub(crate) ping: Option<Probe>,
     /// The bytes that may go there.
     pub(crate) room: usize,
@@ -299,7 +300,6 @@ impl Addresses {
         let active = self.active.is(path);
         let Some(address) = self.of(path) else { return false };
         address.highest = address.highest.max(Some(number));
-        address.invited = false;
         let before = address.local;
         address.local = path.local.or(before);
         let changed = before.is_some() && before != address.local;

@@ -151,6 +151,23 @@ fn r_path_3_an_address_we_are_told_of_is_probed_three_times() {
     assert_eq!(all.elect(at(1_000)).unwrap().to.remote, other);
 }
 
+/// R-PATH-3a: what we were told of stays a matter of probes, also if the peer speaks from there
+/// before the first PING could go: three full ones are a bound of probes alone.
+#[test]
+fn r_path_3_an_address_we_are_told_of_and_hear_from_is_still_probed() {
+    let mut all = Addresses::new(path(1), true, false, at(0));
+    let other = SocketAddr::from(([10, 0, 0, 9], 9));
+    assert!(all.invite(other, at(0), PTO));
+    all.on_received(Path::to(other), 44, at(1), PTO);
+    all.on_newest(Path::to(other), 1);
+    let errand = all.errand(at(2), PTO, LEAST).unwrap();
+    assert_eq!((errand.path.remote, errand.ping), (other, Some(Probe::Yes)));
+    all.on_errand(errand.path, Some(5), 1_200, at(2));
+    assert!(all.on_pong(5, at(3), at(0)));
+    assert_eq!(all.elect(at(3)).unwrap().to.remote, other);
+    assert_eq!(all.errand(at(1_000), PTO, LEAST), None, "it is proven, and no matter any more");
+}
+
 /// A server answers from the address of its own that was asked; a client notices that its own has
 /// changed.
 #[test]

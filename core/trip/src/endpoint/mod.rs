@@ -68,6 +68,9 @@ struct Slot {
 /// all that are due and what they make due; what fires is armed anew for later, so more is room.
 const FIRINGS_MAX: usize = 8;
 
+/// For how many events, and how many settled frames, an endpoint without connections keeps room.
+const ROOM_KEPT: usize = 64;
+
 /// The engine: all connections of one socket, as a pure state machine.
 ///
 /// It is driven like every [`DatagramMachine`]: hand in datagrams and the time, then drain
@@ -217,6 +220,11 @@ impl Endpoint {
         self.free.push_back(slot);
         self.live = self.live.saturating_sub(1);
         connection.own_ids().for_each(|id| self.ids.release(id));
+        if self.live == 0 {
+            // What a burst of one connection needed is not kept for ever (T80).
+            self.events.shrink_to(ROOM_KEPT);
+            self.settled.shrink_to(ROOM_KEPT);
+        }
     }
 
     /// The handle that the next connection will have; `None` at the limit.
