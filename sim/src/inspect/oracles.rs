@@ -269,6 +269,14 @@ fn i14_little_is_said_at_one_time_but_for_payload() {
     report.now = at(1);
     work.on_said(&mut report, Some(HOST));
     assert!(found(&mut report).is_empty(), "another time");
+    // Three come, and are looked at later.
+    report.now = at(2);
+    (0..3).for_each(|_| work.on_came(report.now));
+    report.now = at(3);
+    (0..30).for_each(|_| work.on_said(&mut report, Some(HOST)));
+    assert!(found(&mut report).is_empty(), "two for each that came since");
+    work.on_said(&mut report, Some(HOST));
+    assert_eq!(found(&mut report), ["I14"]);
 }
 
 #[test]

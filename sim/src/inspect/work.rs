@@ -11,7 +11,8 @@ const BY_ITSELF: u32 = 24;
 /// How many more for each packet that comes: an ACK and a PONG.
 const FOR_EACH: u32 = 2;
 
-/// What one side does at one instant.
+/// What one side does at one instant, and what came since it last said anything: who looks late
+/// finds much at once, and may answer all of it.
 #[derive(Debug, Default)]
 pub(super) struct Work {
     at: Instant,
@@ -21,9 +22,10 @@ pub(super) struct Work {
 
 impl Work {
     fn turn_to(&mut self, now: Instant) {
-        if self.at != now {
-            *self = Self { at: now, ..Self::default() };
+        if self.at != now && self.said > 0 {
+            *self = Self::default();
         }
+        self.at = now;
     }
 
     /// A packet verified here, or came once more.
