@@ -31,6 +31,8 @@ struct Sent {
     at: Instant,
     digest: u64,
     arrivals: u64,
+    /// Its length, until it has come or was dropped.
+    aloft: usize,
 }
 
 /// The datagrams of all ways, the newest of each.
@@ -47,11 +49,20 @@ impl Journeys {
             return;
         }
         let way = self.ways.entry((from, to)).or_default();
-        let sent = Sent { at: packet.now, digest: digest(packet.bytes), arrivals: 0 };
+        let aloft = packet.bytes.len();
+        let sent = Sent { at: packet.now, digest: digest(packet.bytes), arrivals: 0, aloft };
         way.insert(packet.index, sent);
         if way.len() > REMEMBERED {
             way.pop_first();
         }
+    }
+
+    /// A datagram came or was dropped: how many bytes are no longer on the way. None for a copy of
+    /// one that came before.
+    pub(super) fn landed(&mut self, packet: &PacketView<'_>) -> usize {
+        let (Some(from), Some(to)) = (packet.from, packet.to) else { return 0 };
+        let sent = self.ways.get_mut(&(from, to)).and_then(|way| way.get_mut(&packet.index));
+        sent.map_or(0, |sent| std::mem::take(&mut sent.aloft))
     }
 
     /// A datagram comes; `None` if it is not known that it was sent.

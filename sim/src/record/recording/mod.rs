@@ -72,6 +72,10 @@ pub(super) struct WayCurves {
     pub(super) came: Timeline,
     /// How long datagrams took, in seconds.
     pub(super) transit: Timeline,
+    /// Bytes in the network: queued, and between the two.
+    pub(super) aloft: Timeline,
+    /// Of these, now.
+    pub(super) aloft_bytes: usize,
     /// Datagrams dropped, by cause.
     pub(super) drops: BTreeMap<DropCause, Timeline>,
     /// Datagrams that came with the mark of congestion.
@@ -245,7 +249,16 @@ impl Watcher for Recording {
             Stage::Delivered => self.journeys.came(packet),
             Stage::Dropped(_) => None,
         };
+        let landed = match packet.stage {
+            Stage::Offered => 0,
+            Stage::Delivered | Stage::Dropped(_) => self.journeys.landed(packet),
+        };
         let Some(way) = self.way_mut(packet) else { return };
+        way.aloft_bytes = way.aloft_bytes.saturating_sub(landed);
+        if packet.stage == Stage::Offered {
+            way.aloft_bytes += packet.bytes.len();
+        }
+        way.aloft.add(now, way.aloft_bytes as f64);
         match packet.stage {
             Stage::Offered => {
                 way.datagrams_sent += 1;
@@ -366,6 +379,11 @@ mod tests {
         let drops = ways().flat_map(|way| way.drops.values()).map(Timeline::sum).sum::<f64>();
         assert_eq!(drops, totals.dropped() as f64);
         assert!(drops > 0.0);
+        assert!(ways().all(|way| way.aloft_bytes == 0), "all has come, or was dropped");
+        let fullest = |way: &WayCurves| way.aloft.spans().map(|(_, span)| span.max as u64).max();
+        let most = ways().filter_map(fullest).max().unwrap();
+        // The queue of the fixture, and what 20 ms of its 5 Mbit/s hold.
+        assert!((20_000..=48_000 + 12_500 + 2_000).contains(&most), "{most} bytes in the network");
         let goodput: f64 = recording.ends.iter().map(|end| end.goodput.sum()).sum();
         assert_eq!(goodput, outcome.deeds.received_bytes as f64);
         assert_eq!(goodput, 600_000.0);
