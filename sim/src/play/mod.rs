@@ -108,13 +108,16 @@ fn caught(
     onlooker: Option<Onlooker>,
     probe: Option<&dyn HeapProbe>,
 ) -> Result<Outcome, Failure> {
-    let run = || Player::new(&scenario.unrolled(), onlooker, probe).play();
+    let unrolled = scenario.unrolled();
+    let mut player = None;
+    let run = || player.insert(Player::new(&unrolled, onlooker, probe)).play();
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let at = player.map_or(Instant::ZERO, |player| player.now());
         let what = panic.downcast_ref::<String>().cloned();
         let what = what.or_else(|| panic.downcast_ref::<&str>().map(|what| (*what).to_owned()));
         let what = what.unwrap_or_else(|| "something panicked without a word".into());
         let contract = what.starts_with("run-loop contract broken");
         let oracle = if contract { "contract" } else { "panic" };
-        Err(Failure { oracle: oracle.into(), at: Instant::ZERO, what })
+        Err(Failure { oracle: oracle.into(), at, what })
     })
 }

@@ -211,7 +211,7 @@ impl<'a> Player<'a> {
     }
 
     /// Both phases.
-    pub(super) fn play(mut self) -> Result<Outcome, Failure> {
+    pub(super) fn play(&mut self) -> Result<Outcome, Failure> {
         let last = self.scenario.steps.iter().map(|step| step.at).max().unwrap_or_default();
         let end = Instant::ZERO + self.scenario.lasts.max(last);
         let result = self.run_until(end).and_then(|()| self.calm());
@@ -224,6 +224,11 @@ impl<'a> Player<'a> {
             deeds: self.deeds,
             marks: self.inspector.marks(),
         })
+    }
+
+    /// The time in the world.
+    pub(super) fn now(&self) -> Instant {
+        self.world.now()
     }
 
     /// Everything up to `end`, itself included; then it is that time.

@@ -160,3 +160,20 @@ fn i6_replays_reach_the_edge_of_the_window() {
     assert!(outcome.marks.count(Mark::ReplayAtEdge) > 0, "{:?}", outcome.marks);
     assert!(outcome.marks.count(Mark::PacketBeyondWindow) > 0, "{:?}", outcome.marks);
 }
+
+/// A run that somebody inside breaks off says when that was, in the world's time.
+#[test]
+fn a_panic_is_told_with_its_time() {
+    struct Breaks;
+    impl Watcher for Breaks {
+        fn on_step(&mut self, _: Instant, _: &crate::scenario::Step, _: bool) {
+            panic!("this is no engine");
+        }
+    }
+    let mut scenario = scenario(crate::scenarios::find("subway").unwrap());
+    scenario.steps.retain(|step| step.at > tripline_sansio::Duration::from_millis(1));
+    let first = scenario.steps[0].at;
+    let failure = play_with(&scenario, &Rc::new(RefCell::new(Breaks))).unwrap_err();
+    assert_eq!((&*failure.oracle, &*failure.what), ("panic", "this is no engine"));
+    assert_eq!(failure.at, Instant::ZERO + first);
+}
