@@ -117,11 +117,8 @@ pub(super) fn ways(html: &mut String, recording: &Recording, stage: &Stage) {
             &way.transit,
         );
         html.push_str(&transit.draw());
-        let aloft = Plot::new(stage, "In the network (queued and in flight)", Unit::Bytes).band(
-            "bytes",
-            5,
-            &way.aloft,
-        );
+        let aloft = Plot::new(stage, "In the network (queued and in flight)", Unit::Bytes)
+            .band("bytes", 5, &way.aloft);
         html.push_str(&aloft.draw());
         drops(html, stage, way);
         html.push_str("</div>\n");
