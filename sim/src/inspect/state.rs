@@ -22,6 +22,10 @@ use tripline_sansio::{Duration, Instant};
 const CONNECTIONS_MAX: usize = 32_768;
 /// One DATA packet of so many is searched for the canary.
 const CANARY_EVERY: u64 = 16;
+/// How many zones later an ID of the same side still rests (R-ID-2).
+const RESTS: u64 = 32;
+/// With so many IDs in a run none comes back by chance: some 64 slots of 28 random bits each.
+const IDS_WITHOUT_CHANCE: usize = 4_096;
 
 /// Whose an ID is.
 #[derive(Clone, Copy, Debug)]
@@ -339,9 +343,14 @@ impl State {
     /// A new ID, for a zone to come (R-ID-2).
     fn on_half(&mut self, from: HostId, serial: u64, role: Role, half: &Half<'_>) {
         let known = Known { connection: serial, receiver: role, zone: half.zone };
-        if self.ids.insert(half.id, known).is_some() {
-            let what = format_args!("ID {:016x} was in use before (R-ID-2)", half.id);
-            self.report.blame("I28", Some(from), what);
+        if let Some(before) = self.ids.insert(half.id, known) {
+            // The one before has not rested long enough.
+            let is_near = (before.connection, before.receiver) == (serial, role)
+                && half.zone.saturating_sub(before.zone) <= RESTS;
+            if is_near || self.ids.len() < IDS_WITHOUT_CHANCE {
+                let what = format_args!("ID {:016x} was in use before (R-ID-2)", half.id);
+                self.report.blame("I28", Some(from), what);
+            }
         }
         self.on_token(known, half.token);
         if let Some(connection) = self.connections.get_mut(serial) {

@@ -84,12 +84,28 @@ impl Player<'_> {
             self.world.with(actor.id, |endpoint, now| endpoint.network_changed(now, None)).ok();
         }
         self.audit.on_network_changed();
+        self.part_the_lost();
         self.pump()?;
         self.push_all()?;
         for host in 0..self.actors.len() {
             self.read_all(host)?;
         }
         self.pump()
+    }
+
+    /// Who was referred to its server knows no name of it. If both have moved since, nobody can
+    /// tell one where the other is: their users end it.
+    fn part_the_lost(&mut self) {
+        for pact in 0..self.pacts.len() {
+            let model = &self.pacts[pact];
+            let moved = model.ends.iter().all(|end| self.actors[end.host].has_moved);
+            let lost = model.front.is_some() && moved;
+            for side in [0, 1] {
+                if lost && self.pacts[pact].ends[side].is_live() {
+                    self.kill((pact, side));
+                }
+            }
+        }
     }
 
     fn push_all(&mut self) -> Verdict {
