@@ -129,8 +129,9 @@ pub(super) struct Side {
     lied: Lied,
     /// Of what came to this side.
     pub(super) refused: Refused,
-    /// The largest datagram that the peer takes, and how long the peer may hold back an ACK.
-    datagram: usize,
+    /// The largest datagram that the peer takes, if that is known, and how long the peer may hold
+    /// back an ACK.
+    datagram: Option<usize>,
     peer_delay: Duration,
 }
 
@@ -139,7 +140,7 @@ impl Side {
     pub(super) fn learn(&mut self, host: HostId, limits: &Limits) {
         self.host = Some(host);
         self.streams.learn(host, limits);
-        self.datagram = usize::try_from(limits.datagram).unwrap_or(usize::MAX);
+        self.datagram = usize::try_from(limits.datagram).ok();
         self.peer_delay = Duration::from_millis(limits.ack_delay);
     }
 
@@ -310,7 +311,7 @@ impl Connection {
             probe: own.last_ping.filter(|_| bits & MORE == 0),
             is_proven: host.is_some_and(|host| hosts.is_proven(host, to)),
         };
-        let most = bounds.most.min(own.datagram.max(1_200));
+        let most = own.datagram.map_or(bounds.most, |most| bounds.most.min(most.max(1_200)));
         if own.paths.on_sent(report, host, &shape, (bounds.start, most)) {
             report.hit_if(own.ending.is_leaving(), Mark::MovedWhileLeaving);
             report.hit_if(is_renewing, Mark::MovedWhileRenewing);

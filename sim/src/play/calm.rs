@@ -39,6 +39,8 @@ const LOOK: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(600);
 /// The first words on a new connection, in bytes.
 const HELLO: usize = 5;
+/// How many connections begin before what they say is looked at.
+const TOGETHER: usize = 1_000;
 /// The most rounds of ending streams: each lets those begin that waited for room.
 const ROUNDS: usize = 200;
 
@@ -275,6 +277,9 @@ impl Player<'_> {
             }
             let Some(direction) = stage::open_direction(self.actors[server].spec) else { continue };
             let Some(pact) = self.begin(client, server, "anew", HANDSHAKE)? else { continue };
+            if begun.len() % TOGETHER == TOGETHER - 1 {
+                self.pump()?;
+            }
             if self.pacts[pact].excuses.refusing[1] {
                 continue;
             }
