@@ -79,7 +79,7 @@ pub(crate) fn r_rtt_1_a_night_asleep_is_no_round_trip() {
 /// R-RTT-2: a peer that slept with our packets in its socket answers the oldest of them an hour
 /// late. That is believed to be half a minute, and probes go on within a minute.
 #[test]
-fn r_rtt_2_a_peer_that_slept_makes_no_timeout_of_hours() {
+pub(crate) fn r_rtt_2_a_peer_that_slept_makes_no_timeout_of_hours() {
     let (mut pair, [client, server], stream) = lasting();
     pair.world.pause(pair.server, AsleepSocket::Keep(1_500), AsleepClock::Runs);
     pair.send(Side::Client, client, stream, b"good night");

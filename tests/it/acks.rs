@@ -12,7 +12,7 @@ use tripline_tests::{Pair, Side};
 /// R-ACK-1: in bulk there is one ACK for each batch that the receiver's loop hands in, however many
 /// packets it holds; in batches of one, one for every second packet.
 #[test]
-fn r_ack_1_one_ack_for_a_batch() {
+pub(crate) fn r_ack_1_one_ack_for_a_batch() {
     for batch in [usize::MAX, 1] {
         let (mut pair, _log) = pair(1, LinkConfig::perfect().delay(Duration::from_millis(10)));
         pair.world.set_discipline(Discipline::default().batch(batch));
@@ -42,7 +42,7 @@ fn r_ack_1_one_ack_for_a_batch() {
 
 /// R-ACK-1: a packet alone is acknowledged after 25 ms, two at once.
 #[test]
-fn r_ack_1_small_traffic_is_acknowledged_in_time() {
+pub(crate) fn r_ack_1_small_traffic_is_acknowledged_in_time() {
     let mut pair = Pair::new(2).link(LinkConfig::perfect().delay(Duration::from_millis(10)));
     let (client, _) = pair.connected();
     pair.run(Duration::from_secs(1));
@@ -64,7 +64,7 @@ fn r_ack_1_small_traffic_is_acknowledged_in_time() {
 /// R-ACK-1e: the first DATA has a PING that asks for a filled PONG; the ACK does not wait for it.
 /// At 1 Mbit/s on the way back the client would have it 10 ms later.
 #[test]
-fn r_ack_1e_an_ack_goes_ahead_of_a_filled_pong() {
+pub(crate) fn r_ack_1e_an_ack_goes_ahead_of_a_filled_pong() {
     let delay = Duration::from_millis(10);
     let slow = LinkConfig::perfect().delay(delay).rate(125_000, 30_000);
     let mut pair = Pair::new(4).link(slow);
@@ -87,7 +87,7 @@ fn r_ack_1e_an_ack_goes_ahead_of_a_filled_pong() {
 
 /// R-CC-1, RFC 9002 §7.8: an application that never fills half of the window does not grow it.
 #[test]
-fn r_cc_1_an_unused_window_does_not_grow() {
+pub(crate) fn r_cc_1_an_unused_window_does_not_grow() {
     let (mut pair, _log) = pair(3, LinkConfig::perfect().delay(Duration::from_millis(20)));
     let handles = pair.connected();
     let window = |pair: &Pair| {

@@ -5,7 +5,6 @@ use tripline::{
     Config, ConnectOptions, ConnectionHandle, Endpoint, Event, Screening, State, Target,
 };
 use tripline_sansio::{Duration, Instant};
-use tripline_sim::LinkConfig;
 use tripline_tests::{Pair, Side, identity};
 
 fn server() -> Config {
@@ -35,14 +34,14 @@ fn forgotten(pair: &mut Pair, server: Config) -> ConnectionHandle {
 /// R-RESET-2b, T22: the name that the user gave is asked for again when the server of the second
 /// try falls silent, as after a first.
 #[test]
-fn r_reset_2b_the_name_is_remembered() {
+pub(crate) fn r_reset_2b_the_name_is_remembered() {
     let mut pair = Pair::with(1, Config::client(), server());
     let attempt = forgotten(&mut pair, server());
     pair.wait(Side::Client, |event| matches!(event, Event::Connected { .. }).then_some(()));
     pair.run(Duration::from_secs(1));
     assert_eq!(pair.world.machine(pair.server).stats().resets_sent, 1);
     pair.events(Side::Client);
-    pair.world.set_links(pair.client, pair.server, LinkConfig::down());
+    pair.silence_both();
     pair.call(Side::Client, |e, now| e.network_changed(now, Some(attempt))).expect("it lives");
     pair.run(Duration::from_secs(8));
     let asked = pair.events(Side::Client).into_iter().any(|event| {
@@ -54,7 +53,7 @@ fn r_reset_2b_the_name_is_remembered() {
 
 /// R-CHAL-3b, R-RESET-2b: referrals that were followed before the server forgot us still count.
 #[test]
-fn r_reset_2b_referrals_still_count() {
+pub(crate) fn r_reset_2b_referrals_still_count() {
     let mut asking = server();
     asking.server.as_mut().expect("a server").screening = Screening::Ask;
     let mut pair = Pair::with(1, Config::client(), server());

@@ -6,7 +6,6 @@ use tripline::{
     StreamOptions,
 };
 use tripline_sansio::Duration;
-use tripline_sim::LinkConfig;
 use tripline_tests::{Pair, Side, Wiretap, identity};
 
 /// Whether an event is about this stream.
@@ -150,7 +149,7 @@ pub(crate) fn r_close_6_drained_is_the_last_event_of_every_connection() {
         match ending {
             Kill => pair.call(Side::Client, |e, now| e.kill(now, client)).unwrap(),
             Idle | NeverConnected => {
-                pair.world.set_links(pair.client, pair.server, LinkConfig::down());
+                pair.silence_both();
             }
             Close | Leave | Cancelled => pair
                 .call(Side::Client, |e, now| e.close(now, client, grace, Code::NONE, ""))

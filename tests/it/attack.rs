@@ -9,23 +9,10 @@ use tripline::{
 };
 use tripline_sansio::{DatagramMachine, Duration, Ecn, Instant, Path, Seed};
 use tripline_sim::Verdict;
-use tripline_tests::{Pair, Side, identity};
+use tripline_tests::{Pair, Side, Taped, identity};
 
 const OPEN: u8 = 0x01;
 const CHALLENGE: u8 = 0x02;
-
-/// All datagrams that were offered to the network, and whether the client sent them.
-type Capture = Rc<RefCell<Vec<(bool, Vec<u8>)>>>;
-
-fn capture(pair: &mut Pair) -> Capture {
-    let capture = Capture::default();
-    let (copy, client) = (capture.clone(), Some(pair.client));
-    pair.world.add_rule(move |packet| {
-        copy.borrow_mut().push((packet.from == client, packet.bytes.to_vec()));
-        Verdict::Pass
-    });
-    capture
-}
 
 /// One server endpoint without a world around it.
 fn server(config: Config) -> Endpoint {
@@ -53,20 +40,18 @@ fn answers(server: &mut Endpoint, now: Instant) -> Vec<(SocketAddr, Vec<u8>)> {
 
 /// T05: no answer to an unproven address is larger than what it answers (R-HAND-1).
 #[test]
-fn t05_no_answer_amplifies() {
+pub(crate) fn t05_no_answer_amplifies() {
     let mut pair = Pair::new(1);
-    let seen = capture(&mut pair);
+    let seen = pair.tape();
     pair.connected();
-    let seen = seen.borrow();
-    let first =
-        |kind: u8| seen.iter().find(|(_, bytes)| bytes[0] == kind).map(|(_, bytes)| bytes.len());
-    assert!(first(CHALLENGE).unwrap() < first(OPEN).unwrap());
+    let first = |kind: u8| seen.kind(kind)[0].bytes.len();
+    assert!(first(CHALLENGE) < first(OPEN));
 }
 
 /// R-CHAL-1, R-OPEN-2: the same OPEN again gets the same CHALLENGE, byte for byte, where it came
 /// from.
 #[test]
-fn r_chal_1_the_same_open_gets_the_same_challenge() {
+pub(crate) fn r_chal_1_the_same_open_gets_the_same_challenge() {
     let mut server = server(Config::public_server(identity("server")));
     let open = open_packet(2);
     let from = |port| SocketAddr::from(([10, 0, 0, 1], port));
@@ -87,7 +72,7 @@ fn r_chal_1_the_same_open_gets_the_same_challenge() {
 #[test]
 pub(crate) fn t27_an_old_capture_never_reaches_a_new_connection() {
     let mut pair = Pair::new(3);
-    let seen = capture(&mut pair);
+    let seen = pair.tape();
     let (old, _) = pair.connected();
     let stream = pair.open(Side::Client, old, StreamOptions::two_way(Order::Ordered));
     for number in 0..20u8 {
@@ -101,12 +86,10 @@ pub(crate) fn t27_an_old_capture_never_reaches_a_new_connection() {
     pair.run(Duration::from_secs(2));
     pair.events(Side::Client);
     pair.events(Side::Server);
-    let paths = [pair.world.address(pair.server), pair.world.address(pair.client)].map(Path::to);
-    let old_packets = seen.borrow().clone();
-    for (from_client, mut bytes) in old_packets {
-        let (to, path) =
-            if from_client { (Side::Server, paths[1]) } else { (Side::Client, paths[0]) };
-        pair.call(to, |e, now| e.handle_datagram(now, path, Ecn::NotEct, &mut bytes));
+    let old_packets = seen.all();
+    assert!(old_packets.len() > 6);
+    for packet in old_packets {
+        pair.deliver(packet.from.other(), &packet.bytes);
     }
     pair.run(Duration::from_secs(2));
     assert!(pair.events(Side::Client).is_empty());
@@ -119,7 +102,7 @@ pub(crate) fn t27_an_old_capture_never_reaches_a_new_connection() {
 #[test]
 pub(crate) fn t37_repeated_packets_are_dropped_and_counted() {
     let mut pair = Pair::new(4);
-    let seen = capture(&mut pair);
+    let seen = pair.tape();
     let (client, server) = pair.connected();
     let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Unordered));
     for number in 0..50u8 {
@@ -129,16 +112,13 @@ pub(crate) fn t37_repeated_packets_are_dropped_and_counted() {
     pair.run(Duration::from_secs(1));
     let count = pair.messages(Side::Server, server, stream).len();
     assert_eq!(count, 50);
-    let path = Path::to(pair.world.address(pair.client));
     let before = pair.world.machine(pair.server).connection_stats(server).unwrap();
-    let packets = seen.borrow().clone();
     let mut data = 0;
-    for (_, mut bytes) in
-        packets.into_iter().rev().filter(|(client, bytes)| *client && bytes[0] >= 0x80)
-    {
+    for packet in seen.of(Side::Client).iter().rev().filter(|packet| packet.is_data()) {
         data += 1;
-        pair.call(Side::Server, |e, now| e.handle_datagram(now, path, Ecn::NotEct, &mut bytes));
+        pair.deliver(Side::Server, &packet.bytes);
     }
+    assert!(data > 40);
     let after = pair.world.machine(pair.server).connection_stats(server).unwrap();
     assert_eq!(after.drops.replayed - before.drops.replayed, data);
     assert_eq!(after.packets_received, before.packets_received);
@@ -147,7 +127,7 @@ pub(crate) fn t37_repeated_packets_are_dropped_and_counted() {
 
 /// R-HAND-2: a flood of OPENs fills a table of 4,096 and makes no connection; then the oldest goes.
 #[test]
-fn r_hand_2_half_opens_are_bounded() {
+pub(crate) fn r_hand_2_half_opens_are_bounded() {
     let guard = GuardConfig {
         retry_above: u32::MAX,
         challenges_per_second: u32::MAX,
@@ -171,12 +151,12 @@ fn r_hand_2_half_opens_are_bounded() {
 /// R-HAND-1: where a CHALLENGE went elsewhere too, the first DATA does not prove its address: the
 /// server sends at most three times what came, until its PING was answered from there.
 #[test]
-fn r_hand_1_an_address_that_is_not_proven_gets_three_times_what_it_sent() {
+pub(crate) fn r_hand_1_an_address_that_is_not_proven_gets_three_times_what_it_sent() {
     let mut pair = Pair::new(5);
-    let seen = capture(&mut pair);
+    let seen = pair.tape();
     pair.connect();
     pair.world.run_until(Instant::ZERO + Duration::from_millis(11));
-    let mut open = seen.borrow()[0].1.clone();
+    let mut open = seen.all()[0].bytes.clone();
     let elsewhere = Path::to(SocketAddr::from(([10, 0, 0, 77], 7)));
     pair.call(Side::Server, |e, now| e.handle_datagram(now, elsewhere, Ecn::NotEct, &mut open));
     // From here on the client is heard and hears nothing.
@@ -216,11 +196,11 @@ fn r_hand_1_an_address_that_is_not_proven_gets_three_times_what_it_sent() {
 /// R-HAND-1: after a refusal in XX only the same CONFIRM gets the answer again, and never more
 /// bytes than it has.
 #[test]
-fn r_hand_1_a_refused_confirm_reflects_nothing() {
+pub(crate) fn r_hand_1_a_refused_confirm_reflects_nothing() {
     let mut config = Config::public_server(identity("server"));
     config.server.as_mut().unwrap().screening = tripline::Screening::Ask;
     let mut pair = Pair::with(1, Config::client(), config);
-    let seen = capture(&mut pair);
+    let seen = pair.tape();
     let connection = pair.connect_with(ConnectOptions::default());
     pair.wait(Side::Client, |event| matches!(event, Event::ServerKey { .. }).then_some(()));
     pair.call(Side::Client, |e, now| e.trust(now, connection)).unwrap();
@@ -232,23 +212,16 @@ fn r_hand_1_a_refused_confirm_reflects_nothing() {
     pair.call(Side::Server, |e, now| e.refuse(now, incoming, tripline::Code::REFUSED, &text))
         .unwrap();
     pair.wait(Side::Client, |event| matches!(event, Event::Failed { .. }).then_some(()));
-    let packets = seen.borrow().clone();
-    let confirm = packets.iter().find(|(_, bytes)| bytes[0] == 0x04).unwrap().1.clone();
-    let answer = packets.iter().find(|(client, bytes)| !client && bytes[0] >= 0x80).unwrap();
-    assert!(answer.1.len() <= confirm.len(), "{} for {}", answer.1.len(), confirm.len());
+    let confirm = seen.kind(0x04)[0].bytes.clone();
+    let answer = seen.of(Side::Server).into_iter().find(Taped::is_data).unwrap().bytes;
+    assert!(answer.len() <= confirm.len(), "{} for {}", answer.len(), confirm.len());
     let victim = Path::to(SocketAddr::from(([10, 9, 9, 9], 9)));
-    let mut forged = confirm[..10].to_vec();
-    let said = pair.call(Side::Server, |e, now| {
-        e.handle_datagram(now, victim, Ecn::NotEct, &mut forged);
-        answers(e, now)
-    });
-    assert!(said.is_empty(), "{} bytes to a stranger", said[0].1.len());
-    let mut again = confirm.clone();
-    let said = pair.call(Side::Server, |e, now| {
-        e.handle_datagram(now, victim, Ecn::NotEct, &mut again);
-        answers(e, now)
-    });
-    assert!(said.len() == 1 && said[0].1 == answer.1);
+    for (packet, answers) in [(&confirm[..10], vec![]), (&confirm, vec![answer])] {
+        seen.clear();
+        pair.deliver_from(Side::Server, victim, packet);
+        let said = seen.of(Side::Server).into_iter().map(|one| one.bytes);
+        assert_eq!(said.collect::<Vec<_>>(), answers, "to a stranger");
+    }
 }
 
 /// T17, R-HAND-8: a private server does not show its key to whoever asks.

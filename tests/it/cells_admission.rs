@@ -6,7 +6,7 @@ use tripline::{
     Order, Screening, State, StreamOptions,
 };
 use tripline_sansio::{DatagramMachine, Duration};
-use tripline_sim::{LinkConfig, Verdict};
+use tripline_sim::Verdict;
 use tripline_tests::frames::{self, kind};
 use tripline_tests::{Hostile, Pair, Side, Tape, Taped, identity};
 
@@ -43,24 +43,20 @@ fn connect(pair: &mut Pair, xx: bool) -> ConnectionHandle {
     connection
 }
 
-/// Cuts the client off once it has sent OPEN: what it sends later does not arrive.
-fn cut_off_after_open(pair: &mut Pair) {
-    let client = Some(pair.client);
-    pair.world.add_rule(move |packet| match packet.from == client && packet.bytes[0] != OPEN {
-        true => Verdict::Drop,
-        false => Verdict::Pass,
-    });
-}
-
 /// A half-open of a client that is cut off now: in NK and IK its DATA, in XX CONFIRM and DATA wait
 /// on the tape.
 fn half_open(seed: u64, xx: bool) -> (Pair, ConnectionHandle, Tape) {
     let mut pair = Pair::new(seed);
     let tape = pair.tape();
-    cut_off_after_open(&mut pair);
-    let connection = connect(&mut pair, xx);
-    pair.run(Duration::from_millis(25));
-    assert_eq!(pair.state(Side::Client, connection), Some(State::Pinging));
+    let connection = pair.connect_with(options(xx));
+    pair.until(|_| !tape.kind(CHALLENGE).is_empty());
+    // What it sends after OPEN does not arrive.
+    pair.silence(Side::Client);
+    if xx {
+        pair.wait(Side::Client, |event| matches!(event, Event::ServerKey { .. }).then_some(()));
+        pair.call(Side::Client, |e, now| e.trust(now, connection)).unwrap();
+    }
+    pair.until(|pair| pair.state(Side::Client, connection) == Some(State::Pinging));
     (pair, connection, tape)
 }
 
@@ -76,12 +72,12 @@ fn first_data(tape: &Tape, side: Side) -> Vec<u8> {
 
 /// HALF-OPEN, lost: it sends nothing by itself, however long it waits, and dies after 30 s.
 #[test]
-fn r_hand_half_open_lost() {
+pub(crate) fn r_hand_half_open_lost() {
     for xx in [false, true] {
         let (mut pair, _, tape) = half_open(1, xx);
         let open = of_kind(&tape, OPEN);
         let challenge = of_kind(&tape, CHALLENGE);
-        pair.world.set_links(pair.client, pair.server, LinkConfig::down());
+        pair.silence_both();
         tape.clear();
         pair.run(Duration::from_millis(29_900));
         assert!(tape.of(Side::Server).is_empty());
@@ -98,7 +94,7 @@ fn r_hand_half_open_lost() {
 
 /// HALF-OPEN, lost: CHALLENGE was lost, OPEN comes again, and the same CHALLENGE goes out.
 #[test]
-fn r_hand_half_open_lost_then_through() {
+pub(crate) fn r_hand_half_open_lost_then_through() {
     let mut pair = Pair::new(1);
     let tape = pair.tape();
     let mut lost = 3;
@@ -121,13 +117,12 @@ fn r_hand_half_open_lost_then_through() {
 /// HALF-OPEN, repeated: CONFIRM twice makes one connection; after a refusal the same CONFIRM gets
 /// the same refusal again (R-CHAL-1b).
 #[test]
-fn r_hand_half_open_repeated() {
+pub(crate) fn r_hand_half_open_repeated() {
     let mut pair = Pair::new(1);
-    pair.world.add_rule(|packet| match packet.bytes[0] {
-        CONFIRM => Verdict::Duplicate,
-        _ => Verdict::Pass,
-    });
+    let tape = pair.tape();
     connect(&mut pair, true);
+    pair.wait(Side::Server, |event| matches!(event, Event::Connected { .. }).then_some(()));
+    pair.deliver(Side::Server, &of_kind(&tape, CONFIRM));
     pair.run(Duration::from_secs(1));
     assert_eq!(connected(&pair.events(Side::Server)), 1);
     assert_eq!(connected(&pair.events(Side::Client)), 1);
@@ -147,11 +142,11 @@ fn r_hand_half_open_repeated() {
 
 /// HALF-OPEN, late: DATA or CONFIRM after its death: the ID is unknown, nothing happens.
 #[test]
-fn r_hand_half_open_late() {
+pub(crate) fn r_hand_half_open_late() {
     for xx in [false, true] {
         let (mut pair, _, tape) = half_open(1, xx);
         let late = if xx { of_kind(&tape, CONFIRM) } else { first_data(&tape, Side::Client) };
-        pair.world.set_links(pair.client, pair.server, LinkConfig::down());
+        pair.silence_both();
         pair.run(Duration::from_secs(31));
         tape.clear();
         let before = drops(&pair);
@@ -174,7 +169,7 @@ fn r_hand_half_open_late() {
 /// HALF-OPEN, reordered, in XX: DATA before CONFIRM is dropped and counted; the entry stays, and
 /// CONFIRM then connects.
 #[test]
-fn r_hand_half_open_reordered() {
+pub(crate) fn r_hand_half_open_reordered() {
     let (mut pair, _, tape) = half_open(1, true);
     pair.deliver(Side::Server, &first_data(&tape, Side::Client));
     assert_eq!(drops(&pair).bad_handshake, 1);
@@ -186,7 +181,7 @@ fn r_hand_half_open_reordered() {
 /// HALF-OPEN, forged: CONFIRM or DATA with any bit changed, or of another attempt, is dropped and
 /// the entry stays: the true one connects.
 #[test]
-fn r_hand_half_open_forged() {
+pub(crate) fn r_hand_half_open_forged() {
     for xx in [false, true] {
         let (mut pair, _, tape) = half_open(1, xx);
         let packet = if xx { of_kind(&tape, CONFIRM) } else { first_data(&tape, Side::Client) };
@@ -198,11 +193,12 @@ fn r_hand_half_open_forged() {
             other[1..9].copy_from_slice(&packet[1..9]);
             other
         };
-        pair.deliver(Side::Server, &of_another);
+        pair.forge(Side::Server, &of_another);
         assert!(pair.events(Side::Server).is_empty());
         assert_eq!(pair.world.machine(pair.server).connections(), 0);
         let counted = drops(&pair);
-        assert!(counted.bad_handshake + counted.unauthentic > 500, "{counted:?}");
+        let most = 800.min(packet.len() as u64 * 8) * 5 / 8;
+        assert!(counted.bad_handshake + counted.unauthentic > most, "{counted:?}");
         pair.deliver(Side::Server, &packet);
         assert_eq!(connected(&pair.events(Side::Server)), 1);
     }
@@ -232,7 +228,7 @@ fn accept(pair: &mut Pair, ticket: IncomingHandle) -> bool {
 /// SCREENING, lost: an accepting CHALLENGE that is lost is a CHALLENGE like any: OPEN brings it
 /// again, and nobody is asked twice.
 #[test]
-fn r_hand_screening_lost() {
+pub(crate) fn r_hand_screening_lost() {
     let (mut pair, _, tape, ticket) = screening(false);
     let mut lost = 2;
     pair.world.add_rule(move |packet| {
@@ -255,7 +251,7 @@ fn r_hand_screening_lost() {
 /// new client and the user is asked again (R-CHAL-1a); after CONFIRM the same refusal comes again
 /// (R-CHAL-1b).
 #[test]
-fn r_hand_screening_lost_refusal() {
+pub(crate) fn r_hand_screening_lost_refusal() {
     for xx in [false, true] {
         let (mut pair, _, _, ticket) = screening(xx);
         let server = Some(pair.server);
@@ -290,7 +286,7 @@ fn r_hand_screening_lost_refusal() {
 /// SCREENING, repeated: OPEN (in XX CONFIRM too) comes again while the user thinks: dropped and
 /// counted, and the user is asked once.
 #[test]
-fn r_hand_screening_repeated() {
+pub(crate) fn r_hand_screening_repeated() {
     for xx in [false, true] {
         let (mut pair, _, tape, ticket) = screening(xx);
         let before = drops(&pair);
@@ -337,7 +333,7 @@ pub(crate) fn r_hand_screening_late() {
 /// SCREENING, reordered, in XX: DATA comes while the user thinks: dropped and counted; it comes
 /// again after the accept.
 #[test]
-fn r_hand_screening_reordered() {
+pub(crate) fn r_hand_screening_reordered() {
     let (mut pair, connection, tape, ticket) = screening(true);
     pair.run(Duration::from_millis(20));
     let before = drops(&pair).bad_handshake;
@@ -379,7 +375,7 @@ pub(crate) fn r_hand_screening_forged() {
 /// READY, repeated: OPEN, while its hash is known, CHALLENGE and CONFIRM are dropped and counted;
 /// nothing is answered, and there is one connection.
 #[test]
-fn r_hand_ready_repeated() {
+pub(crate) fn r_hand_ready_repeated() {
     for xx in [false, true] {
         let mut pair = Pair::new(1);
         let tape = pair.tape();
@@ -411,7 +407,7 @@ fn r_hand_ready_repeated() {
 /// READY, late: once the hash is forgotten the OPEN makes a half-open that dies, as no DATA can
 /// follow: its CHALLENGE is dropped by the client, which is READY.
 #[test]
-fn r_hand_ready_late() {
+pub(crate) fn r_hand_ready_late() {
     let mut client = Config::client();
     client.transport.keep_alive = Duration::from_secs(5);
     let mut pair = Pair::with(1, client, Config::public_server(identity("server")));
@@ -434,7 +430,7 @@ fn r_hand_ready_late() {
 /// READY, reordered; R-DATA-3b: a packet is taken up to 4,095 numbers behind the largest, and
 /// dropped from 4,096 on.
 #[test]
-fn r_hand_ready_reordered() {
+pub(crate) fn r_hand_ready_reordered() {
     let mut peer = Hostile::client(1);
     let low = peer.next_number();
     let high = low + 5_000;
@@ -454,7 +450,7 @@ fn r_hand_ready_reordered() {
 /// READY, forged: a packet with any bit changed is dropped, and counted under the key of its
 /// connection, or, where the ID was hit, by the endpoint. A forged number moves no window.
 #[test]
-fn r_hand_ready_forged() {
+pub(crate) fn r_hand_ready_forged() {
     let mut peer = Hostile::client(1);
     let packet = peer.seal(&frames::ping(1, false));
     let bits = packet.len() * 8;

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use tripline::{By, Code, Config, ConnectionHandle, Event, Order, State, StreamOptions};
 use tripline_sansio::{Duration, Instant};
-use tripline_sim::{LinkConfig, Verdict};
+use tripline_sim::Verdict;
 use tripline_tests::frames::{self, Frame, kind, varints};
 use tripline_tests::{Hostile, Pair, Side, Wiretap, identity};
 
@@ -83,7 +83,7 @@ fn draining() -> Hostile {
 
 /// LEAVING, lost: NOTIFY comes again, with the same deadline, until it arrives.
 #[test]
-fn r_close_leaving_lost() {
+pub(crate) fn r_close_leaving_lost() {
     let tap = Wiretap::default();
     let mut server = Config::public_server(identity("server"));
     server.transport.stream_credit = 0; // as little as a message needs
@@ -117,7 +117,7 @@ fn r_close_leaving_lost() {
 /// LEAVING, lost: a NOTIFY with a deadline is not sent again once one with 0 went out, which says
 /// more; that one is.
 #[test]
-fn r_close_leaving_lost_superseded() {
+pub(crate) fn r_close_leaving_lost_superseded() {
     let mut peer = Hostile::client(1);
     let connection = peer.connection;
     let stream = peer.pair.open(Side::Server, connection, StreamOptions::one_way(Order::Ordered));
@@ -154,7 +154,7 @@ fn r_close_leaving_lost_superseded() {
 
 /// R-CLOSE-3: a first NOTIFY with 0 sets no deadline and ends in order.
 #[test]
-fn r_close_leaving_lost_deadline() {
+pub(crate) fn r_close_leaving_lost_deadline() {
     let (mut pair, tap, client, _) = tapped(2);
     let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Ordered));
     pair.send(Side::Client, client, stream, &[1; 100]);
@@ -177,7 +177,7 @@ fn r_close_leaving_lost_deadline() {
 /// LEAVING, repeated; R-CLOSE-3: the first NOTIFY says the deadline, whether the next ones say
 /// less or more; the user hears of it once.
 #[test]
-fn r_close_leaving_repeated() {
+pub(crate) fn r_close_leaving_repeated() {
     for later in [1_000, 5_000, 60_000] {
         let mut peer = Hostile::client(1);
         let began = peer.pair.world.now();
@@ -201,7 +201,7 @@ fn r_close_leaving_repeated() {
 /// LEAVING, crossing; R-CLOSE-3: both leave, and the earlier deadline holds, on whichever side it
 /// was set first.
 #[test]
-fn r_close_leaving_crossing() {
+pub(crate) fn r_close_leaving_crossing() {
     for (ours, theirs, theirs_first) in
         [(8, 3, false), (3, 8, false), (8, 3, true), (3, 8, true), (5, 5, true)]
     {
@@ -228,7 +228,7 @@ fn r_close_leaving_crossing() {
 /// LEAVING, reordered; R-CLOSE-3: a NOTIFY with 0 that overtook the one with the deadline sets
 /// none, and neither does the late one; it still counts as the peer's 0.
 #[test]
-fn r_close_leaving_reordered() {
+pub(crate) fn r_close_leaving_reordered() {
     let mut peer = Hostile::client(1);
     peer.write(&notify(0));
     assert_eq!(peer.state(), Some(State::Leaving));
@@ -247,7 +247,7 @@ fn r_close_leaving_reordered() {
 
 /// LEAVING, forged: neither a NOTIFY nor a DISCONNECT with one changed bit moves anything.
 #[test]
-fn r_close_leaving_forged() {
+pub(crate) fn r_close_leaving_forged() {
     let mut peer = Hostile::client(1);
     for frames in [notify(1_000), varints(&BYE)] {
         let packet = peer.seal(&frames);
@@ -271,10 +271,10 @@ fn r_close_leaving_forged() {
 /// CLOSING, lost; R-CLOSE-1: DISCONNECT is repeated 1, 3 and 7 probe timeouts after the first, and
 /// after ten the closer is gone, though no answer ever came.
 #[test]
-fn r_close_closing_lost() {
+pub(crate) fn r_close_closing_lost() {
     let (mut pair, _, client, _) = tapped(1);
     let tape = pair.tape();
-    pair.world.set_links(pair.client, pair.server, LinkConfig::down());
+    pair.silence_both();
     let began = pair.world.now();
     close(&mut pair, Side::Client, client, Duration::ZERO);
     assert_eq!(ends(&pair.events(Side::Client)).len(), 1, "R-CLOSE-1a: told when it begins");
@@ -298,7 +298,7 @@ fn r_close_closing_lost() {
 /// CLOSING, repeated: a DISCONNECT of the peer ends it; no answer is sent to that, nor to a second
 /// one.
 #[test]
-fn r_close_closing_repeated() {
+pub(crate) fn r_close_closing_repeated() {
     let mut peer = closing();
     peer.write(&varints(&BYE));
     assert_eq!(peer.state(), None);
@@ -331,7 +331,7 @@ pub(crate) fn r_close_closing_late() {
 /// CLOSING, crossing: both sides close at once; the other's DISCONNECT is the answer, and no more
 /// than two packets are sent in all.
 #[test]
-fn r_close_closing_crossing() {
+pub(crate) fn r_close_closing_crossing() {
     let (mut pair, _, client, server) = tapped(1);
     let tape = pair.tape();
     close(&mut pair, Side::Client, client, Duration::ZERO);
@@ -365,14 +365,10 @@ pub(crate) fn r_close_closing_forged() {
 /// DRAINING, lost; R-CLOSE-1: the answer is not repeated, and after three probe timeouts it is
 /// over. The closer, which never had it, comes to its own end by its clock.
 #[test]
-fn r_close_draining_lost() {
+pub(crate) fn r_close_draining_lost() {
     let (mut pair, _, client, server) = tapped(1);
     let tape = pair.tape();
-    let host = Some(pair.server);
-    pair.world.add_rule(move |packet| match packet.from == host {
-        true => Verdict::Drop,
-        false => Verdict::Pass,
-    });
+    pair.silence(Side::Server);
     close(&mut pair, Side::Client, client, Duration::ZERO);
     pair.run(LONG);
     let data = |side| tape.of(side).into_iter().filter(|one| one.bytes[0] >= 0x80).count();
@@ -387,7 +383,7 @@ fn r_close_draining_lost() {
 /// DRAINING, repeated and late; R-CLOSE-1: silence, for three probe timeouts; then the connection
 /// is gone.
 #[test]
-fn r_close_draining_repeated() {
+pub(crate) fn r_close_draining_repeated() {
     let mut peer = draining();
     let began = peer.pair.world.now();
     for frames in [varints(&BYE), varints(&[kind::DISCONNECT, 7, 0, 0]), frames::ping(1, true)] {
@@ -442,7 +438,7 @@ pub(crate) fn r_close_draining_forged() {
 /// Gone, late and forged: a packet for the ID of a connection that is gone is dropped and counted,
 /// whether it once would have verified or not.
 #[test]
-fn r_close_gone_late() {
+pub(crate) fn r_close_gone_late() {
     let mut peer = closing();
     peer.write(&varints(&BYE));
     assert_eq!(peer.state(), None);
@@ -466,7 +462,7 @@ fn r_close_gone_late() {
 /// Gone, crossing; R-ID-2: the slot of its ID rests until 63 others were freed, and comes back with
 /// other bits: packets of the old connection never reach a new one.
 #[test]
-fn r_close_gone_crossing() {
+pub(crate) fn r_close_gone_crossing() {
     let tap = Wiretap::default();
     let mut pair =
         Pair::with(1, tap.on(Config::client()), Config::public_server(identity("server")));

@@ -46,7 +46,7 @@ fn fates(events: &[Event]) -> Vec<Fate> {
 /// Any frame, late: a number below the largest is taken once and acknowledged at once; repeated, it
 /// is dropped.
 #[test]
-fn r_packet_any_late_and_repeated() {
+pub(crate) fn r_packet_any_late_and_repeated() {
     let mut peer = Hostile::client(1);
     let number = peer.next_number();
     let packets = [number, number + 1].map(|_| peer.seal(&frames::stream(STREAM, 0, &[1, b'x'])));
@@ -69,7 +69,7 @@ fn r_packet_any_late_and_repeated() {
 
 /// ACK, lost: the next one says more: one that tells all is enough.
 #[test]
-fn r_packet_ack_lost() {
+pub(crate) fn r_packet_ack_lost() {
     let mut peer = Hostile::client(1);
     server_sends(&mut peer, &[1; 5_000]);
     peer.read();
@@ -79,7 +79,7 @@ fn r_packet_ack_lost() {
 
 /// ACK, repeated: its ranges have their effect once.
 #[test]
-fn r_packet_ack_repeated() {
+pub(crate) fn r_packet_ack_repeated() {
     let mut peer = Hostile::client(1);
     server_sends(&mut peer, &[1; 5_000]);
     peer.read();
@@ -94,7 +94,7 @@ fn r_packet_ack_repeated() {
 /// ACK, late: of a packet that was declared lost it is *spurious*, and counted once; the frames of
 /// that packet are in another one by now, and its ACK settles them.
 #[test]
-fn r_packet_ack_late() {
+pub(crate) fn r_packet_ack_late() {
     let mut peer = Hostile::client(1);
     server_sends(&mut peer, b"one packet");
     let number = peer.read_numbers()[0];
@@ -115,7 +115,7 @@ fn r_packet_ack_late() {
 /// PING, lost: it comes again with the same token while its PONG is waited for; repeated, each gets
 /// the PONG of its token.
 #[test]
-fn r_packet_ping_lost_and_repeated() {
+pub(crate) fn r_packet_ping_lost_and_repeated() {
     let mut server = Config::public_server(identity("server"));
     server.transport.keep_alive = Duration::from_secs(2);
     let mut peer = Hostile::client_of(1, server);
@@ -140,7 +140,7 @@ fn r_packet_ping_lost_and_repeated() {
 
 /// PONG, lost: it is not sent again; repeated, it counts once, and then as one nobody waits for.
 #[test]
-fn r_packet_pong_lost_and_repeated() {
+pub(crate) fn r_packet_pong_lost_and_repeated() {
     let mut server = Config::public_server(identity("server"));
     server.transport.keep_alive = Duration::from_secs(2);
     let mut peer = Hostile::client_of(1, server);
@@ -164,7 +164,7 @@ fn r_packet_pong_lost_and_repeated() {
 
 /// STREAM, lost: its bytes come again until they are acknowledged.
 #[test]
-fn r_packet_stream_lost() {
+pub(crate) fn r_packet_stream_lost() {
     let mut peer = Hostile::client(1);
     let id = server_sends(&mut peer, b"hello");
     for _ in 0..3 {
@@ -184,7 +184,7 @@ fn r_packet_stream_lost() {
 /// STREAM, repeated: bytes that are there are compared and ignored: delivered once; so are bytes of
 /// a stream that ended, by fin, STOP or CLOSE_STREAM.
 #[test]
-fn r_packet_stream_repeated() {
+pub(crate) fn r_packet_stream_repeated() {
     let mut peer = Hostile::client(1);
     let first = frames::stream(STREAM, 0, &[3, b'o', b'n', b'e']);
     let aligned = |offset: u64, fin: u64, text: &[u8]| {
@@ -215,7 +215,7 @@ fn r_packet_stream_repeated() {
 
 /// STREAM, late, on a stopped stream: consumed and dropped.
 #[test]
-fn r_packet_stream_late_on_a_stopped_stream() {
+pub(crate) fn r_packet_stream_late_on_a_stopped_stream() {
     let mut peer = Hostile::client(1);
     peer.write(&frames::stream(STREAM, 0, b"\x03o"));
     let connection = peer.connection;
@@ -232,7 +232,7 @@ fn r_packet_stream_late_on_a_stopped_stream() {
 /// SKIP, repeated and early: what is consumed is not consumed twice, and STREAM frames that come
 /// behind the SKIP which names them are ignored.
 #[test]
-fn r_packet_skip_repeated_and_early() {
+pub(crate) fn r_packet_skip_repeated_and_early() {
     let mut server = Config::public_server(identity("server"));
     server.transport.message_max = 1_000;
     server.transport.stream_credit = 4_000;
@@ -252,7 +252,7 @@ fn r_packet_skip_repeated_and_early() {
 
 /// SKIP, lost: it comes again.
 #[test]
-fn r_packet_skip_lost() {
+pub(crate) fn r_packet_skip_lost() {
     let mut peer = Hostile::client(1);
     let connection = peer.connection;
     let id = peer.pair.open(Side::Server, connection, StreamOptions::one_way(Order::Ordered));
@@ -273,7 +273,7 @@ fn r_packet_skip_lost() {
 
 /// CLOSE_STREAM and STOP, lost: each comes again.
 #[test]
-fn r_packet_close_stream_and_stop_lost() {
+pub(crate) fn r_packet_close_stream_and_stop_lost() {
     let mut peer = Hostile::client(1);
     let id = server_sends(&mut peer, b"hello");
     let connection = peer.connection;
@@ -293,7 +293,7 @@ fn r_packet_close_stream_and_stop_lost() {
 
 /// CLOSE_STREAM and STOP, repeated: the first counts, whatever code the next one has.
 #[test]
-fn r_packet_close_stream_and_stop_repeated() {
+pub(crate) fn r_packet_close_stream_and_stop_repeated() {
     let mut peer = Hostile::client(1);
     let id = server_sends(&mut peer, b"hello");
     for code in [0x101, 0x102] {
@@ -313,7 +313,7 @@ fn r_packet_close_stream_and_stop_repeated() {
 
 /// CREDIT, STREAM_CREDIT and STREAMS, lost: the newest value comes again.
 #[test]
-fn r_packet_grants_lost() {
+pub(crate) fn r_packet_grants_lost() {
     let mut server = Config::public_server(identity("server"));
     server.transport.message_max = 1_000;
     server.transport.stream_credit = 4_000;
@@ -340,7 +340,7 @@ fn r_packet_grants_lost() {
 
 /// STREAM_CREDIT and STREAMS, late: a smaller one takes nothing back. (CREDIT: R-CREDIT-2.)
 #[test]
-fn r_packet_grants_late() {
+pub(crate) fn r_packet_grants_late() {
     let mut peer = Hostile::client(1);
     let id = server_sends(&mut peer, b"hello");
     let late = peer.next_number();
@@ -373,7 +373,7 @@ fn r_packet_grants_late() {
 /// BLOCKED: it comes again while it is still so; of the peer it has no effect and gets no answer
 /// but an ACK.
 #[test]
-fn r_packet_blocked() {
+pub(crate) fn r_packet_blocked() {
     let mut peer = Hostile::client(1);
     let connection = peer.connection;
     let limit = loop {

@@ -30,7 +30,7 @@ fn talk(server: Run, client: Run, lines: &[String]) -> (Vec<Told>, Vec<Told>) {
 
 /// T64, T78, U49: each loop drives the same program, and each talks with each.
 #[test]
-fn one_program_runs_on_every_loop() {
+pub(crate) fn one_program_runs_on_every_loop() {
     // More than one datagram and less than the buffers hold.
     let lines: Vec<String> = (0..200).map(|number| format!("line {number} ").repeat(50)).collect();
     let said = lines.iter().cloned().map(Told::Line).chain([Told::Over(None)]);

@@ -57,7 +57,7 @@ fn marked(marks: &[Ecn]) -> usize {
 
 /// R-ECN-1: both sides find out that the path carries marks; then all is marked but the handshake.
 #[test]
-fn r_ecn_1_a_path_that_carries_marks_is_used() {
+pub(crate) fn r_ecn_1_a_path_that_carries_marks_is_used() {
     let seen = transfer(true, |_| Verdict::Pass);
     assert_eq!((seen.client.ecn, seen.server.ecn), (EcnStatus::Capable, EcnStatus::Capable));
     assert_eq!((seen.client.ecn_failures, seen.client.congestion_marks), (0, 0));
@@ -67,7 +67,7 @@ fn r_ecn_1_a_path_that_carries_marks_is_used() {
 
 /// R-ECN-1: the configuration can switch it off, on one side alone.
 #[test]
-fn r_ecn_1_it_can_be_switched_off() {
+pub(crate) fn r_ecn_1_it_can_be_switched_off() {
     let seen = transfer(false, |_| Verdict::Pass);
     assert_eq!((seen.client.ecn, seen.server.ecn), (EcnStatus::Off, EcnStatus::Capable));
     assert_eq!(marked(&seen.marks), 0);
@@ -76,7 +76,7 @@ fn r_ecn_1_it_can_be_switched_off() {
 /// R-ECN-2, R-ECN-3: a path that clears marks, changes them, drops what bears them, or marks
 /// everything, is found out once; then nothing is marked, and all arrives.
 #[test]
-fn r_ecn_3_a_path_that_does_not_carry_marks_is_found_out() {
+pub(crate) fn r_ecn_3_a_path_that_does_not_carry_marks_is_found_out() {
     let treat = |how: fn(&PacketView<'_>) -> Verdict| {
         move |packet: &PacketView<'_>| match packet.ecn {
             Ecn::NotEct => Verdict::Pass,
@@ -100,7 +100,7 @@ fn r_ecn_3_a_path_that_does_not_carry_marks_is_found_out() {
 
 /// R-ECN-4: CE marks hold the window down as losses would, and nothing is lost.
 #[test]
-fn r_ecn_4_congestion_marks_reduce_the_window() {
+pub(crate) fn r_ecn_4_congestion_marks_reduce_the_window() {
     let free = transfer(true, |_| Verdict::Pass);
     let seen = transfer(true, |packet| match packet.ecn {
         Ecn::Ect0 if packet.index % 60 == 59 => Verdict::Mark(Ecn::Ce),
@@ -114,7 +114,7 @@ fn r_ecn_4_congestion_marks_reduce_the_window() {
 
 /// R-ECN-2: a path that stops carrying marks in the middle is left alone from then on.
 #[test]
-fn r_ecn_2_a_path_may_change_later() {
+pub(crate) fn r_ecn_2_a_path_may_change_later() {
     let seen = transfer(true, |packet| match packet.ecn {
         Ecn::Ect0 if packet.index > 300 => Verdict::Mark(Ecn::NotEct),
         _ => Verdict::Pass,

@@ -161,7 +161,7 @@ impl Siege {
 /// D1: 100,000 OPENs a second from addresses that were never there, each call of the server charged
 /// to its CPU: who is connected keeps 95 % of his goodput, and a newcomer is in within 3 seconds.
 #[test]
-fn d1_a_flood_leaves_goodput_and_newcomers_alone() {
+pub(crate) fn d1_a_flood_leaves_goodput_and_newcomers_alone() {
     let millis = std::env::var("TRIPLINE_FLOOD_MILLIS").ok();
     let millis: u64 = millis.map_or(600, |text| text.parse().expect("a number"));
     let opens: Vec<Vec<u8>> = (0..2_000).map(|n| open(100 + n)).collect();

@@ -39,7 +39,7 @@ fn transfer(most: u64) -> (Duration, u64) {
 
 /// R-CREDIT-5: with windows that grow the path is the limit, without them the window is.
 #[test]
-fn r_credit_5_windows_grow_with_the_path() {
+pub(crate) fn r_credit_5_windows_grow_with_the_path() {
     let (fixed, window) = transfer(START);
     assert_eq!(window, START);
     assert!(fixed > Duration::from_secs(6), "300 kB in 100 ms: {fixed:?}");

@@ -11,7 +11,7 @@ use tripline::{
 };
 use tripline_sansio::{DatagramMachine, Duration, Ecn, Instant, Path, Seed};
 use tripline_sim::{LinkConfig, Verdict, World};
-use tripline_tests::{Pair, Side, identity};
+use tripline_tests::{Pair, Side, Taped, identity};
 
 const OPEN: u8 = 0x01;
 const CHALLENGE: u8 = 0x02;
@@ -84,7 +84,7 @@ fn kinds<M: DatagramMachine>(world: &mut World<M>) -> Rc<RefCell<Vec<(SocketAddr
 /// R-RETRY-1, R-OPEN-2: a server that demands tokens gives one, keeps nothing, and takes the same
 /// OPEN with it; in every pattern, and in bad weather.
 #[test]
-fn r_retry_1_a_client_proves_its_address_and_gets_in() {
+pub(crate) fn r_retry_1_a_client_proves_its_address_and_gets_in() {
     for (pattern, seed) in (0..3).flat_map(|pattern| (0..6).map(move |seed| (pattern, seed))) {
         let mut config = Config::client();
         if pattern == 1 {
@@ -118,7 +118,7 @@ fn r_retry_1_a_client_proves_its_address_and_gets_in() {
 /// R-RETRY-1: a RETRY with any bit changed, for another attempt, or from elsewhere, changes
 /// nothing; the true one after it still counts. More than eight a second are not answered.
 #[test]
-fn r_retry_1_only_a_true_retry_is_answered() {
+pub(crate) fn r_retry_1_only_a_true_retry_is_answered() {
     let mut server = endpoint(strict(), 1);
     let (mut client, open) = client(2, to_server());
     let retry = answers(&mut server, at(0), address(1, 1), &open).remove(0).1;
@@ -150,7 +150,7 @@ fn r_retry_1_only_a_true_retry_is_answered() {
 /// H7, R-RETRY-2: a token is good for one attempt from one address for thirty seconds; a wrong one
 /// counts as none. Across a change of the secret, by time and by hand (N25), no client is dropped.
 #[test]
-fn h7_a_stolen_or_old_token_counts_as_none() {
+pub(crate) fn h7_a_stolen_or_old_token_counts_as_none() {
     let mut server = endpoint(strict(), 1);
     let from = address(1, 1);
     let (mut client, open) = client(2, to_server());
@@ -201,7 +201,7 @@ fn through_mac1(open: &[u8]) -> usize {
 /// R-HAND-1: a valid token makes the first DATA prove its address, though a CHALLENGE went
 /// elsewhere too.
 #[test]
-fn r_hand_1_a_token_proves_the_address() {
+pub(crate) fn r_hand_1_a_token_proves_the_address() {
     for proves in [false, true] {
         let config = if proves { strict() } else { Config::public_server(identity("server")) };
         let mut pair = Pair::with(1, Config::client(), config);
@@ -241,7 +241,7 @@ fn r_hand_1_a_token_proves_the_address() {
 /// gets fewer bytes than it sent, memory stays in its bounds, newcomers still get in, and who is
 /// connected notices nothing.
 #[test]
-fn d1_a_flood_of_opens_keeps_nobody_out() {
+pub(crate) fn d1_a_flood_of_opens_keeps_nobody_out() {
     const RATE: u64 = 100_000;
     const MILLIS: u64 = 200;
     let (mut pair, inspector) = Pair::inspected(1);
@@ -286,7 +286,7 @@ fn d1_a_flood_of_opens_keeps_nobody_out() {
 /// D1, R-HAND-3: above the threshold one prefix gets so many handshakes a second and no more, with
 /// good tokens; another prefix is not disturbed.
 #[test]
-fn r_hand_3_a_prefix_cannot_crowd_out_the_others() {
+pub(crate) fn r_hand_3_a_prefix_cannot_crowd_out_the_others() {
     let mut server = endpoint(strict(), 1);
     let mut begin = |seed: u64, from: SocketAddr, now: Instant| {
         let (mut client, open) = client(seed, to_server());
@@ -304,7 +304,7 @@ fn r_hand_3_a_prefix_cannot_crowd_out_the_others() {
 
 /// R-HAND-3: each kind of answer has a rate; what is over it is counted and gets nothing.
 #[test]
-fn r_hand_3_answers_have_rates() {
+pub(crate) fn r_hand_3_answers_have_rates() {
     let guard = GuardConfig {
         retry_above: u32::MAX,
         challenges_per_second: 10,
@@ -332,7 +332,7 @@ fn r_hand_3_answers_have_rates() {
 /// R-HAND-3: length, version, suite, mac1, zeros, token, rate: each packet here breaks all the
 /// rules from one on, and the answer is always that of the first.
 #[test]
-fn r_hand_3_the_cheap_checks_come_first() {
+pub(crate) fn r_hand_3_the_cheap_checks_come_first() {
     let guard = GuardConfig { retry_above: 0, challenges_per_second: 0, ..GuardConfig::default() };
     let mut server = endpoint(Config { guard, ..Config::public_server(identity("server")) }, 1);
     let (mut client, open) = client(2, to_server());
@@ -368,7 +368,7 @@ fn r_hand_3_the_cheap_checks_come_first() {
 
 /// R-HAND-3c: a batch full of RETRYs leaves room for a CHALLENGE.
 #[test]
-fn r_hand_3_cheap_answers_leave_room() {
+pub(crate) fn r_hand_3_cheap_answers_leave_room() {
     let mut server = endpoint(strict(), 1);
     let (mut client, open) = client(2, to_server());
     let retry = answers(&mut server, at(0), address(1, 1), &open).remove(0).1;
@@ -389,7 +389,7 @@ fn r_hand_3_cheap_answers_leave_room() {
 
 /// R-HAND-OPENING-reordered: a RETRY harms neither before nor after the CHALLENGE.
 #[test]
-fn r_hand_opening_reordered_retry_and_challenge() {
+pub(crate) fn r_hand_opening_reordered_retry_and_challenge() {
     let mut lenient = endpoint(Config::public_server(identity("server")), 1);
     let mut server = endpoint(strict(), 1);
     let (mut client, open) = client(2, to_server());
@@ -418,7 +418,7 @@ fn restart(pair: &mut Pair, config: Config) {
 /// C4, R-RESET-1, R-RESET-2: a server restarts with its identity; the client learns it with the
 /// first packet that it sends, within a round trip.
 #[test]
-fn c4_a_restart_is_noticed_at_once() {
+pub(crate) fn c4_a_restart_is_noticed_at_once() {
     let mut pair = Pair::new(1);
     let (client, _) = pair.connected();
     let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Ordered));
@@ -426,7 +426,7 @@ fn c4_a_restart_is_noticed_at_once() {
     pair.run(Duration::from_secs(1));
     restart(&mut pair, Config::public_server(identity("server")));
     pair.events(Side::Client);
-    let (began, seen) = (pair.world.now(), kinds(&mut pair.world));
+    let (began, tape) = (pair.world.now(), pair.tape());
     pair.send(Side::Client, client, stream, b"to the new one");
     let cause = pair.wait(Side::Client, |event| match event {
         Event::Lost { connection, cause } if *connection == client => Some(cause.clone()),
@@ -436,9 +436,8 @@ fn c4_a_restart_is_noticed_at_once() {
     assert_eq!(pair.world.now() - began, Duration::from_millis(20));
     assert_eq!(pair.state(Side::Client, client), None);
     pair.run(Duration::from_secs(60));
-    let server = pair.world.address(pair.server);
-    let resets = seen.borrow().iter().filter(|(from, _)| *from == server).count();
-    assert_eq!(resets, 1, "one RESET for one packet, and no answer to it");
+    let said: Vec<u8> = tape.of(Side::Server).iter().map(|one| one.bytes[0]).collect();
+    assert_eq!(said, [RESET], "one RESET for one packet, and no answer to it");
     pair.connected();
 }
 
@@ -478,14 +477,15 @@ pub(crate) fn r_reset_2_a_restart_is_noticed_after_renewals() {
 pub(crate) fn c4_a_restart_at_any_packet_ends_the_session() {
     for index in 0..40 {
         let mut pair = Pair::new(index);
+        let tape = pair.tape();
         let (client, _) = pair.connected();
         let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Ordered));
+        let until = tape.len() + index as usize;
         for _ in 0..40 {
             pair.send(Side::Client, client, stream, &[1; 1_000]);
         }
-        let until = pair.world.totals().delivered + index;
         let limit = Duration::from_secs(5);
-        let _reached = pair.world.run_while(limit, |world| world.totals().delivered < until);
+        let _reached = pair.world.run_while(limit, |_| tape.len() < until);
         restart(&mut pair, Config::public_server(identity("server")));
         pair.send(Side::Client, client, stream, b"more");
         pair.run(Duration::from_secs(3));
@@ -575,80 +575,54 @@ pub(crate) fn r_reset_2_pinging_begins_again_if_nothing_was_sent() {
 /// A5, R-RESET-2: no guess, no other connection's token, and no token from another address ends a
 /// connection; a RESET for a live ID is never sent.
 #[test]
-fn a5_a_reset_cannot_be_guessed_or_fetched() {
+pub(crate) fn a5_a_reset_cannot_be_guessed_or_fetched() {
     let mut pair = Pair::new(1);
     let (client, _) = pair.connected();
     let (killed, _) = pair.connected();
-    let (home, server) = (pair.world.address(pair.client), pair.world.address(pair.server));
-    let data = Rc::new(RefCell::new(Vec::new()));
-    let resets = Rc::new(RefCell::new(Vec::new()));
-    let (copy, fetched) = (data.clone(), resets.clone());
-    pair.world.add_rule(move |packet| {
-        match packet.bytes[0] {
-            RESET => fetched.borrow_mut().push(packet.bytes.to_vec()),
-            0x80.. if packet.source == home => copy.borrow_mut().push(packet.bytes.to_vec()),
-            _ => {}
-        }
-        Verdict::Pass
-    });
+    let home = pair.world.address(pair.client);
+    let tape = pair.tape();
     let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Ordered));
     pair.send(Side::Client, client, stream, b"alive");
     pair.run(Duration::from_secs(1));
     // Whoever saw a packet of a live connection asks for the token of its ID, in every way.
-    let live = data.borrow().last().unwrap().clone();
+    let live = tape.of(Side::Client).into_iter().rfind(Taped::is_data).unwrap().bytes;
     for from in [home, address(66, 6)] {
         for len in [live.len(), 28, 27, 18] {
             let mut asked = live[..len.min(live.len())].to_vec();
             let last = asked.len() - 1;
             asked[last] ^= 1;
-            let to = pair.server;
-            pair.world.inject(Duration::ZERO, from, to, Ecn::NotEct, &asked);
+            pair.deliver_from(Side::Server, Path::to(from), &asked);
         }
     }
     pair.run(Duration::from_secs(1));
-    assert!(resets.borrow().is_empty(), "a RESET for a live ID");
+    assert!(tape.kind(RESET).is_empty(), "a RESET for a live ID");
     // A true RESET, of the other connection.
     pair.call(Side::Client, |e, now| e.kill(now, killed)).unwrap();
-    let host = pair.client;
     let mut random = pair.world.random("guesses");
-    pair.call(Side::Client, |e, now| {
-        for _ in 0..100_000 {
-            let mut guess = [&[RESET][..], &random.bytes::<16>()].concat();
-            e.handle_datagram(now, Path::to(server), Ecn::NotEct, &mut guess);
-        }
-    });
+    for _ in 0..20_000 {
+        pair.deliver(Side::Client, &[&[RESET][..], &random.bytes::<16>()].concat());
+    }
     assert_eq!(pair.state(Side::Client, client), Some(State::Ready));
-    assert_eq!(pair.world.machine(host).stats().drops.stray_reset, 100_000);
+    assert_eq!(pair.world.machine(pair.client).stats().drops.stray_reset, 20_000);
 }
 
 /// R-RESET-2: the right token counts only from where we send to.
 #[test]
-fn r_reset_2_a_true_token_from_elsewhere_does_not_count() {
+pub(crate) fn r_reset_2_a_true_token_from_elsewhere_does_not_count() {
     let mut pair = Pair::new(1);
     let (client, server) = pair.connected();
-    let reset = Rc::new(RefCell::new(Vec::new()));
-    let copy = reset.clone();
-    let rule = pair.world.add_rule(move |packet| {
-        if packet.bytes[0] != RESET {
-            return Verdict::Pass;
-        }
-        *copy.borrow_mut() = packet.bytes.to_vec();
-        Verdict::Drop
-    });
+    let tape = pair.tape();
     pair.run(Duration::from_secs(1));
+    pair.silence(Side::Server);
     pair.call(Side::Server, |e, now| e.kill(now, server)).unwrap();
     let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Ordered));
     pair.send(Side::Client, client, stream, b"hello?");
     pair.run(Duration::from_millis(15));
-    pair.world.remove_rule(rule);
-    let packet = reset.borrow().clone();
+    let packet = tape.kind(RESET)[0].bytes.clone();
     assert_eq!(packet.len(), 17);
     let home = pair.world.address(pair.server);
     let hand = |pair: &mut Pair, from, bytes: &[u8]| {
-        let mut bytes = bytes.to_vec();
-        pair.call(Side::Client, |e, now| {
-            e.handle_datagram(now, Path::to(from), Ecn::NotEct, &mut bytes)
-        });
+        pair.deliver_from(Side::Client, Path::to(from), bytes);
         pair.state(Side::Client, client)
     };
     assert_eq!(hand(&mut pair, address(66, 6), &packet), Some(State::Ready));
@@ -656,15 +630,17 @@ fn r_reset_2_a_true_token_from_elsewhere_does_not_count() {
     for bit in 8..packet.len() * 8 {
         let mut forged = packet.clone();
         forged[bit / 8] ^= 1 << (bit % 8);
-        assert_eq!(hand(&mut pair, home, &forged), Some(State::Ready), "bit {bit}");
+        pair.deliver(Side::Client, &forged);
+        assert_eq!(pair.state(Side::Client, client), Some(State::Ready), "bit {bit}");
     }
-    assert_eq!(hand(&mut pair, home, &packet), None, "the true one");
+    pair.deliver(Side::Client, &packet);
+    assert_eq!(pair.state(Side::Client, client), None, "the true one");
 }
 
 /// A3: one forged packet of each kind, with the peer's address or its own, starts no conversation
 /// between two endpoints that know nothing of each other.
 #[test]
-fn a3_no_two_endpoints_talk_for_ever() {
+pub(crate) fn a3_no_two_endpoints_talk_for_ever() {
     let mut world: World<Endpoint> = World::new(1);
     let hosts = [1, 2].map(|last| {
         let machine = endpoint(Config::public_server(identity("server")), 50 + u64::from(last));
@@ -705,7 +681,7 @@ fn a3_no_two_endpoints_talk_for_ever() {
 
 /// R-HAND-2: DATA for a half-open that has died gets a RESET, and the client begins again.
 #[test]
-fn r_hand_half_open_late_data_gets_a_reset() {
+pub(crate) fn r_hand_half_open_late_data_gets_a_reset() {
     let mut server = endpoint(Config::public_server(identity("server")), 1);
     let (mut client, open) = client(2, to_server());
     let from = address(1, 1);

@@ -10,7 +10,7 @@ use tripline_tests::{Pair, Side, identity};
 
 /// T62: two endpoints, no sockets, no clock, under 20 lines.
 #[test]
-fn t62_two_endpoints_talk_in_under_twenty_lines() {
+pub(crate) fn t62_two_endpoints_talk_in_under_twenty_lines() {
     let mut world = World::new(1);
     let address = |last| SocketAddr::from(([10, 0, 0, last], 7));
     let server = Config::public_server(identity("server"));

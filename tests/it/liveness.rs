@@ -33,7 +33,7 @@ fn news(pair: &mut Pair, side: Side) -> Vec<Event> {
 
 /// T19: with PINGs both sides learn how many packets are lost each way, and the other's round trip.
 #[test]
-fn t19_loss_is_known_in_both_directions() {
+pub(crate) fn t19_loss_is_known_in_both_directions() {
     let mut pair = pair(|config| config.transport.keep_alive = Duration::from_millis(200));
     let (client, server) = pair.connected();
     let link =
@@ -64,14 +64,14 @@ fn t19_loss_is_known_in_both_directions() {
 
 /// T20: the user is warned before the end, each once, and PINGs come with growing gaps.
 #[test]
-fn t20_quiet_comes_before_lost_and_each_once() {
+pub(crate) fn t20_quiet_comes_before_lost_and_each_once() {
     let mut pair = pair(|config| config.transport.keep_alive = Duration::from_secs(1));
     let (client, server) = pair.connected();
     pair.run(Duration::from_secs(5));
     for side in SIDES {
         assert_eq!(news(&mut pair, side), [], "a peer that answers is not quiet");
     }
-    pair.world.set_links(pair.client, pair.server, LinkConfig::down());
+    pair.silence_both();
     let before = stats(&pair, Side::Client, client).packets_sent;
     pair.run(Duration::from_secs(28));
     let sent = stats(&pair, Side::Client, client).packets_sent - before;
@@ -90,14 +90,14 @@ fn t20_quiet_comes_before_lost_and_each_once() {
 /// T20: a silence that ends is over: the next one is told again. Without a keep-alive nobody asks,
 /// and the warning comes with the end.
 #[test]
-fn t20_each_silence_is_told() {
+pub(crate) fn t20_each_silence_is_told() {
     let mut pair = pair(|config| config.transport.keep_alive = Duration::from_secs(1));
     let (_, server) = pair.connected();
     pair.run(Duration::from_secs(2));
     for _ in 0..3 {
-        pair.world.set_links(pair.client, pair.server, LinkConfig::down());
+        pair.silence_both();
         pair.run(Duration::from_secs(15));
-        pair.world.set_links(pair.client, pair.server, LinkConfig::perfect());
+        pair.unsilence_both();
         pair.run(Duration::from_secs(15));
         let news = news(&mut pair, Side::Server);
         assert!(matches!(news[..], [Event::Quiet { .. }]), "{news:?}");
@@ -106,7 +106,7 @@ fn t20_each_silence_is_told() {
     let mut rest = Pair::new(1);
     rest.connected();
     rest.run(Duration::from_secs(2));
-    rest.world.set_links(rest.client, rest.server, LinkConfig::down());
+    rest.silence_both();
     rest.run(Duration::from_secs(60));
     for side in SIDES {
         let news = news(&mut rest, side);
@@ -117,14 +117,14 @@ fn t20_each_silence_is_told() {
 /// T23: who probes on silence is still there when the peer comes back after hours, has sent little
 /// meanwhile, and delivers what was on its way.
 #[test]
-fn t23_a_side_that_probes_outlives_the_silence() {
+pub(crate) fn t23_a_side_that_probes_outlives_the_silence() {
     let mut pair = pair(|config| {
         config.transport.on_silence = OnSilence::Probe;
         config.transport.keep_alive = Duration::from_secs(5);
     });
     let (client, server) = pair.connected();
     pair.run(Duration::from_secs(5));
-    pair.world.set_links(pair.client, pair.server, LinkConfig::down());
+    pair.silence_both();
     let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Ordered));
     pair.send(Side::Client, client, stream, &[9; 50_000]);
     let before = stats(&pair, Side::Server, server).packets_sent;
@@ -135,7 +135,7 @@ fn t23_a_side_that_probes_outlives_the_silence() {
         let news = news(&mut pair, side);
         assert!(matches!(news[..], [Event::Quiet { .. }]), "{side:?}: {news:?}");
     }
-    pair.world.set_links(pair.client, pair.server, LinkConfig::perfect());
+    pair.unsilence_both();
     pair.run(Duration::from_secs(310));
     assert_eq!(pair.messages(Side::Server, server, stream), [vec![9; 50_000]]);
     assert_eq!(pair.state(Side::Client, client), Some(State::Ready));
@@ -152,7 +152,7 @@ pub(crate) fn t23_what_is_owed_waits_twenty_seconds_at_most() {
         let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Ordered));
         pair.send(Side::Client, client, stream, b"hello");
         pair.run(Duration::from_secs(5));
-        pair.world.set_links(pair.client, pair.server, LinkConfig::down());
+        pair.silence_both();
         if early {
             pair.send(Side::Client, client, stream, &[9; 50_000]);
         }
@@ -161,7 +161,7 @@ pub(crate) fn t23_what_is_owed_waits_twenty_seconds_at_most() {
             pair.send(Side::Client, client, stream, &[9; 50_000]);
             pair.run(Duration::from_millis(1));
         }
-        pair.world.set_links(pair.client, pair.server, LinkConfig::perfect());
+        pair.unsilence_both();
         pair.run(Duration::from_secs(21));
         let came = pair.messages(Side::Server, server, stream).len();
         assert_eq!(came, 2, "{outage:?}, early: {early}");
@@ -171,7 +171,7 @@ pub(crate) fn t23_what_is_owed_waits_twenty_seconds_at_most() {
 /// R-PATH-3b: a silence of hours says nothing about a network that has just come: who is told of it
 /// looks for a server that has moved at once, and not after the gap that he had come to.
 #[test]
-fn r_path_3b_a_new_network_ends_the_long_gaps() {
+pub(crate) fn r_path_3b_a_new_network_ends_the_long_gaps() {
     let mut pair = pair(|config| config.transport.on_silence = OnSilence::Probe);
     let (home, new) = (pair.world.address(pair.server), SocketAddr::from(([10, 0, 1, 50], 1)));
     let options = ConnectOptions::to(identity("server").public_key());
@@ -179,11 +179,11 @@ fn r_path_3b_a_new_network_ends_the_long_gaps() {
     let client = pair.call(Side::Client, |e, now| e.connect(now, target, options)).unwrap();
     pair.wait(Side::Client, |event| matches!(event, Event::Connected { .. }).then_some(()));
     pair.run(Duration::from_secs(5));
-    pair.world.set_links(pair.client, pair.server, LinkConfig::down());
+    pair.silence_both();
     pair.world.readdress(pair.server, new);
     pair.run(Duration::from_secs(3_600));
     pair.events(Side::Client);
-    pair.world.set_links(pair.client, pair.server, LinkConfig::perfect());
+    pair.unsilence_both();
     pair.call(Side::Client, |e, now| e.network_changed(now, None)).unwrap();
     pair.run(Duration::from_secs(1));
     let moved = |event: &Event| matches!(event, Event::Moved { to, .. } if *to == new);
@@ -193,14 +193,14 @@ fn r_path_3b_a_new_network_ends_the_long_gaps() {
 
 /// T23: by default a silent peer is dropped, whatever the other side does.
 #[test]
-fn t23_each_side_decides_for_itself() {
+pub(crate) fn t23_each_side_decides_for_itself() {
     let client = Config::client();
     let mut server = Config::public_server(identity("server"));
     server.transport.on_silence = OnSilence::Probe;
     let mut pair = Pair::with(1, client, server);
     let (client, server) = pair.connected();
     pair.run(Duration::from_secs(2));
-    pair.world.set_links(pair.client, pair.server, LinkConfig::down());
+    pair.silence_both();
     pair.run(Duration::from_secs(600));
     assert_eq!(pair.state(Side::Client, client), None, "dropped, and forgotten");
     assert_eq!(pair.state(Side::Server, server), Some(State::Ready));

@@ -54,3 +54,5 @@ mod turmoil;
 mod versions;
 mod violations;
 mod zones;
+
+use zones::limits as zones_limits;

@@ -43,7 +43,7 @@ fn assert_found(pair: &Pair, side: Side, connection: ConnectionHandle, mtu: usiz
 
 /// T35: both sides find what the path carries, say so, and a message of that size is one datagram.
 #[test]
-fn t35_what_the_path_carries_is_found_and_told() {
+pub(crate) fn t35_what_the_path_carries_is_found_and_told() {
     for mtu in [1_200, 1_280, 1_392, 1_452, 9_000] {
         let mut pair = Pair::new(mtu as u64).link(link(mtu));
         let (client, server) = pair.connected();
@@ -73,7 +73,7 @@ fn t35_what_the_path_carries_is_found_and_told() {
 
 /// R-MTU-1: the ceiling may be that of a loopback; and a connection told not to search does not.
 #[test]
-fn r_mtu_1_the_ceiling_is_the_users() {
+pub(crate) fn r_mtu_1_the_ceiling_is_the_users() {
     for (ceiling, found) in [(65_507, 65_507), (0, 1_200)] {
         let mut config = Config::client();
         config.transport.datagram_ceiling = ceiling;
@@ -127,7 +127,7 @@ fn transfer(pair: &mut Pair, ends: (ConnectionHandle, ConnectionHandle), mtus: &
 /// R-MTU-1, T35: a path that suddenly carries less than what was found swallows every full packet
 /// and tells nobody: that is noticed, what was sent is cut smaller, and the new size is found.
 #[test]
-fn r_mtu_1_a_black_hole_is_left() {
+pub(crate) fn r_mtu_1_a_black_hole_is_left() {
     for (seed, hole) in [(1, 1_200), (2, 1_250), (3, 1_400)] {
         let mut pair = Pair::new(seed).link(link(1_500));
         let ends = pair.connected();
@@ -144,7 +144,7 @@ fn r_mtu_1_a_black_hole_is_left() {
 
 /// R-MTU-1: a hint from outside is tried and not believed.
 #[test]
-fn r_mtu_1_a_hint_starts_a_search() {
+pub(crate) fn r_mtu_1_a_hint_starts_a_search() {
     let mut pair = Pair::new(1).link(link(1_500));
     let ends = pair.connected();
     pair.run(Duration::from_secs(2));
@@ -158,7 +158,7 @@ fn r_mtu_1_a_hint_starts_a_search() {
 
 /// T35, R-MTU-1, R-PATH-2: another network is another path, of which nothing is known.
 #[test]
-fn r_mtu_1_a_new_host_begins_anew() {
+pub(crate) fn r_mtu_1_a_new_host_begins_anew() {
     let mut pair = Pair::new(1).link(link(1_500));
     let ends = pair.connected();
     pair.run(Duration::from_secs(2));

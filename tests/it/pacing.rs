@@ -23,7 +23,7 @@ fn most_within(log: &[(Instant, u64)], span: Duration) -> u64 {
 /// R-PACE-1: on no link does more leave within any span than the bucket and what flows in that
 /// span at the highest rate of the run, and a few packets that are never paced.
 #[test]
-fn r_pace_1_no_burst_is_larger_than_the_bucket() {
+pub(crate) fn r_pace_1_no_burst_is_larger_than_the_bucket() {
     let ms = Duration::from_millis;
     let mut waits = 0;
     for seed in 0..6_u64 {
@@ -55,7 +55,7 @@ fn r_pace_1_no_burst_is_larger_than_the_bucket() {
 
 /// R-PACE-1: a window that was earned and then lay idle does not leave at once.
 #[test]
-fn r_pace_1_an_idle_connection_saves_no_burst() {
+pub(crate) fn r_pace_1_an_idle_connection_saves_no_burst() {
     let link = LinkConfig::perfect().delay(Duration::from_millis(50));
     let (mut pair, log) = pair(1, link);
     let handles = pair.connected();
@@ -74,7 +74,7 @@ fn r_pace_1_an_idle_connection_saves_no_burst() {
 
 /// R-PACE-1: acknowledgements and answers to PINGs do not wait behind paced payload.
 #[test]
-fn r_pace_1_what_is_owed_is_not_paced() {
+pub(crate) fn r_pace_1_what_is_owed_is_not_paced() {
     let link = LinkConfig::perfect().delay(Duration::from_millis(30)).rate(500_000, 100_000);
     let (mut pair, _log) = pair(2, link);
     let (client, server) = pair.connected();

@@ -106,7 +106,7 @@ fn run(pair: &mut Pair, flows: &mut [Flow], mut each: impl FnMut(&mut Pair, u64)
 /// flow both ways: nothing is lost or comes twice, each move is told once, and no datagram breaks
 /// R-HAND-1. With `TRIPLINE_MOVING_MESSAGES=20000` it is 20 MB each way (tests/bench/SCALE.md).
 #[test]
-fn t21_a_client_that_moves_all_the_time_loses_nothing() {
+pub(crate) fn t21_a_client_that_moves_all_the_time_loses_nothing() {
     let total = std::env::var("TRIPLINE_MOVING_MESSAGES").ok();
     let total: u32 = total.map_or(5_000, |text| text.parse().expect("a number"));
     for seed in 1..4 {
@@ -155,7 +155,7 @@ fn t21_a_client_that_moves_all_the_time_loses_nothing() {
 /// T21: moves at random times, of both sides, in bad weather and with sloppy loops: whatever was
 /// handed in arrives, once and in order.
 #[test]
-fn t21_moves_in_bad_weather_lose_nothing() {
+pub(crate) fn t21_moves_in_bad_weather_lose_nothing() {
     for seed in 1..25 {
         let weather = LinkConfig::lossy(Chance::permille(80))
             .delay(Duration::from_millis(15))
@@ -199,7 +199,7 @@ fn t21_moves_in_bad_weather_lose_nothing() {
 
 /// N17: a client at rest says where it is when it is told that its network has changed.
 #[test]
-fn n17_a_network_change_is_told_at_once() {
+pub(crate) fn n17_a_network_change_is_told_at_once() {
     let mut pair = Pair::new(1);
     let (client, server) = pair.connected();
     pair.run(Duration::from_secs(1));
@@ -222,7 +222,7 @@ fn n17_a_network_change_is_told_at_once() {
 /// R-PATH-2b: a new port keeps what was learnt of the path, a new IP address does not; and
 /// neither is congestion.
 #[test]
-fn r_path_2_a_new_port_keeps_the_window_and_a_new_host_does_not() {
+pub(crate) fn r_path_2_a_new_port_keeps_the_window_and_a_new_host_does_not() {
     let mut pair = Pair::new(1).link(LinkConfig::perfect().delay(Duration::from_millis(10)));
     let ends: [_; 2] = pair.connected().into();
     let mut flows = [Flow::new(&mut pair, Side::Server, ends, 3_000)];
@@ -244,7 +244,7 @@ fn r_path_2_a_new_port_keeps_the_window_and_a_new_host_does_not() {
 
 /// R-PATH-2: who comes back soon needs no new proof: the first packet moves everything back.
 #[test]
-fn r_path_2_the_way_back_from_a_false_move_is_short() {
+pub(crate) fn r_path_2_the_way_back_from_a_false_move_is_short() {
     let mut pair = Pair::new(1);
     let (client, _) = pair.connected();
     pair.run(Duration::from_secs(1));
@@ -332,7 +332,7 @@ fn copy(
 /// A2, R-PATH-1: a copier that is faster than the client resends its packets from a thousand
 /// addresses: none gets more than three times what came from it, and the connection goes on.
 #[test]
-fn r_path_1_a_copier_gets_no_more_than_three_times_what_it_sends() {
+pub(crate) fn r_path_1_a_copier_gets_no_more_than_three_times_what_it_sends() {
     for every in [1, 2, 7] {
         let mut pair = Pair::new(every);
         let ends: [_; 2] = pair.connected().into();
@@ -365,7 +365,7 @@ fn r_path_1_a_copier_gets_no_more_than_three_times_what_it_sends() {
 /// R-PATH-1: who has moved and is not heard any better there gets three times what it sends, PONGs
 /// included, and its data stays with the proven address.
 #[test]
-fn r_path_1_what_is_not_proven_gets_its_budget_and_no_data() {
+pub(crate) fn r_path_1_what_is_not_proven_gets_its_budget_and_no_data() {
     let mut pair = Pair::new(1);
     let ends: [_; 2] = pair.connected().into();
     pair.events(Side::Server);
@@ -400,7 +400,7 @@ fn r_path_1_what_is_not_proven_gets_its_budget_and_no_data() {
 /// R-PATH-1: a copier that makes every other packet of a client on the move arrive from elsewhere
 /// first, PONGs too, slows the move down and does not void it.
 #[test]
-fn r_path_1_a_spoofed_move_cannot_void_a_true_one() {
+pub(crate) fn r_path_1_a_spoofed_move_cannot_void_a_true_one() {
     for seed in 1..6 {
         let mut pair = Pair::new(seed);
         let ends: [_; 2] = pair.connected().into();
@@ -431,7 +431,7 @@ fn r_path_1_a_spoofed_move_cannot_void_a_true_one() {
 /// R-HAND-1, R-PATH-1: a copier that gets the first DATA of a client to the server first, from
 /// elsewhere, has it answered there within the budget, and the client is found all the same.
 #[test]
-fn r_hand_1_a_stolen_first_data_is_given_back() {
+pub(crate) fn r_hand_1_a_stolen_first_data_is_given_back() {
     for seed in 1..6 {
         let mut pair = Pair::new(seed);
         let books = Books::watch(&mut pair);
@@ -463,7 +463,7 @@ fn r_hand_1_a_stolen_first_data_is_given_back() {
 /// T22, R-PATH-3: the server has moved while nothing told the client; its name is resolved again
 /// and the connection goes on there, with all that was on its way.
 #[test]
-fn t22_a_server_that_moved_is_found_by_its_name() {
+pub(crate) fn t22_a_server_that_moved_is_found_by_its_name() {
     let mut pair = Pair::new(1);
     let home = pair.world.address(pair.server);
     let key = identity("server").public_key();
@@ -519,7 +519,7 @@ fn t22_a_server_that_moved_is_found_by_its_name() {
 
 /// R-PATH-3: without a name the client asks the addresses that it was given.
 #[test]
-fn r_path_3_a_client_tries_the_addresses_it_was_given() {
+pub(crate) fn r_path_3_a_client_tries_the_addresses_it_was_given() {
     let mut pair = Pair::new(1);
     let (home, new) = (pair.world.address(pair.server), address(50, 1));
     let options = ConnectOptions::to(identity("server").public_key());

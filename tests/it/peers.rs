@@ -38,7 +38,7 @@ fn median(cell: &Cell, contender: &Tripline) -> f64 {
 /// tenth. NewReno at a loss of 5 % cannot get more than about two and a half hundredths; half of
 /// the time of BBR is its beginning.
 #[test]
-fn the_worst_cell_of_each_controller() {
+pub(crate) fn the_worst_cell_of_each_controller() {
     for (contender, least) in controllers().zip([0.026, 0.022, 0.49]) {
         let share = median(&worst(), &contender);
         assert!(share > least, "{}: {share} of the link", contender.name());
@@ -48,7 +48,7 @@ fn the_worst_cell_of_each_controller() {
 /// R-CC-3: what BBR reaches over its bottleneck alone it reaches in the whole engine too, where
 /// credit, acknowledgements and retransmissions take part. Two of 20 MB, beginning included.
 #[test]
-fn r_cc_3_bbr_fills_a_lossy_line_in_the_whole_engine() {
+pub(crate) fn r_cc_3_bbr_fills_a_lossy_line_in_the_whole_engine() {
     let bbr = Tripline::named("bbr").expect("it is in the list");
     let line =
         |loss| Cell::new(10_000_000, Duration::from_millis(50), Chance::percent(loss), 2_000_000);
@@ -61,7 +61,7 @@ fn r_cc_3_bbr_fills_a_lossy_line_in_the_whole_engine() {
 /// R-ACK-1d: what goes out in bulk is payload, with 33 bytes of header, tag and frame in 1,200: the
 /// peer's ACKs are told of now and then, not in each packet (which cost 5 bytes more).
 #[test]
-fn r_ack_1d_bulk_carries_no_acks_of_acks() {
+pub(crate) fn r_ack_1d_bulk_carries_no_acks_of_acks() {
     let mut cell = Cell::new(10_000_000, Duration::from_millis(50), Chance::NEVER, 2_000_000);
     // Holds all of it: nothing is dropped, and nothing sent again.
     cell.queue = 4_000_000;
@@ -76,7 +76,7 @@ fn r_ack_1d_bulk_carries_no_acks_of_acks() {
 /// Two flows of each controller share a line: it is nearly full, and neither gets less than a
 /// quarter of what both get.
 #[test]
-fn two_flows_of_each_controller_share_a_line() {
+pub(crate) fn two_flows_of_each_controller_share_a_line() {
     for contender in controllers() {
         let mut race = Race::new(10_000_000, Duration::from_millis(50));
         race.measure = Duration::from_secs(30);
@@ -89,7 +89,7 @@ fn two_flows_of_each_controller_share_a_line() {
 
 /// The same seed gives the same bytes at the same times, whatever the controller.
 #[test]
-fn a_cell_repeats_byte_for_byte() {
+pub(crate) fn a_cell_repeats_byte_for_byte() {
     let cell = Cell { bytes: 300_000, ..worst() };
     for contender in controllers() {
         let run = |seed| cell.run(&contender, seed).expect("the transfer goes on to its end");

@@ -198,7 +198,7 @@ pub(crate) fn t58_a_private_server_stays_silent() {
 /// T58, R-PLAIN-2, R-PLAIN-5: plain traffic needs both sides; a server alone changes nothing, a
 /// client alone is answered as with an unknown suite. Every pattern can have it.
 #[test]
-fn t58_plain_traffic_needs_both_sides() {
+pub(crate) fn t58_plain_traffic_needs_both_sides() {
     let on = SWITCHES[3].1;
     for (ours, theirs) in [(OFF, OFF), (OFF, on), (on, OFF), (on, on)] {
         for pattern in ["NK", "IK", "XX"] {
@@ -285,7 +285,7 @@ pub(crate) fn r_plain_4_nobody_needs_a_key() {
 /// R-PLAIN-4, R-PLAIN-5: what can be read on the way, and what cannot: in NN the route, under
 /// cipher 2 the messages, and nothing else.
 #[test]
-fn r_plain_5_what_an_observer_reads() {
+pub(crate) fn r_plain_5_what_an_observer_reads() {
     let (route, text) = (b"the way in".to_vec(), b"in everybody's sight");
     let traffic = SWITCHES[3].1;
     for (plain, options) in
@@ -308,7 +308,7 @@ fn r_plain_5_what_an_observer_reads() {
 /// T59: packets of one plain connection are refused by another, whether the ID is changed or not,
 /// also if all else is the same: both have the same text under the same number.
 #[test]
-fn t59_packets_of_another_connection_are_refused() {
+pub(crate) fn t59_packets_of_another_connection_are_refused() {
     let (mut pair, first) = all_plain(1);
     let tape = pair.tape();
     let second = outcome(&mut pair, keyless()).expect("connected");
@@ -335,7 +335,7 @@ fn t59_packets_of_another_connection_are_refused() {
         for number in 0..200u16 {
             // Numbers that this connection has not seen, too.
             moved[9..11].copy_from_slice(&number.to_be_bytes());
-            pair.deliver(Side::Server, &moved);
+            pair.forge(Side::Server, &moved);
         }
         let after = stats(&pair, at);
         assert_eq!(after.packets_received, before.packets_received);
@@ -349,12 +349,12 @@ fn t59_packets_of_another_connection_are_refused() {
 /// T59, R-DATA-3: a packet that was changed on the way is refused, whichever bit it is, and so is
 /// one that comes again; the true one is taken in between.
 #[test]
-fn t59_changed_and_repeated_packets_are_refused() {
+pub(crate) fn t59_changed_and_repeated_packets_are_refused() {
     let (mut pair, [ours, theirs]) = all_plain(2);
     pair.run(Duration::from_secs(2));
     let tape = pair.tape();
     let stream = pair.open(Side::Client, ours, StreamOptions::two_way(Order::Ordered));
-    pair.world.set_links(pair.client, pair.server, LinkConfig::down());
+    pair.silence_both();
     pair.send(Side::Client, ours, stream, b"as it was sent");
     pair.run(Duration::from_millis(1));
     let packet = tape.of(Side::Client)[0].bytes.clone();
@@ -380,7 +380,7 @@ fn t59_changed_and_repeated_packets_are_refused() {
 /// R-PLAIN-5, T24: under cipher 2 keys are renewed as ever: a packet of the old zone is refused in
 /// the new one, and what follows is as readable as before.
 #[test]
-fn r_plain_5_keys_are_renewed_under_cipher_2() {
+pub(crate) fn r_plain_5_keys_are_renewed_under_cipher_2() {
     let (mut pair, [ours, theirs]) = all_plain(3);
     let tape = pair.tape();
     let stream = pair.open(Side::Client, ours, StreamOptions::two_way(Order::Ordered));
@@ -409,7 +409,7 @@ fn r_plain_5_keys_are_renewed_under_cipher_2() {
         old[1..9].copy_from_slice(&new[1..9]);
         let number = u16::from_be_bytes([new[9], new[10]]) + 50;
         old[9..11].copy_from_slice(&number.to_be_bytes());
-        pair.deliver(Side::Server, &old);
+        pair.forge(Side::Server, &old);
         let after = pair.world.machine(pair.server).connection_stats(theirs).expect("it lives");
         assert_eq!(after.drops.unauthentic, before.drops.unauthentic + 1, "zone {zone}");
         old = new;
@@ -444,7 +444,7 @@ pub(crate) fn t58_plain_connections_stand_bad_weather() {
 /// R-OPEN-1: nobody on the way can turn a connection into a plain one: the suite is part of what
 /// both sides must agree on. (mac1 is no obstacle: in NN and XX anyone can make it.)
 #[test]
-fn r_plain_2_the_suite_cannot_be_changed_on_the_way() {
+pub(crate) fn r_plain_2_the_suite_cannot_be_changed_on_the_way() {
     for (ours, options) in [(OFF, keyed()), (OPEN, keyless())] {
         let mut pair = Pair::with(4, client(ours), public(Plain::ALL)).link(LinkConfig::down());
         let key = options.server_key;
@@ -491,7 +491,7 @@ pub(crate) fn mac1(server: [u8; 32], bytes: &[u8]) -> [u8; 16] {
 /// R-PLAIN-5a: a half of a zone that everyone on the way can read holds no reset token; one that
 /// nobody can holds one.
 #[test]
-fn r_plain_5a_no_token_is_shown_in_renewals() {
+pub(crate) fn r_plain_5a_no_token_is_shown_in_renewals() {
     let (mut pair, [ours, theirs]) = all_plain(4);
     let tape = pair.tape();
     for zone in 1..=2u8 {

@@ -95,7 +95,7 @@ fn to_server() -> ConnectOptions {
 /// the key that it was given, with its own identity and user id and the route of the referral; what
 /// was handed in before goes along; the server that referred it keeps nothing.
 #[test]
-fn t57_a_screened_client_is_sent_on() {
+pub(crate) fn t57_a_screened_client_is_sent_on() {
     for (own, psk) in [(None, None), (Some("client"), None), (None, Some([5; 32]))] {
         let psk = psk.map(Psk::from_bytes);
         let with_psk = |mut config: Config| {
@@ -142,7 +142,7 @@ fn t57_a_screened_client_is_sent_on() {
 
 /// R-CHAL-3: a key that the referral names is required there: nobody else is believed.
 #[test]
-fn r_chal_3_the_key_is_required() {
+pub(crate) fn r_chal_3_the_key_is_required() {
     let mut group = Group::new(Config::client(), asking("server"), vec![asking("other")]);
     let mut referral = group.to(0, b"");
     referral.server_key = identity("somebody").public_key();
@@ -154,7 +154,7 @@ fn r_chal_3_the_key_is_required() {
 
 /// R-CHAL-3: a client is not led in a circle: not to where it is, nor back to where it was.
 #[test]
-fn r_chal_3_nobody_is_asked_twice() {
+pub(crate) fn r_chal_3_nobody_is_asked_twice() {
     let mut group = Group::new(Config::client(), asking("server"), vec![asking("other")]);
     let server = group.pair.server;
     let there = group.to(0, b"");
@@ -176,7 +176,7 @@ fn r_chal_3_nobody_is_asked_twice() {
 
 /// R-CHAL-3: four referrals are followed, the fifth is not.
 #[test]
-fn r_chal_3_at_most_four_are_followed() {
+pub(crate) fn r_chal_3_at_most_four_are_followed() {
     for length in [4, 5] {
         let others = (0..length).map(|number| asking(&name(number))).collect();
         let mut group = Group::new(Config::client(), asking("server"), others);
@@ -201,7 +201,7 @@ fn r_chal_3_at_most_four_are_followed() {
 
 /// R-CHAL-3, T03: all referrals share the deadline of the one open; addresses are tried in turn.
 #[test]
-fn r_chal_3_within_its_deadline() {
+pub(crate) fn r_chal_3_within_its_deadline() {
     let nowhere = SocketAddr::from(([10, 9, 9, 9], 9));
     let mut group = Group::new(Config::client(), asking("server"), vec![asking("other")]);
     let server = group.pair.server;
@@ -229,7 +229,7 @@ fn r_chal_3_within_its_deadline() {
 /// R-CHAL-3, R-CHAL-1b: in XX the server refers after CONFIRM, together with its refusal; nothing
 /// is followed, and the answer is never longer than what it answers.
 #[test]
-fn t57_in_xx_the_refusal_says_where() {
+pub(crate) fn t57_in_xx_the_refusal_says_where() {
     for (count, route) in [(1, &b""[..]), (4, b""), (1, &[7; 255])] {
         let mut group = Group::new(Config::client(), asking("server"), vec![asking("other")]);
         let tape = group.pair.tape();
@@ -286,7 +286,7 @@ fn referral_bytes(key: [u8; 32]) -> Vec<u8> {
 /// R-CHAL-3: a referral in the CHALLENGE of XX is followed only once the user trusts the server
 /// whose word it is: else anyone could name a key of their own.
 #[test]
-fn r_chal_3_in_xx_the_key_is_shown_first() {
+pub(crate) fn r_chal_3_in_xx_the_key_is_shown_first() {
     let key = identity("other").public_key();
     let (mut pair, connection, tape) = challenged_with(&referral_bytes(key.to_bytes()), true);
     pair.run(Duration::from_secs(2));
@@ -347,7 +347,7 @@ pub(crate) fn r_chal_3_hostile_referrals_fail() {
 /// T57: a connection that stands is told, once, though the frame is lost; nothing else changes, and
 /// its user can open there.
 #[test]
-fn t57_a_ready_server_refers() {
+pub(crate) fn t57_a_ready_server_refers() {
     let mut group = Group::new(
         Config::client(),
         Config::public_server(identity("server")),

@@ -2,8 +2,8 @@
 //! as scenarios.
 
 use tripline::{Code, Config, Event, Order, SendOptions, State, StreamOptions};
-use tripline_sansio::Duration;
-use tripline_sim::{LinkConfig, Verdict};
+use tripline_sansio::{Duration, Path};
+use tripline_sim::Verdict;
 use tripline_tests::{Pair, Side, identity};
 
 /// R-CLOSE-2, PROTOCOL.md §2.5: the packet that acknowledged a side's first DATA left the shorter
@@ -79,23 +79,41 @@ pub(crate) fn the_end_of_an_early_stream_waits_for_the_limit() {
     assert_eq!(ends, 3);
 }
 
+/// R-CREDIT-2: a stream that waits for the connection's credit was listed once more for each
+/// message that its user handed in meanwhile.
+#[test]
+pub(crate) fn a_stream_waits_for_credit_once() {
+    let mut server = Config::public_server(identity("server"));
+    server.transport.message_max = 20_000;
+    server.transport.connection_credit = 30_000;
+    let mut pair = Pair::with(8, Config::client(), server);
+    let (client, _) = pair.connected();
+    let stream = pair.open(Side::Client, client, StreamOptions::one_way(Order::Ordered));
+    for _ in 0..20 {
+        pair.send(Side::Client, client, stream, &[1; 5_000]);
+        pair.run(Duration::from_millis(100));
+    }
+    let found = pair.world.machine(pair.client).explain(pair.world.now(), client);
+    let found = found.expect("it lives").to_string();
+    assert!(found.contains("1 stream held up"), "{found}");
+}
+
 /// R-ACK-3, RFC 9002 §6.2.4: a probe sends something also when all that seems to wait was given up
 /// meanwhile; else what was lost before it (here a SKIP) would never show, and the probes go on
 /// for ever.
 #[test]
-fn a_probe_is_sent_although_what_it_would_repeat_was_given_up() {
+pub(crate) fn a_probe_is_sent_although_what_it_would_repeat_was_given_up() {
     for order in [Order::Ordered, Order::Latest] {
         let mut pair = Pair::new(4);
         let (client, server) = pair.connected();
         pair.run(Duration::from_secs(1));
         let stream = pair.open(Side::Client, client, StreamOptions::one_way(order));
-        pair.world.set_links(pair.client, pair.server, LinkConfig::down());
+        pair.silence_both();
         let short =
             SendOptions { expires_after: Some(Duration::from_millis(5)), ..SendOptions::default() };
         pair.call(Side::Client, |e, now| e.send(now, client, stream, "gone", short)).unwrap();
         pair.run(Duration::from_millis(20));
-        let link = LinkConfig::perfect().delay(Duration::from_millis(10));
-        pair.world.set_links(pair.client, pair.server, link);
+        pair.unsilence_both();
         let quiet = pair.world.run_until_quiet(Duration::from_secs(4), Duration::from_secs(20));
         assert!(quiet.is_ok(), "{order:?}: {quiet:?}");
         pair.send(Side::Client, client, stream, b"next");
@@ -107,7 +125,7 @@ fn a_probe_is_sent_although_what_it_would_repeat_was_given_up() {
 /// R-ACK-3, R-CREDIT-3: the same if what waits is a message that the connection's credit does not
 /// cover.
 #[test]
-fn a_probe_is_sent_although_what_waits_has_no_credit() {
+pub(crate) fn a_probe_is_sent_although_what_waits_has_no_credit() {
     let mut server = Config::public_server(identity("server"));
     server.transport.message_max = 20_000;
     server.transport.connection_credit = 30_000;
@@ -117,14 +135,13 @@ fn a_probe_is_sent_although_what_waits_has_no_credit() {
     let [first, second] = [(); 2].map(|()| pair.open(Side::Client, client, options));
     pair.send(Side::Client, client, first, &[1; 15_000]);
     pair.run(Duration::from_secs(1));
-    pair.world.set_links(pair.client, pair.server, LinkConfig::down());
+    pair.silence_both();
     let short =
         SendOptions { expires_after: Some(Duration::from_millis(5)), ..SendOptions::default() };
     pair.call(Side::Client, |e, now| e.send(now, client, second, "gone", short)).unwrap();
     pair.send(Side::Client, client, second, &[2; 20_000]);
     pair.run(Duration::from_millis(20));
-    let link = LinkConfig::perfect().delay(Duration::from_millis(10));
-    pair.world.set_links(pair.client, pair.server, link);
+    pair.unsilence_both();
     let quiet = pair.world.run_until_quiet(Duration::from_secs(4), Duration::from_secs(20));
     assert!(quiet.is_ok(), "{quiet:?}");
     assert_eq!(pair.messages(Side::Server, server, first), [[1; 15_000]]);
@@ -135,21 +152,13 @@ fn a_probe_is_sent_although_what_waits_has_no_credit() {
 /// R-CHAL-2, PROTOCOL.md §9: a copier on the path that delivers the CHALLENGE first, from an
 /// address of its own, may not draw the client's packets there.
 #[test]
-fn a_challenge_from_a_foreign_address_does_not_lead_astray() {
+pub(crate) fn a_challenge_from_a_foreign_address_does_not_lead_astray() {
     let mut pair = Pair::new(6);
-    let copied = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
-    let copy = copied.clone();
-    pair.world.add_tap(move |packet| {
-        if packet.bytes.first() == Some(&0x02) {
-            *copy.borrow_mut() = packet.bytes.to_vec();
-        }
-    });
+    let tape = pair.tape();
     let client = pair.connect();
-    pair.run(Duration::from_millis(15));
-    assert!(!copied.borrow().is_empty(), "the CHALLENGE is on its way");
+    pair.until(|_| !tape.kind(0x02).is_empty());
     let foreign = std::net::SocketAddr::from(([10, 6, 6, 6], 666));
-    let ecn = tripline_sim::Ecn::NotEct;
-    pair.world.inject(Duration::ZERO, foreign, pair.client, ecn, &copied.borrow());
+    pair.deliver_from(Side::Client, Path::to(foreign), &tape.kind(0x02)[0].bytes);
     pair.run(Duration::from_secs(2));
     assert_eq!(pair.state(Side::Client, client), Some(State::Ready));
 }

@@ -227,7 +227,7 @@ pub(crate) fn t45_no_packet_exceeds_its_credit_and_nothing_waits_for_ever() {
 /// T45: unreliable streams get their credit back for what is lost: a hundred times the credit
 /// passes through a link that loses half, and the stream is as good as new behind it.
 #[test]
-fn t45_unreliable_streams_regain_credit_for_what_is_lost() {
+pub(crate) fn t45_unreliable_streams_regain_credit_for_what_is_lost() {
     let mut server = Config::public_server(identity("server"));
     server.transport.message_max = 2_000;
     (server.transport.stream_credit, server.transport.stream_credit_max) = (10_000, 0);
@@ -301,7 +301,7 @@ pub(crate) fn t47_no_level_starves() {
 /// T48: nothing waits for company: a message that is alone leaves with the drain that follows, at
 /// the same instant, so what batching adds is what the loop waits between call and drain.
 #[test]
-fn t48_a_lone_message_leaves_at_once() {
+pub(crate) fn t48_a_lone_message_leaves_at_once() {
     let mut pair = Pair::new(1);
     let (client, server) = pair.connected();
     pair.run(Duration::from_secs(1));
@@ -355,7 +355,7 @@ pub(crate) fn t50_two_connections_share_a_bottleneck() {
 /// T50: one lost packet, or one mark of congestion, lowers the rate; a path that loses and marks
 /// nothing does not.
 #[test]
-fn t50_loss_or_a_mark_lowers_the_rate() {
+pub(crate) fn t50_loss_or_a_mark_lowers_the_rate() {
     for (name, verdict) in
         [("loss", Some(Verdict::Drop)), ("mark", Some(Verdict::Mark(Ecn::Ce))), ("nothing", None)]
     {
@@ -428,7 +428,7 @@ impl Controller for Three {
 
 /// T50: the controller is a seam: a user's own decides how much is in flight.
 #[test]
-fn t50_a_users_own_controller_decides() {
+pub(crate) fn t50_a_users_own_controller_decides() {
     let three = Three::default();
     let mut client = Config::client();
     client.transport.congestion = Congestion::Custom(Box::new(three.clone()));

@@ -8,7 +8,7 @@ use tripline_tests::{Pair, Side, identity};
 /// T07, T53: the third leg is a PING in a DATA packet of 1,200 bytes, sent in reply to CHALLENGE,
 /// and the server is connected by it.
 #[test]
-fn t07_the_third_leg_is_a_full_sized_ping() {
+pub(crate) fn t07_the_third_leg_is_a_full_sized_ping() {
     let mut pair = Pair::new(1);
     let lens = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
     let (copy, client) = (lens.clone(), Some(pair.client));
@@ -141,7 +141,7 @@ pub(crate) fn m08_the_server_may_ask_first() {
 
 /// T66: every error has a text of its own that says more than its name.
 #[test]
-fn t66_errors_explain_themselves() {
+pub(crate) fn t66_errors_explain_themselves() {
     use tripline::{ConnectError, Phase, SendError, StartError};
     let texts = [
         ConnectError::Timeout { phase: Phase::Opening }.to_string(),

@@ -66,7 +66,7 @@ fn verdict(peer: &mut Hostile) -> Option<(Code, u64)> {
 /// R-WIRE-3: a packet is read whole before any of its frames takes effect: what stands before a
 /// frame that cannot be read had none.
 #[test]
-fn r_wire_3_nothing_takes_effect_before_all_is_read() {
+pub(crate) fn r_wire_3_nothing_takes_effect_before_all_is_read() {
     let id = one_way(0, Order::Ordered);
     let message = frames::stream(id, 0, &[1, b'x']);
     for broken in [varints(&[0x3f]), varints(&[kind::CREDIT]), vec![kind::PING as u8, 1]] {
@@ -89,7 +89,7 @@ fn message_id(frame: &[u8]) -> u64 {
 /// R-WIRE-3: frames before the one that breaks a rule have had their effect, those behind it have
 /// none.
 #[test]
-fn r_wire_3_frames_take_effect_in_turn() {
+pub(crate) fn r_wire_3_frames_take_effect_in_turn() {
     let mut peer = strict();
     let [first, second, third] = [0, 1, 2].map(|index| one_way(index, Order::Ordered));
     let packet = [
@@ -115,7 +115,7 @@ fn r_wire_3_frames_take_effect_in_turn() {
 /// R-WIRE-3, R-ACK-1b: a packet that reaches a bound is dropped whole: its PING gets no PONG, and
 /// its number is not acknowledged; what fills the lowest gap is taken all the same.
 #[test]
-fn r_wire_3_a_packet_at_a_bound_is_dropped_whole() {
+pub(crate) fn r_wire_3_a_packet_at_a_bound_is_dropped_whole() {
     let mut peer = Hostile::client(1);
     let id = one_way(0, Order::Bytes);
     fill_gaps(&mut peer, id, 1, 1_100);
@@ -140,7 +140,7 @@ fn r_wire_3_a_packet_at_a_bound_is_dropped_whole() {
 /// R-STREAM-1a: one index with two orders closes (5) as long as the first one lives; once it is
 /// closed, its index is, whatever the order.
 #[test]
-fn r_stream_1a_an_index_has_one_order() {
+pub(crate) fn r_stream_1a_an_index_has_one_order() {
     let (first, other) = (one_way(0, Order::Bytes), one_way(0, Order::Ordered));
     let mut peer = strict();
     peer.write(&frames::stream(first, 0, b"x"));
@@ -162,7 +162,7 @@ fn r_stream_1a_an_index_has_one_order() {
 /// R-STREAM-1b: two-way and one-way streams count apart, and a receiver takes any index below its
 /// limit, in any order, and opens no others with it.
 #[test]
-fn r_stream_1b_indexes_come_in_any_order() {
+pub(crate) fn r_stream_1b_indexes_come_in_any_order() {
     let mut peer = strict();
     for id in [one_way(3, Order::Bytes), two_way(3, Order::Ordered), one_way(1, Order::Latest)] {
         peer.write(&frames::stream(id, 0, &[]));
@@ -182,7 +182,7 @@ fn r_stream_1b_indexes_come_in_any_order() {
 /// R-STREAM-1c: an index at its limit closes (4), in every frame that names a stream; the index
 /// below it is taken.
 #[test]
-fn r_stream_1c_an_index_at_its_limit_closes() {
+pub(crate) fn r_stream_1c_an_index_at_its_limit_closes() {
     type Make = fn(u64) -> Vec<u8>;
     type Name = fn(u64, Order) -> u64;
     let both: [Make; 4] = [
@@ -212,7 +212,7 @@ fn r_stream_1c_an_index_at_its_limit_closes() {
 /// R-STREAM-1c: a stream of the receiver's own that it never opened closes (5), as does a frame for
 /// a half that a stream does not have; the same frame is welcome where the half is there.
 #[test]
-fn r_stream_1c_only_what_is_there_can_be_named() {
+pub(crate) fn r_stream_1c_only_what_is_there_can_be_named() {
     let own = of_server(two_way(0, Order::Ordered));
     let cases = [
         frames::stream(own, 0, &[]),
@@ -271,7 +271,7 @@ fn movers(id: u64, end: u64) -> [Vec<u8>; 5] {
 /// R-CREDIT-1: every frame that moves an offset is charged against the stream's credit: all of it
 /// may be used, and one byte more closes (3).
 #[test]
-fn r_credit_1_more_than_a_streams_credit_closes() {
+pub(crate) fn r_credit_1_more_than_a_streams_credit_closes() {
     for number in 0..movers(0, 99).len() {
         for (end, allowed) in [(2_000, true), (2_001, false), ((1 << 60) - 1, false)] {
             let mut peer = strict();
@@ -285,7 +285,7 @@ fn r_credit_1_more_than_a_streams_credit_closes() {
 
 /// R-CREDIT-1: and against the connection's, over all streams.
 #[test]
-fn r_credit_1_more_than_the_connections_credit_closes() {
+pub(crate) fn r_credit_1_more_than_the_connections_credit_closes() {
     for number in 0..movers(0, 99).len() {
         for (end, allowed) in [(1_000, true), (1_001, false)] {
             let mut peer = strict();
@@ -301,7 +301,7 @@ fn r_credit_1_more_than_the_connections_credit_closes() {
 
 /// R-CREDIT-1: an offset is charged once, however often it is named.
 #[test]
-fn r_credit_1_repeats_are_charged_once() {
+pub(crate) fn r_credit_1_repeats_are_charged_once() {
     let mut peer = strict();
     let frame = movers(one_way(0, Order::Ordered), 2_000)[0].clone();
     for _ in 0..50 {
@@ -312,7 +312,7 @@ fn r_credit_1_repeats_are_charged_once() {
 
 /// R-CREDIT-2: a smaller CREDIT closes (3) in the newest packet, and is ignored in a late one.
 #[test]
-fn r_credit_2_a_smaller_credit_closes() {
+pub(crate) fn r_credit_2_a_smaller_credit_closes() {
     let mut peer = strict();
     let late = peer.next_number();
     peer.write_numbered(late + 1, &varints(&[kind::CREDIT, 50 << 20]));
@@ -338,7 +338,7 @@ fn fill_gaps(peer: &mut Hostile, id: u64, frames_each: u64, packets: u64) {
 /// R-CREDIT-4: a stream holds at most 1,024 gaps, whether they come a packet each, many in a
 /// packet, or all in the packet that opens it.
 #[test]
-fn r_credit_4_gaps_of_a_stream_are_bounded() {
+pub(crate) fn r_credit_4_gaps_of_a_stream_are_bounded() {
     for order in [Order::Bytes, Order::Unordered] {
         for (frames_each, packets, taken) in
             [(1, 1_100, 1_021), (100, 20, 7), (250, 4, 1), (257, 3, 0), (2_000, 1, 0)]
@@ -354,7 +354,7 @@ fn r_credit_4_gaps_of_a_stream_are_bounded() {
 /// R-CREDIT-4: all streams of a connection together hold at most 16,384. A full table drains by
 /// what fills a lowest gap, and by a stream that the user stops.
 #[test]
-fn r_credit_4_gaps_of_a_connection_are_bounded() {
+pub(crate) fn r_credit_4_gaps_of_a_connection_are_bounded() {
     let mut peer = Hostile::client(1);
     let id = |index| one_way(index, Order::Bytes);
     for index in 0..30 {
@@ -385,7 +385,7 @@ fn r_credit_4_gaps_of_a_connection_are_bounded() {
 /// R-CREDIT-4, §11: closed indexes are kept as at most 1,024 ranges: then the packet that opens a
 /// stream is dropped, and one for a closed stream is still taken.
 #[test]
-fn r_credit_4_ranges_of_closed_indexes_are_bounded() {
+pub(crate) fn r_credit_4_ranges_of_closed_indexes_are_bounded() {
     let mut peer = Hostile::client_of(1, server(|transport| transport.one_way_streams = 5_000));
     let close = |index| varints(&[kind::CLOSE_STREAM, one_way(index, Order::Bytes), 7, 0]);
     let connection = peer.connection;

@@ -83,7 +83,7 @@ fn told(scenario: &Scenario, failure: &Failure) -> String {
 /// T28 to T32, T44, T58, M01 to M05 and all that the simulator watches: promises are kept whatever
 /// users and networks do.
 #[test]
-fn promises_are_kept_in_every_scenario() {
+pub(crate) fn promises_are_kept_in_every_scenario() {
     let all = RefCell::new(Deeds::default());
     let play = |scenario: &Scenario| {
         // One in ten twice: the same script gives the same bytes (rule 7 of the run loop).
@@ -118,7 +118,7 @@ fn verbs(scenario: &Scenario, count: &mut BTreeMap<String, u64>) {
 }
 
 #[test]
-fn every_verb_is_drawn_and_every_scenario_reads_as_it_prints() {
+pub(crate) fn every_verb_is_drawn_and_every_scenario_reads_as_it_prints() {
     let count = RefCell::new(BTreeMap::new());
     // Looked at rather than played: what is drawn does not depend on it.
     let look = |scenario: Scenario| {
@@ -149,7 +149,7 @@ fn failure(what: &str) -> Failure {
 /// An oracle that is wrong on purpose: it finds fault with a host that crashes where a link is cut.
 /// Another one, with few steps and a crash, may not take its place while the scenario shrinks.
 #[test]
-fn what_fails_is_shown_as_a_script_of_the_steps_that_matter() {
+pub(crate) fn what_fails_is_shown_as_a_script_of_the_steps_that_matter() {
     let quiet = "name = \"quiet\"\nseed = 0\nlasts = \"1ms\"\nhosts = []\n";
     let quiet = play::play(&quiet.parse().expect("a scenario")).expect("nothing happens");
     let wrong = |scenario: &Scenario| {
@@ -179,7 +179,7 @@ fn what_fails_is_shown_as_a_script_of_the_steps_that_matter() {
 /// What was found once, or is worth trying again at every change. The files are named after what
 /// they are about, and say it.
 #[test]
-fn regressions_stay_repaired() {
+pub(crate) fn regressions_stay_repaired() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("regressions");
     let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
     let mut files: Vec<_> = entries.map(|entry| entry.expect("a readable entry").path()).collect();

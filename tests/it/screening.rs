@@ -62,7 +62,7 @@ pub(crate) fn t12_the_screening_chooses_the_psk_by_the_client() {
 /// T13, R-CHAL-4: a refusal can be read under the client's key; without it there is only the hint
 /// that this way of opening is not taken.
 #[test]
-fn t12_a_refusal_needs_the_psk_like_any_answer() {
+pub(crate) fn t12_a_refusal_needs_the_psk_like_any_answer() {
     let code = Code::application(5);
     let (mut pair, incoming) = asked(Some(identity("alice")), Some(psk(1)));
     pair.call(Side::Server, |e, now| e.refuse_with(now, incoming.handle, &psk(1), code, "later"))
@@ -222,7 +222,7 @@ pub(crate) fn t12_in_xx_the_wrong_psk_is_silence() {
 /// R-CHAL-4d, R-HAND-2: a CONFIRM made of the beginning of the true one and rubbish, or changed in
 /// its key, ends nothing: the true one is read under the key that was chosen.
 #[test]
-fn t12_in_xx_a_forged_confirm_keeps_nobody_out() {
+pub(crate) fn t12_in_xx_a_forged_confirm_keeps_nobody_out() {
     let mut server = Config::public_server(identity("server"));
     server.server.as_mut().expect("a server").screening = Screening::AskForPsk;
     let client = Config { identity: Some(identity("alice")), ..Config::client() };

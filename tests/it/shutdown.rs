@@ -171,7 +171,7 @@ pub(crate) fn r_close_7_newcomers_are_refused() {
 /// R-CLOSE-7: a client that was let in, whose first DATA comes too late, is told so in zone 0,
 /// again for each packet until it hears it; so is one that the user lets in too late.
 #[test]
-fn r_close_7_half_opens_are_refused() {
+pub(crate) fn r_close_7_half_opens_are_refused() {
     for lost in [0, 3] {
         let mut pair = Pair::new(6);
         let (from, mut left) = (pair.server, lost);
@@ -210,11 +210,10 @@ fn r_close_7_half_opens_are_refused() {
 
 /// R-CLOSE-7: the end of a client's endpoint; attempts are cancelled, and the server hears.
 #[test]
-fn r_close_7_a_client_leaves_too() {
+pub(crate) fn r_close_7_a_client_leaves_too() {
     let mut pair = Pair::new(8);
     let (_, server) = pair.connected();
-    let nowhere = std::net::SocketAddr::from(([10, 0, 0, 9], 9)).into();
-    let attempt = pair.call(Side::Client, |e, now| e.connect(now, nowhere, to_server())).unwrap();
+    let attempt = pair.connect_with(to_server());
     shut_down(&mut pair, Side::Client, Duration::from_secs(5));
     assert_eq!(failure(&mut pair, attempt), ConnectError::Cancelled);
     pair.run(Duration::from_secs(10));

@@ -45,9 +45,8 @@ fn key_of(pair: &Pair, side: Side) -> ConnectOptions {
 
 /// This side begins a connection to the other one.
 fn begin(pair: &mut Pair, side: Side) -> Result<ConnectionHandle, StartError> {
-    let (target, options) =
-        (pair.world.address(pair.host(side.other())), key_of(pair, side.other()));
-    pair.call(side, |e, now| e.connect(now, target.into(), options))
+    let (target, options) = (pair.target_of(side), key_of(pair, side.other()));
+    pair.call(side, |e, now| e.connect(now, target, options))
 }
 
 /// The events of a side that say how connections came about and ended, in short.
@@ -115,7 +114,7 @@ fn all_crossings() -> impl Iterator<Item = (Side, Side, u64)> {
 
 /// R-HAND-4: whenever the second side begins, and whichever of the two has the lower key.
 #[test]
-fn r_hand_4_opens_that_cross_make_one_connection() {
+pub(crate) fn r_hand_4_opens_that_cross_make_one_connection() {
     for case in all_crossings() {
         crossing(case, "nothing lost", |_| {});
     }
@@ -123,7 +122,7 @@ fn r_hand_4_opens_that_cross_make_one_connection() {
 
 /// R-HAND-4: whichever of the first three datagrams either way are lost.
 #[test]
-fn r_hand_4_whatever_of_the_first_is_lost() {
+pub(crate) fn r_hand_4_whatever_of_the_first_is_lost() {
     for case in all_crossings() {
         for mask in 0..64 {
             crossing(case, &format!("mask {mask:#x} lost"), |pair| {
@@ -138,7 +137,7 @@ fn r_hand_4_whatever_of_the_first_is_lost() {
 /// R-HAND-4: in whatever order the first three datagrams either way arrive: each of them may be
 /// overtaken by what is sent within the next 35 ms, or the next half second.
 #[test]
-fn r_hand_4_in_whatever_order_they_arrive() {
+pub(crate) fn r_hand_4_in_whatever_order_they_arrive() {
     let delayed = |by: u64, from, mask: u64| {
         move |packet: &PacketView<'_>| {
             let late =
@@ -161,7 +160,7 @@ fn r_hand_4_in_whatever_order_they_arrive() {
 
 /// R-HAND-4: on links of every kind of weather.
 #[test]
-fn r_hand_4_opens_cross_in_bad_weather() {
+pub(crate) fn r_hand_4_opens_cross_in_bad_weather() {
     for seed in 0..60 {
         let low = SIDES[seed as usize % 2];
         let mut pair = peers(seed, low)
@@ -170,9 +169,9 @@ fn r_hand_4_opens_cross_in_bad_weather() {
         options.deadline = Duration::from_secs(60);
         let a = pair.connect_with(options);
         pair.run(ms(seed % 30));
-        let (target, mut options) = (pair.world.address(pair.client), key_of(&pair, Side::Client));
+        let (target, mut options) = (pair.target_of(Side::Server), key_of(&pair, Side::Client));
         options.deadline = Duration::from_secs(60);
-        let b = pair.call(Side::Server, |e, now| e.connect(now, target.into(), options));
+        let b = pair.call(Side::Server, |e, now| e.connect(now, target, options));
         let b = b.expect("the attempt begins");
         pair.run(ms(20_000));
         for (side, own) in SIDES.into_iter().zip([a, b]) {
@@ -184,7 +183,7 @@ fn r_hand_4_opens_cross_in_bad_weather() {
 /// R-HAND-4: the lower key's own OPENs go nowhere, say to an address that is no longer the other's:
 /// after a while it answers those that come, and its attempt takes over what comes of them.
 #[test]
-fn r_hand_4_an_open_in_vain_stands_aside() {
+pub(crate) fn r_hand_4_an_open_in_vain_stands_aside() {
     let mut pair = peers(1, Side::Client);
     let nowhere = SocketAddr::from(([10, 9, 9, 9], 9));
     let options = key_of(&pair, Side::Server);
@@ -212,23 +211,19 @@ fn standing(pair: &mut Pair) -> [ConnectionHandle; 2] {
 /// R-HAND-4: a later connection of the same identity takes the older one's place, code 16, on both
 /// sides and in either direction, when it is READY and not before.
 #[test]
-fn r_hand_4_a_later_one_replaces_once_ready() {
+pub(crate) fn r_hand_4_a_later_one_replaces_once_ready() {
     for (low, later) in SIDES.into_iter().flat_map(|low| SIDES.map(|later| (low, later))) {
         let mut pair = peers(1, low);
         let old = standing(&mut pair);
-        let (from, to) = (pair.host(later.other()), pair.host(later));
         // The answer to the new one does not get through.
-        let rule = pair.world.add_rule(move |packet| {
-            let answer = packet.from == Some(from) && packet.to == Some(to) && packet.bytes[0] == 2;
-            if answer { Verdict::Drop } else { Verdict::Pass }
-        });
         let new = begin(&mut pair, later).expect("the attempt begins");
+        pair.hold_challenges(later.other());
         pair.run(ms(3_000));
         they_talk(&mut pair, old, "not READY");
         for side in SIDES {
             assert_eq!(story(&mut pair, side), [], "not READY: {side:?}");
         }
-        pair.world.remove_rule(rule);
+        pair.release_challenges(later.other());
         pair.run(ms(3_000));
         let mut handles = [new; 2];
         for (at, side) in SIDES.into_iter().enumerate() {
@@ -247,7 +242,7 @@ fn r_hand_4_a_later_one_replaces_once_ready() {
 
 /// R-HAND-4, R-OPEN-4: an OPEN that is played again, however often, replaces nothing.
 #[test]
-fn r_hand_4_a_replay_replaces_nothing() {
+pub(crate) fn r_hand_4_a_replay_replaces_nothing() {
     let mut pair = peers(1, Side::Client);
     let tape = pair.tape();
     let handles = standing(&mut pair);
@@ -269,7 +264,7 @@ fn r_hand_4_a_replay_replaces_nothing() {
 
 /// R-HAND-4: a stranger's connection, single or not, proving a key or none, is one more.
 #[test]
-fn r_hand_4_a_strangers_key_never_replaces() {
+pub(crate) fn r_hand_4_a_strangers_key_never_replaces() {
     for (stranger, name) in [
         (peer("charlie", true), "single"),
         (peer("charlie", false), "not"),
@@ -293,7 +288,7 @@ fn r_hand_4_a_strangers_key_never_replaces() {
 
 /// R-HAND-4: where one side does not want it, or proves no identity, every open is one connection.
 #[test]
-fn r_hand_4_not_on_one_side_alone() {
+pub(crate) fn r_hand_4_not_on_one_side_alone() {
     for (ours, theirs) in [(true, false), (false, true), (false, false)] {
         let [a, b] = names();
         let mut pair = Pair::with(1, peer(a, ours), peer(b, theirs));
@@ -317,7 +312,7 @@ fn r_hand_4_not_on_one_side_alone() {
 
 /// R-HAND-4: one attempt at a time; a second one is told which is under way.
 #[test]
-fn r_hand_4_one_attempt_at_a_time() {
+pub(crate) fn r_hand_4_one_attempt_at_a_time() {
     let mut pair = peers(1, Side::Client);
     let attempt = begin(&mut pair, Side::Client).expect("the attempt begins");
     assert_eq!(begin(&mut pair, Side::Client), Err(StartError::Single { attempt }));
@@ -330,7 +325,7 @@ fn r_hand_4_one_attempt_at_a_time() {
 
 /// R-HAND-4a: streams of a single connection are opened once it is connected.
 #[test]
-fn r_hand_4a_streams_wait_for_connected() {
+pub(crate) fn r_hand_4a_streams_wait_for_connected() {
     let mut pair = peers(1, Side::Client);
     let attempt = begin(&mut pair, Side::Client).expect("the attempt begins");
     let options = StreamOptions::two_way(Order::Ordered);
@@ -347,7 +342,7 @@ fn r_hand_4a_streams_wait_for_connected() {
 
 /// R-HAND-4: a peer that was restarted comes back at once, in place of what it forgot.
 #[test]
-fn r_hand_4_a_restarted_peer_replaces_its_former_self() {
+pub(crate) fn r_hand_4_a_restarted_peer_replaces_its_former_self() {
     let mut pair = peers(1, Side::Client);
     let [_, old] = standing(&mut pair);
     let seed = pair.world.seed_for("second life");
@@ -366,7 +361,7 @@ fn r_hand_4_a_restarted_peer_replaces_its_former_self() {
 
 /// R-HAND-4: what ended on the way, by the user or by a refusal, stands against nobody.
 #[test]
-fn r_hand_4_an_attempt_that_failed_stands_aside() {
+pub(crate) fn r_hand_4_an_attempt_that_failed_stands_aside() {
     let [lower, higher] = names();
     // The higher key lets nobody in.
     let transport = TransportConfig { single: true, ..TransportConfig::default() };
@@ -374,8 +369,8 @@ fn r_hand_4_an_attempt_that_failed_stands_aside() {
     let mut pair = Pair::with(1, peer(lower, true), closed);
     let mut options = key_of(&pair, Side::Server);
     options.deadline = ms(1_000);
-    let target = pair.world.address(pair.server);
-    let own = pair.call(Side::Client, |e, now| e.connect(now, target.into(), options));
+    let target = pair.target();
+    let own = pair.call(Side::Client, |e, now| e.connect(now, target, options));
     let own = own.expect("the attempt begins");
     let theirs = begin(&mut pair, Side::Server).expect("the attempt begins");
     pair.run(ms(8_000));
@@ -387,7 +382,7 @@ fn r_hand_4_an_attempt_that_failed_stands_aside() {
 
 /// R-HAND-4: who connects to itself gets both ends of a connection.
 #[test]
-fn r_hand_4_not_with_oneself() {
+pub(crate) fn r_hand_4_not_with_oneself() {
     let mut pair = peers(1, Side::Client);
     let (target, options) = (pair.world.address(pair.client), key_of(&pair, Side::Client));
     let own = pair.call(Side::Client, |e, now| e.connect(now, target.into(), options));

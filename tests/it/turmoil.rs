@@ -250,7 +250,7 @@ fn answers(report: &Report, from: Duration, to: Duration) -> usize {
 }
 
 #[test]
-fn nothing_is_lost_in_a_partition() {
+pub(crate) fn nothing_is_lost_in_a_partition() {
     let report = play(
         1,
         Config::client(),
@@ -268,7 +268,7 @@ fn nothing_is_lost_in_a_partition() {
 
 /// One way only: questions arrive, and no answer.
 #[test]
-fn nothing_is_lost_where_one_way_is_cut() {
+pub(crate) fn nothing_is_lost_where_one_way_is_cut() {
     let report = play(
         2,
         Config::client(),
@@ -284,7 +284,7 @@ fn nothing_is_lost_where_one_way_is_cut() {
 
 /// What was held comes in one burst, the repeats with it; the application sees each answer once.
 #[test]
-fn what_was_held_comes_when_it_is_released() {
+pub(crate) fn what_was_held_comes_when_it_is_released() {
     let report = play(
         3,
         Config::client(),
@@ -302,7 +302,7 @@ fn what_was_held_comes_when_it_is_released() {
 /// R-RESET-1: the server has forgotten the connection and has the key still, so that it can say so;
 /// the client need not wait for its idle limit.
 #[test]
-fn a_restarted_server_is_noticed_by_its_reset() {
+pub(crate) fn a_restarted_server_is_noticed_by_its_reset() {
     let report = play(
         4,
         Config::client(),
@@ -319,7 +319,7 @@ fn a_restarted_server_is_noticed_by_its_reset() {
 /// R-CLOSE-2: nobody is there to say anything. The attempt that follows lasts until the server is
 /// back.
 #[test]
-fn a_server_that_stays_away_is_given_up_at_the_idle_limit() {
+pub(crate) fn a_server_that_stays_away_is_given_up_at_the_idle_limit() {
     let mut client = Config::client();
     client.transport.idle_timeout = secs(5);
     let report = play(
@@ -341,7 +341,7 @@ fn failing(builder: &mut Builder) {
 }
 
 #[test]
-fn links_that_fail_at_random_lose_nothing() {
+pub(crate) fn links_that_fail_at_random_lose_nothing() {
     for seed in 10..15 {
         let report = play(seed, Config::client(), failing, &[]);
         assert!(report.lost.is_empty(), "seed {seed}: {report:#?}");
@@ -350,7 +350,7 @@ fn links_that_fail_at_random_lose_nothing() {
 
 /// All that a client sees, and when to the nanosecond, follows from the seed.
 #[test]
-fn the_same_seed_gives_the_same_run() {
+pub(crate) fn the_same_seed_gives_the_same_run() {
     let run = |seed| {
         let faults: &[Fault] = &[
             (secs(1), |sim| sim.hold("client", "server")),

@@ -98,7 +98,7 @@ pub(crate) fn t61_the_frame_at_fault_is_named() {
 /// T71, T72: padding alone breaks nothing, and the harness itself adds nothing: behind the same
 /// cipher an honest client is not accused.
 #[test]
-fn an_honest_client_behind_the_same_cipher_is_not_accused() {
+pub(crate) fn an_honest_client_behind_the_same_cipher_is_not_accused() {
     let client = Wiretap::default().on(Config::client());
     let mut pair = Pair::with(1, client, Config::public_server(identity("server")));
     let (client, server) = pair.connected();

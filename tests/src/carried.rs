@@ -1,134 +1,119 @@
-//! An endpoint and what carries its packets: datagrams, pipes, or pipes with TLS in them.
-//!
-//! So that one body of a test runs over each: [`Carrier::run`] says which, and every
-//! [`Pair`](crate::Pair) that the body makes obeys. Whoever calls the endpoint notices nothing.
+//! An endpoint and what carries its packets, as one machine of the simulator: datagrams, pipes,
+//! pipes with TLS in them, or TCP connections of this machine. Whoever calls the endpoint notices
+//! nothing.
 
-use std::cell::{Cell, RefCell};
+use crate::carrier::{Carrier, note, tls};
+use crate::ends::Ends;
+use crate::sockets::Sockets;
+use crate::{Side, Tape};
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
-use std::rc::Rc;
 use tripline::{Endpoint, Event, LinkEndpoint, LinkId};
 use tripline_sansio::{Instant, LinkLayer, Path, Secure, Transmit};
-use tripline_sim::{Cut, DatagramMachine, Duration, Ecn, PipeMachine, StreamConfig};
-use tripline_tls::Tls;
-
-/// What carries the packets of a [`Pair`](crate::Pair).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Carrier {
-    /// Datagrams, as everywhere else.
-    #[default]
-    Datagrams,
-    /// A reliable stream of bytes that cuts them anywhere.
-    Pipe,
-    /// The same with TLS in it.
-    Tls,
-}
-
-thread_local! {
-    static CARRIER: Cell<Carrier> = const { Cell::new(Carrier::Datagrams) };
-    static USED: Cell<Used> = const { Cell::new(Used { packets: 0, datagrams: 0 }) };
-    static TLS: RefCell<Option<Rc<Tls>>> = const { RefCell::new(None) };
-}
-
-/// What the pairs of a test have sent so far.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Used {
-    /// Writes to pipes.
-    packets: u64,
-    /// Datagrams.
-    datagrams: u64,
-}
-
-impl Carrier {
-    /// What carries the packets of pairs that are made on this thread.
-    pub fn current() -> Self {
-        CARRIER.get()
-    }
-
-    /// Runs a test over this carrier.
-    ///
-    /// # Panics
-    /// If the test does, or if not all of it went over this carrier.
-    pub fn run(self, test: fn()) {
-        CARRIER.set(self);
-        USED.set(Used { packets: 0, datagrams: 0 });
-        test();
-        CARRIER.set(Self::Datagrams);
-        let used = USED.get();
-        if self != Self::Datagrams {
-            assert!(used.packets > 0, "nothing went over the {self:?}");
-            assert_eq!(used.datagrams, 0, "some of it went by datagrams");
-        }
-    }
-
-    /// What the pipes of pairs are like, with this delay.
-    pub(crate) fn pipes(delay: Duration) -> StreamConfig {
-        StreamConfig::perfect().delay(delay).cut(Cut::UpTo(3_000))
-    }
-}
-
-fn note(change: impl FnOnce(&mut Used)) {
-    let mut used = USED.get();
-    change(&mut used);
-    USED.set(used);
-}
-
-/// Both sides of TLS, made once for each thread: keys take a while in debug builds.
-fn tls() -> Rc<Tls> {
-    TLS.with_borrow_mut(|made| {
-        let make = || {
-            let server = Tls::self_signed(&["server"]).expect("a certificate");
-            Rc::new(Tls::client_of_anyone().and_server(server))
-        };
-        Rc::clone(made.get_or_insert_with(make))
-    })
-}
+use tripline_sim::{DatagramMachine, Ecn, PipeMachine};
 
 /// An endpoint, to be used as one, and its links.
 pub struct Carried {
-    links: LinkEndpoint,
-    is_client: bool,
+    ends: Ends,
+    /// TLS in pipes that are simulated.
     layers: BTreeMap<u64, LinkLayer>,
-    /// Pipes whose layer may have bytes of its own.
+    /// The TCP connections, where they are real.
+    sockets: Option<Sockets>,
+    /// Pipes whose layer or socket may have bytes of its own.
     ready: VecDeque<u64>,
+    /// Pipes that a test's packet has ended.
+    ended: VecDeque<u64>,
     plain: Vec<u8>,
 }
 
 impl Carried {
-    pub(crate) fn new(endpoint: Endpoint, is_client: bool) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, side: Side, sockets: Option<Sockets>) -> Self {
         Self {
-            links: LinkEndpoint::new(endpoint),
-            is_client,
+            ends: Ends::new(LinkEndpoint::new(endpoint), side),
             layers: BTreeMap::new(),
+            sockets,
             ready: VecDeque::new(),
+            ended: VecDeque::new(),
             plain: Vec::new(),
         }
+    }
+
+    /// Lets others connect to this side; where.
+    pub(crate) fn listen(&mut self) -> Option<SocketAddr> {
+        self.sockets.as_mut().map(|sockets| sockets.listen(&mut self.ends))
+    }
+
+    /// Where the other side listens.
+    pub(crate) fn set_peer(&mut self, peer: Option<SocketAddr>) {
+        if let (Some(sockets), Some(peer)) = (&mut self.sockets, peer) {
+            sockets.set_peer(peer);
+        }
+    }
+
+    /// Whether a pipe carries packets yet: TLS in it, if there is to be any, has come about.
+    pub(crate) fn is_secured(&self, pipe: u64) -> bool {
+        match &self.sockets {
+            Some(sockets) => sockets.is_open(pipe),
+            None => self.layers.get(&pipe).is_none_or(|layer| layer.is_open()),
+        }
+    }
+
+    /// From now on what comes over links is thrown away.
+    pub(crate) fn deafen(&mut self) {
+        self.ends.deaf = true;
+    }
+
+    /// Puts all packets that go out over links on this tape.
+    pub(crate) fn record(&mut self, tape: Tape) {
+        self.ends.record(tape);
+    }
+
+    /// Hands in a packet as if it came over this pipe.
+    pub(crate) fn insert(&mut self, now: Instant, pipe: u64, packet: &[u8]) {
+        if !self.ends.insert(now, pipe, packet) {
+            self.ended.push_back(pipe);
+        }
+    }
+
+    /// The same over a link of somebody who is at this address.
+    pub(crate) fn insert_from(&mut self, now: Instant, from: SocketAddr, packet: &[u8]) {
+        self.ends.insert_from(now, from, packet);
     }
 }
 
 impl From<Endpoint> for Carried {
     /// One that nobody opens links from.
     fn from(endpoint: Endpoint) -> Self {
-        Self::new(endpoint, false)
+        Self::new(endpoint, Side::Server, None)
     }
 }
 
 impl Deref for Carried {
     type Target = Endpoint;
     fn deref(&self) -> &Endpoint {
-        self.links.endpoint()
+        self.ends.links.endpoint()
     }
 }
 
 impl DerefMut for Carried {
     fn deref_mut(&mut self) -> &mut Endpoint {
-        self.links.endpoint_mut()
+        self.ends.links.endpoint_mut()
     }
 }
 
 impl std::fmt::Debug for Carried {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Carried").field("links", &self.links.links()).finish_non_exhaustive()
+        let links = self.ends.links.links();
+        f.debug_struct("Carried").field("links", &links).finish_non_exhaustive()
+    }
+}
+
+/// Packets that were handed to the endpoint past its links are in the books, too.
+impl Drop for Carried {
+    fn drop(&mut self) {
+        let (all, links) = (self.stats().datagrams_received, self.ends.links.stats());
+        note(|used| used.datagrams += all.saturating_sub(links.packets_received));
     }
 }
 
@@ -136,55 +121,59 @@ impl DatagramMachine for Carried {
     type Event = Event;
 
     fn handle_datagram(&mut self, now: Instant, path: Path, ecn: Ecn, datagram: &mut [u8]) {
-        self.links.handle_datagram(now, path, ecn, datagram);
+        self.ends.links.handle_datagram(now, path, ecn, datagram);
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.links.handle_timeout(now);
+        self.ends.links.handle_timeout(now);
     }
 
     fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<Transmit> {
-        let transmit = self.links.poll_transmit(now, out)?;
+        let transmit = self.ends.links.poll_transmit(now, out)?;
         note(|used| used.datagrams += 1);
         Some(transmit)
     }
 
     fn handle_too_big(&mut self, now: Instant, transmit: &Transmit) {
-        self.links.handle_too_big(now, transmit);
+        self.ends.links.handle_too_big(now, transmit);
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.links.poll_timeout()
+        self.ends.links.poll_timeout()
     }
 
     fn poll_event(&mut self) -> Option<Event> {
-        self.links.poll_event()
+        self.ends.links.poll_event()
     }
 }
 
 impl PipeMachine for Carried {
     fn handle_opened(&mut self, now: Instant, pipe: u64) -> bool {
-        if Carrier::current() == Carrier::Tls {
-            let nowhere = std::net::SocketAddr::from(([10, 0, 0, 2], 1));
-            let made = match self.is_client {
-                true => tls().client(now, "server", nowhere),
-                false => tls().server(now),
+        if let Some(sockets) = &mut self.sockets {
+            sockets.opened(now, pipe, &mut self.ends);
+        } else if Carrier::current() == Carrier::TlsPipe {
+            let nowhere = SocketAddr::from(([10, 0, 0, 2], 1));
+            let made = match self.ends.side {
+                Side::Client => tls().client(now, "server", nowhere),
+                Side::Server => tls().server(now),
             };
             self.layers.insert(pipe, made.expect("a layer"));
-            self.ready.push_back(pipe);
         }
-        self.links.opened(LinkId::new(pipe))
+        self.ready.push_back(pipe);
+        self.ends.links.opened(LinkId::new(pipe))
     }
 
     fn handle_bytes(&mut self, now: Instant, pipe: u64, bytes: &[u8]) -> bool {
-        let link = LinkId::new(pipe);
+        self.ready.push_back(pipe);
+        if let Some(sockets) = &mut self.sockets {
+            return sockets.arrived(now, pipe, bytes, &mut self.ends);
+        }
         let Some(layer) = self.layers.get_mut(&pipe) else {
-            return self.links.handle_bytes(now, link, bytes).is_ok();
+            return self.ends.take_in(now, pipe, bytes);
         };
         self.plain.clear();
         layer.handle_bytes(now, bytes, &mut self.plain).expect("TLS that nobody disturbs");
-        self.ready.push_back(pipe);
-        self.plain.is_empty() || self.links.handle_bytes(now, link, &self.plain).is_ok()
+        self.ends.take_in(now, pipe, &self.plain)
     }
 
     fn handle_eof(&mut self, now: Instant, pipe: u64) -> bool {
@@ -194,26 +183,34 @@ impl PipeMachine for Carried {
 
     fn handle_broken(&mut self, now: Instant, pipe: u64) {
         self.layers.remove(&pipe);
-        self.links.closed(now, LinkId::new(pipe));
+        if let Some(sockets) = &mut self.sockets {
+            sockets.ended(now, pipe, &mut self.ends);
+            self.ready.push_back(pipe);
+        }
+        self.ends.closed(now, pipe);
     }
 
     fn poll_ready(&mut self, now: Instant) -> Option<u64> {
-        self.ready.pop_front().or_else(|| self.links.poll_ready(now).map(LinkId::number))
+        self.ready.pop_front().or_else(|| self.ends.next_ready(now))
     }
 
     fn poll_write(&mut self, now: Instant, pipe: u64, out: &mut Vec<u8>) -> bool {
-        let link = LinkId::new(pipe);
-        let some = match self.layers.get_mut(&pipe) {
-            None => self.links.poll_write(now, link, out),
+        if let Some(sockets) = &mut self.sockets {
+            return sockets.write(now, pipe, out, &mut self.ends);
+        }
+        match self.layers.get_mut(&pipe) {
+            None => self.ends.give_out(now, pipe, out),
             Some(layer) => {
                 self.plain.clear();
-                if layer.is_open() && self.links.poll_write(now, link, &mut self.plain) {
+                if layer.is_open() && self.ends.give_out(now, pipe, &mut self.plain) {
                     layer.write(&self.plain).expect("TLS takes all");
                 }
                 layer.poll_write(out)
             }
-        };
-        note(|used| used.packets += u64::from(some));
-        some
+        }
+    }
+
+    fn poll_close(&mut self) -> Option<u64> {
+        self.ended.pop_front()
     }
 }

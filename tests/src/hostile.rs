@@ -6,7 +6,6 @@ use crate::{Pair, Side, Wiretap, identity};
 use std::collections::BTreeSet;
 use tripline::{Config, ConnectionHandle, ConnectionStats, Event, State};
 use tripline_sansio::Duration;
-use tripline_sim::Verdict;
 
 /// An honest side, a connection that it believes in, and the test at the other end of it.
 ///
@@ -70,7 +69,7 @@ impl Hostile {
             Side::Client => (client, server),
             Side::Server => (server, client),
         };
-        pair.world.add_rule(|_| Verdict::Drop);
+        pair.cut_off(honest.other());
         pair.call(honest.other(), |endpoint, now| endpoint.kill(now, killed))
             .expect("the handle is good");
         pair.events(honest);
@@ -96,6 +95,13 @@ impl Hostile {
     pub fn write_numbered(&mut self, number: u64, frames: &[u8]) {
         let packet = self.ours.forge_numbered(self.id, number, frames);
         self.pair.deliver(self.honest, &packet);
+    }
+
+    /// The same, with a number under which it does not verify; over links it comes from somebody
+    /// else's.
+    pub fn forge_numbered(&mut self, number: u64, frames: &[u8]) {
+        let packet = self.ours.forge_numbered(self.id, number, frames);
+        self.pair.forge(self.honest, &packet);
     }
 
     /// A sealed packet with the next number, for the test to deliver when and from where it likes.

@@ -2,14 +2,19 @@
 //! from here, because only this package sees every crate.
 #![forbid(unsafe_code)]
 
+mod cables;
 mod carried;
+mod carrier;
+mod ends;
 pub mod frames;
 mod hostile;
 mod pair;
+mod sockets;
 mod tape;
 mod wiretap;
 
-pub use carried::{Carried, Carrier};
+pub use carried::Carried;
+pub use carrier::Carrier;
 pub use hostile::Hostile;
 pub use pair::{Pair, Side, identity};
 pub use tape::{Tape, Taped};

@@ -1,13 +1,16 @@
 //! Two endpoints on the virtual link: what nearly every test of the transport begins with.
 
-use crate::carried::{Carried, Carrier};
+use crate::cables::Cables;
+use crate::carried::Carried;
+use crate::carrier::{Carrier, note};
+use crate::sockets::Sockets;
 use std::net::SocketAddr;
 use tripline::{
     Config, ConnectOptions, ConnectionHandle, Endpoint, Event, LinkId, ReceiveResult, SecretKey,
     SendOptions, State, StreamId, StreamOptions, Target,
 };
 use tripline_sansio::{Duration, Instant, Seed};
-use tripline_sim::{HostId, Inspector, LinkConfig, Seal, World};
+use tripline_sim::{HostId, Inspector, LinkConfig, PipeId, RuleId, Seal, Verdict, World};
 
 /// The identity called `name`; the same in every run.
 pub fn identity(name: &str) -> SecretKey {
@@ -46,6 +49,13 @@ pub struct Pair {
     /// The server's host.
     pub server: HostId,
     events: [Vec<Event>; 2],
+    /// The links between them, oldest first.
+    pub(crate) pipes: Vec<PipeId>,
+    /// What is between them when nobody is silent.
+    link: LinkConfig,
+    silent: [bool; 2],
+    /// By what CHALLENGEs are held.
+    held: Option<RuleId>,
 }
 
 impl Pair {
@@ -67,25 +77,106 @@ impl Pair {
 
     /// The same with these configurations.
     pub fn with(seed: u64, client: Config, server: Config) -> Self {
+        note(|used| used.pairs += 1);
         let mut world = World::new(seed);
-        world.set_default_pipe(Carrier::pipes(Duration::from_millis(10)));
-        let endpoint = |world: &World<Carried>, config: Config, label: &str| {
+        let link = LinkConfig::perfect().delay(Duration::from_millis(10));
+        world.set_default_pipe(Carrier::pipes(&link));
+        let cables = Carrier::current().is_real().then(Cables::default);
+        let mut carried = [(client, Side::Client), (server, Side::Server)].map(|(config, side)| {
+            let label = if side == Side::Client { "client" } else { "server" };
             let endpoint = Endpoint::new(config, &world.seed_for(label), Instant::ZERO);
-            Carried::new(endpoint, label == "client")
-        };
-        let client_endpoint = endpoint(&world, client, "client");
-        let server_endpoint = endpoint(&world, server, "server");
-        let client = world.add_host(SocketAddr::from(([10, 0, 0, 1], 1111)), client_endpoint);
-        let server = world.add_host(SocketAddr::from(([10, 0, 0, 2], 2222)), server_endpoint);
-        Self { world, client, server, events: [Vec::new(), Vec::new()] }
+            Carried::new(endpoint, side, cables.as_ref().map(Sockets::new))
+        });
+        let doors = carried.each_mut().map(Carried::listen);
+        carried[0].set_peer(doors[1]);
+        carried[1].set_peer(doors[0]);
+        let [client, server] = carried;
+        let client = world.add_host(SocketAddr::from(([10, 0, 0, 1], 1111)), client);
+        let server = world.add_host(SocketAddr::from(([10, 0, 0, 2], 2222)), server);
+        let events = [Vec::new(), Vec::new()];
+        let silent = [false; 2];
+        Self { world, client, server, events, pipes: Vec::new(), link, silent, held: None }
     }
 
     /// Puts this link between the two, both ways.
     #[must_use]
     pub fn link(mut self, link: LinkConfig) -> Self {
         self.world.set_links(self.client, self.server, link);
-        self.world.set_default_pipe(Carrier::pipes(link.delay));
+        self.link = link;
+        if link == LinkConfig::down() {
+            self.silence_both();
+        } else {
+            self.world.set_default_pipe(Carrier::pipes(&link));
+        }
         self
+    }
+
+    /// From now on nothing that a side sends arrives: datagrams are lost, and what was written to a
+    /// link waits in it.
+    pub fn silence(&mut self, from: Side) {
+        self.silent[from as usize] = true;
+        let (one, other) = (self.host(from), self.host(from.other()));
+        self.world.set_link(one, other, LinkConfig::down());
+        for pipe in self.pipes.clone() {
+            self.world.stall(pipe, one, Duration::MAX);
+        }
+    }
+
+    /// Ends a [`Self::silence`].
+    pub fn unsilence(&mut self, from: Side) {
+        self.silent[from as usize] = false;
+        let (one, other) = (self.host(from), self.host(from.other()));
+        self.world.set_link(one, other, self.link);
+        for pipe in self.pipes.clone() {
+            self.world.stall(pipe, one, Duration::ZERO);
+        }
+    }
+
+    /// The same of both sides: the way between them is dead.
+    pub fn silence_both(&mut self) {
+        self.silence(Side::Client);
+        self.silence(Side::Server);
+    }
+
+    /// Ends [`Self::silence_both`].
+    pub fn unsilence_both(&mut self) {
+        self.unsilence(Side::Client);
+        self.unsilence(Side::Server);
+    }
+
+    /// From now on no CHALLENGE of a side arrives: as a datagram it is lost; over links it waits in
+    /// the newest, and what comes behind it.
+    pub fn hold_challenges(&mut self, from: Side) {
+        let host = self.host(from);
+        match self.pipes.last() {
+            Some(pipe) => self.world.stall(*pipe, host, Duration::MAX),
+            None => {
+                self.held = Some(self.world.add_rule(move |packet| {
+                    let held = packet.from == Some(host) && packet.bytes[0] == 0x02;
+                    if held { Verdict::Drop } else { Verdict::Pass }
+                }));
+            }
+        }
+    }
+
+    /// Ends [`Self::hold_challenges`].
+    pub fn release_challenges(&mut self, from: Side) {
+        let host = self.host(from);
+        if let Some(pipe) = self.pipes.last() {
+            self.world.stall(*pipe, host, Duration::ZERO);
+        }
+        if let Some(rule) = self.held.take() {
+            self.world.remove_rule(rule);
+        }
+    }
+
+    /// Cuts a side off for good: nothing arrives any more from it or at it. The other may go on
+    /// writing to a link between them: it is read, and thrown away.
+    pub fn cut_off(&mut self, side: Side) {
+        let (one, other) = (self.host(side), self.host(side.other()));
+        self.world.set_links(one, other, LinkConfig::down());
+        self.world.with(one, |carried, _| carried.deafen());
+        self.silence(side);
     }
 
     /// The host of a side.
@@ -110,15 +201,38 @@ impl Pair {
             .expect("the attempt begins")
     }
 
-    /// What to connect to: the server's address, or a new link to it.
+    /// What the client connects to: the server's address, or a new link to it.
     pub fn target(&mut self) -> Target {
-        match Carrier::current() {
-            Carrier::Datagrams => self.world.address(self.server).into(),
-            Carrier::Pipe | Carrier::Tls => {
-                let pipe = self.world.open_pipe([self.client, self.server]);
-                LinkId::new(pipe.number()).address().into()
+        self.target_of(Side::Client)
+    }
+
+    /// What a side connects to: the other's address, or a new link to it.
+    pub fn target_of(&mut self, side: Side) -> Target {
+        self.address_for(side).into()
+    }
+
+    /// The address that a side reaches the other at: its own, or that of a new link to it.
+    pub fn address_for(&mut self, side: Side) -> SocketAddr {
+        let (one, other) = (self.host(side), self.host(side.other()));
+        if !Carrier::current().is_link() {
+            return self.world.address(other);
+        }
+        let pipe = self.world.open_pipe([one, other]);
+        self.pipes.push(pipe);
+        // Who is silent to the other side is so inside TLS: that has come about before.
+        if Carrier::current().is_secured() && self.silent != [false; 2] {
+            let both = [self.client, self.server];
+            self.until(|pair| {
+                both.iter().all(|host| pair.world.machine(*host).is_secured(pipe.number()))
+            });
+        }
+        for side in [Side::Client, Side::Server] {
+            if self.silent[side as usize] {
+                let host = self.host(side);
+                self.world.stall(pipe, host, Duration::MAX);
             }
         }
+        LinkId::new(pipe.number()).address()
     }
 
     /// A finished handshake: the client's and the server's handle.
@@ -222,6 +336,14 @@ impl Pair {
                 "the event never came; {side:?} saw {:?}",
                 self.events[side as usize]
             );
+        }
+    }
+
+    /// Runs until this holds, a virtual minute at most.
+    pub fn until(&mut self, mut holds: impl FnMut(&Self) -> bool) {
+        let limit = self.world.now() + Duration::from_secs(60);
+        while !holds(self) {
+            assert!(self.world.now() < limit && self.world.step().is_some(), "it never came to it");
         }
     }
 

@@ -14,6 +14,15 @@ pub(crate) fn same_kind(one: Path, other: Path) -> bool {
     LinkId::of(one.remote).is_some() == LinkId::of(other.remote).is_some()
 }
 
+/// How many bytes an answer may have that `came` bytes from there ask for, before anybody has
+/// proven that he is there: as many. A link is proven by itself (R-LINK-4): as many as it takes.
+pub(crate) fn answer_room(path: Path, came: usize) -> usize {
+    if LinkId::of(path.remote).is_some() { ANSWER_ON_LINK } else { came }
+}
+
+/// More than any answer has.
+const ANSWER_ON_LINK: usize = 1_200;
+
 /// `100::/64`.
 const PREFIX: u64 = 0x0100 << 48;
 

@@ -231,6 +231,9 @@ impl Connection {
     /// Streams that waited for the connection's credit try again.
     pub(super) fn wake_credit_waiters(&mut self) {
         while let Some(key) = self.credit_waiters.pop_front() {
+            if let Some(stream) = self.streams.get_mut(key) {
+                stream.awaits_credit = false;
+            }
             self.wake_stream(key);
         }
     }

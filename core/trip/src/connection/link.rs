@@ -54,6 +54,11 @@ impl Connection {
         self.link_state.held && self.is_linked()
     }
 
+    /// Whether the link broke, and there is no other place to send to.
+    pub(super) fn is_unlinked(&self) -> bool {
+        self.link_state.gone
+    }
+
     /// The size of full packets on the link in use; `None` if there is none.
     pub(super) fn link_size(&self) -> Option<u16> {
         self.is_linked().then(|| LINK_PACKET.min(self.peer_limits.datagram_max).max(BASE))
@@ -64,6 +69,18 @@ impl Connection {
     pub(super) fn patient(&self, since: Instant, at: Instant) -> Instant {
         let patient = self.stage == Stage::Ready && self.is_linked();
         if patient { at.max(since + PROBE_AFTER) } else { at }
+    }
+
+    /// Since when the peer owes an ACK, the newest packet that asks for one being from `newest`. On
+    /// a link that is connected: since it was heard, or since the oldest such packet. Else the
+    /// keep-alives of an idle connection would put off the question for as long as they are asked
+    /// for more often than that.
+    pub(super) fn unanswered_since(&self, newest: Instant) -> Instant {
+        if self.stage != Stage::Ready || !self.is_linked() {
+            return newest;
+        }
+        let oldest = self.sent.unacked().next().map_or(newest, |(info, _)| info.sent_at);
+        oldest.max(self.last_received)
     }
 
     /// The address in use may be of another kind now: ACKs follow it.

@@ -13,6 +13,7 @@ use super::single::Single;
 use super::timer::Timer;
 use super::version::{SPOKEN, StepDown, speak_higher};
 use super::{Connection, Cx, InUse, Stage, State, Zone};
+use crate::carrier::LinkId;
 use crate::config::ConnectOptions;
 use crate::crypto::{Aead, Cipher, Handshake, PublicKey};
 use crate::error::{ConnectError, Phase};
@@ -28,6 +29,13 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use tripline_sansio::{Backoff, Duration, Instant, Path};
 
+/// A link carries OPEN surely, but who is there may have dropped it: for want of a token in a
+/// bucket (R-HAND-3), or for an attempt of his own (R-HAND-4). So it is repeated there as well,
+/// seldom (R-LINK-3): first after so long.
+const LINK_GAP: Duration = Duration::from_secs(1);
+/// The longest gap there.
+const LINK_CEILING: Duration = Duration::from_secs(8);
+
 /// OPEN is repeated this often at [`QUICK_GAP`], to get through a lossy link soon.
 const QUICK_REPEATS: u32 = 3;
 const QUICK_GAP: Duration = Duration::from_millis(200);
@@ -42,6 +50,10 @@ const SLOW_CEILING: Duration = Duration::from_secs(300);
 #[derive(Clone, Debug)]
 struct Repeats {
     sent: u32,
+    /// When the next one is due where datagrams are lost.
+    next: Option<Instant>,
+    /// The gaps on links.
+    unheard: Backoff,
     brisk: Backoff,
     slow: Backoff,
 }
@@ -50,6 +62,8 @@ impl Repeats {
     fn new() -> Self {
         Self {
             sent: 0,
+            next: None,
+            unheard: Backoff::new(LINK_GAP, (2, 1), LINK_CEILING),
             brisk: Backoff::new(QUICK_GAP * 3 / 2, (3, 2), BRISK_CEILING),
             slow: Backoff::new(BRISK_CEILING * 2, (2, 1), SLOW_CEILING),
         }
@@ -237,10 +251,15 @@ impl Opening {
         Path::to(self.start.addresses.get(self.next_address).copied().unwrap_or(nowhere))
     }
 
+    /// Whether a hint said that another cipher might be taken, and there is one to try (R-VERS-2).
+    fn may_step_down(&self) -> bool {
+        self.start.cipher == Cipher::AesGcm && self.step_down.is_hinted()
+    }
+
     /// The attempt goes on over another link: OPEN goes out there once more.
     pub(super) fn relink(&mut self, path: Path) {
         let before = core::mem::replace(&mut self.start.addresses, alloc::vec![path.remote]);
-        let datagrams = |remote: &SocketAddr| crate::carrier::LinkId::of(*remote).is_none();
+        let datagrams = |remote: &SocketAddr| LinkId::of(*remote).is_none();
         if before.first().is_some_and(datagrams) {
             self.spare = before;
         }
@@ -335,7 +354,7 @@ impl Connection {
         out: &mut Vec<u8>,
         cx: &mut Cx<'_>,
     ) -> Option<tripline_sansio::Transmit> {
-        let held = self.is_held();
+        let held = self.is_held() || self.is_unlinked();
         let opening = self.opening.as_deref_mut().filter(|_| !held)?;
         if opening.is_waiting()
             && let Some(remote) = opening.retries.take_due()
@@ -357,10 +376,12 @@ impl Connection {
         opening.next_address =
             opening.next_address.saturating_add(1).checked_rem(count).unwrap_or(0);
         let first = *opening.first_sent.get_or_insert(cx.now);
-        let gap = opening.repeats.next_gap(cx.now - first);
-        // A link carries it surely: it is not repeated there (R-LINK-3).
-        let again = crate::carrier::LinkId::of(path.remote).is_none();
-        self.timers.set(Timer::Open, again.then_some(cx.now + gap));
+        let mut next = cx.now + opening.repeats.next_gap(cx.now - first);
+        opening.repeats.next = Some(next);
+        if LinkId::of(path.remote).is_some() && !opening.may_step_down() {
+            next = cx.now + opening.repeats.unheard.advance();
+        }
+        self.timers.set(Timer::Open, Some(next));
         Some(copy_open(out, &opening.start.packet, path))
     }
 
@@ -387,6 +408,10 @@ impl Connection {
             VersionReason::Suite => {
                 opening.wrong_suite = true;
                 opening.step_down.on_hint(opening.repeats.sent);
+                if opening.is_waiting() && opening.may_step_down() {
+                    // Over a link it was not due so soon.
+                    self.timers.set(Timer::Open, opening.repeats.next);
+                }
             }
             VersionReason::Key => opening.wrong_key = true,
         }

@@ -282,7 +282,7 @@ impl Connection {
             (Some(at), _) => Some(at),
             // A probe that could not go out (no budget for the address) counts all the same.
             (None, Some(from)) => {
-                let since = from.max(self.probed_at);
+                let since = self.unanswered_since(from).max(self.probed_at);
                 let base = self.plain_pto();
                 Some(self.patient(since, self.path_state.pto.deadline(since, base, ready)))
             }

@@ -62,6 +62,8 @@ pub(crate) struct Stream {
     pub(crate) recv: Option<Receiving>,
     /// Waits in the schedule.
     pub(crate) scheduled: bool,
+    /// It is in the list of those that wait for the connection's credit.
+    pub(crate) awaits_credit: bool,
     /// Waits in the list of streams with control frames to send.
     pub(crate) control_listed: bool,
     /// `send` said *blocked*.
@@ -402,6 +404,7 @@ impl Streams {
                 readable_told: false,
             }),
             scheduled: false,
+            awaits_credit: false,
             control_listed: false,
             writable_wanted: false,
         };

@@ -534,7 +534,12 @@ impl Connection {
     /// The stream waits for the connection's credit, which is said once for each value
     /// (R-CREDIT-2).
     fn on_connection_blocked(&mut self, key: StreamKey) {
-        self.credit_waiters.push_back(key);
+        // The user may hand in more meanwhile: that does not make it wait twice.
+        if let Some(stream) = self.streams.get_mut(key)
+            && !core::mem::replace(&mut stream.awaits_credit, true)
+        {
+            self.credit_waiters.push_back(key);
+        }
         let at = self.send_credit.limit();
         if self.blocked.is_none_or(|(said, _)| said != at) {
             self.blocked = Some((at, true));

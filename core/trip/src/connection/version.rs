@@ -34,6 +34,11 @@ impl StepDown {
         self.hinted_after.get_or_insert(sent);
     }
 
+    /// Whether there was a hint.
+    pub(super) fn is_hinted(&self) -> bool {
+        self.hinted_after.is_some()
+    }
+
     /// Whether, as the next OPEN is due after so many, the wait is over: one more went out since
     /// the hint and got no answer.
     pub(super) fn is_due(&self, sent: u32) -> bool {

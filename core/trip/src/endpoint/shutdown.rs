@@ -8,6 +8,7 @@
 
 use super::Endpoint;
 use super::guard::Answer;
+use crate::carrier::answer_room;
 use crate::connection::Zone;
 use crate::event::Event;
 use crate::wire::{Code, DataHeader, Frame, TruncatedNumber};
@@ -157,7 +158,7 @@ impl Endpoint {
 
     /// A client that was let in comes too late, with its first DATA: its attempt fails by a
     /// DISCONNECT in zone 0, as in XX (R-CHAL-1b). The answer has the number of the packet that it
-    /// answers, so a copy of that packet gets no other one, and it is never longer.
+    /// answers, so a copy of that packet gets no other one, and it is never longer, but on a link.
     pub(super) fn refuse_first_data(
         &mut self,
         mut zone: Zone,
@@ -165,7 +166,7 @@ impl Endpoint {
         path: Path,
         datagram: &mut [u8],
     ) {
-        let len = datagram.len();
+        let len = answer_room(path, datagram.len());
         let reason = String::from(self.leave.refusal().unwrap_or_default());
         let client_id = zone.peer_id;
         let number = header
