@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tripline_sansio::{Hub, Instant, LinkKind, Secure};
 use tripline_tcp::{Board, Bound, HubPump, Limits, Place, Socket as Which, StdNet};
-use tripline_udp::Socket;
+use tripline_udp::{Socket, Tells};
 
 /// How to make a [`HubSource`].
 #[derive(Clone, Default)]
@@ -89,7 +89,7 @@ impl<H: Hub> HubSource<H> {
     /// A source without sockets; the hub wishes for them, or they are handed in.
     pub fn new(hub: H, how: &HubOptions) -> Self {
         let board = Board::new(EdgeNet(StdNet), how.limits, how.secure.clone());
-        Self { pump: HubPump::new(hub, board), options: how.options, spot: None }
+        Self { pump: HubPump::new(hub, board, Tells::Once), options: how.options, spot: None }
     }
 
     /// Takes over a UDP socket, as if the hub had wished for it by this number.

@@ -18,6 +18,7 @@ use tripline_kit::{LinkProbe, Ready, StreamProbe, StreamScene, StreamSubject, To
 use tripline_sansio::{LinkFailure, LinkKind};
 use tripline_tcp::{Board, Door, HubPump, Net, Socket as Which, Wire};
 use tripline_tls::Tls;
+use tripline_udp::Tells;
 
 /// The scene's one link.
 #[derive(Clone)]
@@ -90,7 +91,7 @@ impl StreamSubject for Turning {
     fn start(machine: StreamProbe, scene: &StreamScene) -> Self {
         let board = Board::new(EdgeNet(Played(scene.clone())), Limits::default(), None);
         Self {
-            pump: HubPump::new(LinkProbe::new(machine), board),
+            pump: HubPump::new(LinkProbe::new(machine), board, Tells::Once),
             scene: scene.clone(),
             told: false,
         }

@@ -3,7 +3,7 @@
 use std::io;
 use tripline_kit::{Machine, Ready, Rule, Scene, Subject, Told, check};
 use tripline_sansio::{Ecn, Path, Transmit};
-use tripline_udp::{Carrier, Pump, Received, SendOutcome};
+use tripline_udp::{Carrier, Pump, Received, SendOutcome, Tells};
 
 struct Played(Scene);
 
@@ -22,7 +22,7 @@ struct Turning(Pump<Machine>, Played);
 
 impl Subject for Turning {
     fn start(machine: Machine, scene: &Scene) -> Self {
-        Self(Pump::new(machine), Played(scene.clone()))
+        Self(Pump::new(machine, Tells::Once), Played(scene.clone()))
     }
 
     fn turn(&mut self, events: &mut Vec<Told>) {

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tripline_sansio::{DatagramMachine, Ecn, Instant, Path, Transmit};
 use tripline_udp::{
-    Batcher, Carrier, Pump, Received, RecvBuffers, SendOutcome, Socket, Stats, Turns,
+    Batcher, Carrier, Pump, Received, RecvBuffers, SendOutcome, Socket, Stats, Tells, Turns,
 };
 
 /// The system's monotonic clock as machines see it: nanoseconds since this value was made.
@@ -112,7 +112,7 @@ impl<M: DatagramMachine> Source<M> {
         machine: M,
     ) -> io::Result<Self> {
         let udp = Udp::new(socket, options)?;
-        Ok(Self { pump: Pump::new(machine), udp, clock: options.clock, place: None })
+        Ok(Self { pump: Pump::new(machine, Tells::Once), udp, clock: options.clock, place: None })
     }
 
     /// Notes what an event of this source's token says. The rest is for [`Self::run`].

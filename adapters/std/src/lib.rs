@@ -74,6 +74,7 @@
 
 mod blocking;
 mod clock;
+mod cycle;
 mod hub;
 #[cfg(test)]
 mod hub_tests;
@@ -95,7 +96,7 @@ mod too_big_tests;
 pub use blocking::{Client, Connection, ListenOptions, Listener, Stats, Stream, connect, listen};
 pub use clock::Clock;
 pub use hub::{HubLoop, HubOptions, listener};
-pub use link::{Link, Room, UdpLink};
+pub use link::{Link, UdpLink};
 pub use run::{Counts, Loop, Options, Turn};
 pub use shards::{ShardOptions, ShardStats, Shards};
 pub use tripline_common::{
