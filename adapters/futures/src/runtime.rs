@@ -97,7 +97,8 @@ pub trait Watched: Readiness {
     fn inner(&self) -> &Self::Inner;
 
     /// Makes a receive call, and sees to it that the next
-    /// [`poll_readable`](Readiness::poll_readable) waits if it would have blocked. Runtimes that remember readiness forget it here.
+    /// [`poll_readable`](Readiness::poll_readable) waits if it would have blocked. Runtimes that
+    /// remember readiness forget it here.
     ///
     /// # Errors
     /// Those of `call`.

@@ -4,8 +4,8 @@
 //! and obeys its wishes. In go what the loop's wait says about each socket, and the time; out come
 //! what to wait for, and calls of the hub. It never waits, has no thread, and knows no system call
 //! but those of [`Wire`] and [`Door`]: a loop brings its own sockets by [`Net`] (the standard
-//! library's are [`StdNet`]). [`HubPump`] is the turn of every loop around a hub: around a board and
-//! the hub's UDP sockets.
+//! library's are [`StdNet`]). [`HubPump`] is the turn of every loop around a hub: around a board
+//! and the hub's UDP sockets.
 //!
 //! What it bounds, and how:
 //!

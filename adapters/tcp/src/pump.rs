@@ -57,7 +57,8 @@ impl<H: Hub, N: Net, U> fmt::Debug for HubPump<H, N, U> {
 }
 
 impl<H: Hub, N: Net, U> HubPump<H, N, U> {
-    /// A hub at rest, with the links of this board. `tells` is how the loop hears what became ready.
+    /// A hub at rest, with the links of this board. `tells` is how the loop hears what became
+    /// ready.
     pub fn new(hub: H, board: Board<N>, tells: Tells) -> Self {
         Self {
             hub,

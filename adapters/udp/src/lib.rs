@@ -10,7 +10,8 @@
 //!
 //! - Sending uses segmentation offload (GSO): a train of up to 64 equal datagrams and 65,507 bytes
 //!   goes out in one call. Where the system or the network card refuses that, the same train goes
-//!   out as up to 64 messages of one call (`sendmmsg`), and nothing of it is lost.
+//!   out as up to 64 messages of one call (`sendmmsg`; one by one on a socket of all addresses that
+//!   answers from the one it was asked at), and nothing of it is lost.
 //! - Receiving takes up to [`RecvBuffers::MAX`] messages in one call, each of them up to 64
 //!   datagrams that the kernel has merged (GRO); they are cut apart here.
 //! - The ECN mark goes both ways; the address a datagram was sent to becomes

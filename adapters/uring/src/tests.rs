@@ -34,7 +34,7 @@ fn link(address: SocketAddr, buffers: u16) -> Option<UringLink> {
     }
 }
 
-fn wait_readable(link: &UringLink) {
+pub(crate) fn wait_readable(link: &UringLink) {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let limit = Timespec { tv_sec: 10, tv_nsec: 0 };
     let ready = poll(&mut [PollFd::new(link, PollFlags::IN)], Some(&limit)).expect("poll");
