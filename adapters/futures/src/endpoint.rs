@@ -45,7 +45,7 @@ pub(crate) struct User {
 
 impl Drop for User {
     fn drop(&mut self) {
-        self.shared.with(Front::quit);
+        self.shared.leave(Front::quit);
     }
 }
 
@@ -316,7 +316,7 @@ impl Endpoint {
 impl Drop for Endpoint {
     /// Clients that nobody took are let go, later ones as well.
     fn drop(&mut self) {
-        self.shared().with(Front::stop_listening);
+        self.shared().leave(Front::stop_listening);
     }
 }
 
@@ -328,6 +328,7 @@ struct Attempt<'a> {
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        self.shared.with(|front, now| front.abandon(now, self.handle));
+        let handle = self.handle;
+        self.shared.leave(move |front, now| front.abandon(now, handle));
     }
 }
