@@ -1,8 +1,7 @@
 //! A hub and all its sockets as sources of mio.
 
-use crate::edge::EdgeNet;
 use crate::source::{Udp, interests};
-use crate::{Clock, Options, Turns};
+use crate::{Clock, HubOptions, Options, Turns};
 use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
@@ -12,32 +11,10 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::ops::Range;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::Arc;
 use std::time::Duration;
-use tripline_sansio::{Hub, Instant, LinkKind, Secure};
-use tripline_tcp::{Board, Bound, HubPump, Limits, Place, Socket as Which, StdNet};
+use tripline_sansio::{Hub, Instant, LinkKind};
+use tripline_tcp::{Board, Bound, Edge, EdgeNet, HubPump, Place, Socket as Which, StdNet};
 use tripline_udp::{Socket, Tells};
-
-/// How to make a [`HubSource`].
-#[derive(Clone, Default)]
-pub struct HubOptions {
-    /// For UDP sockets, and the clock.
-    pub options: Options,
-    /// How many links there may be, and how patient to be with them.
-    pub limits: Limits,
-    /// What secures TLS links; without it there are none.
-    pub secure: Option<Arc<dyn Secure + Send + Sync>>,
-}
-
-impl fmt::Debug for HubOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HubOptions")
-            .field("options", &self.options)
-            .field("limits", &self.limits)
-            .field("secure", &self.secure.is_some())
-            .finish()
-    }
-}
 
 /// A socket, whatever it carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,8 +81,8 @@ impl<H: Hub> HubSource<H> {
 
     /// Takes over a listener, as if the hub had wished for it by this number. It must not block.
     pub fn add_listener(&mut self, number: u64, kind: LinkKind, listener: TcpListener) {
-        let door = EdgeNet::<StdNet>::adopt(listener);
-        self.pump.add_listener(self.options.clock.now(), number, kind, door);
+        let now = self.options.clock.now();
+        self.pump.add_listener(now, number, kind, Edge::new(listener));
     }
 
     /// Registers all sockets, those that come later as well, with tokens of this range.
@@ -195,14 +172,10 @@ impl<H: Hub> HubSource<H> {
     /// # Errors
     /// As [`Self::run`].
     pub fn run_at(&mut self, now: Instant) -> io::Result<()> {
-        let ready: Vec<_> = ready(&self.pump).collect();
-        for (place, interest) in ready {
-            self.pump.ready(place, interest);
-        }
         let options = self.options;
         let mut bind =
             |address: SocketAddr| bound(Socket::bind(address, &options.socket)?, &options);
-        self.pump.turn(now, &mut bind)?;
+        self.pump.edge_turn(now, &mut bind)?;
         self.watch()
     }
 
@@ -214,12 +187,12 @@ impl<H: Hub> HubSource<H> {
     /// For how long mio may wait, as [`Source::poll_timeout`](crate::Source::poll_timeout) says it.
     pub fn poll_timeout(&self) -> Option<Duration> {
         let now = self.options.clock.now();
-        Some(due(&self.pump, now)?.saturating_duration_since(now))
+        Some(self.pump.edge_deadline(now)?.saturating_duration_since(now))
     }
 
     /// When the next [`Self::run`] is due though nothing is ready; a time in the past is at once.
     pub fn deadline(&self) -> Option<Instant> {
-        due(&self.pump, self.options.clock.now())
+        self.pump.edge_deadline(self.options.clock.now())
     }
 
     /// Uses the hub at the present time; what it has to say goes out with the next [`Self::run`].
@@ -304,23 +277,4 @@ impl Spot {
 fn bound(socket: Socket, options: &Options) -> io::Result<Bound<Udp>> {
     let local = socket.local_addr().ok();
     Ok((Udp::new(socket, options)?, local))
-}
-
-/// The links that are ready for what they want.
-pub(crate) fn ready<H: Hub, N: tripline_tcp::Net, U>(
-    pump: &HubPump<H, EdgeNet<N>, U>,
-) -> impl Iterator<Item = (Place, tripline_tcp::Interest)> {
-    let all = pump.board().sockets().map(|(place, which, want)| match which {
-        Which::Wire(wire) => (place, wire.ready(want)),
-        Which::Door(door) => (place, door.ready(want)),
-    });
-    all.filter(|(_, ready)| ready.read || ready.write)
-}
-
-/// When the next turn is due: at once while a link is ready, for mio does not tell that again.
-pub(crate) fn due<H: Hub, N: tripline_tcp::Net, U>(
-    pump: &HubPump<H, EdgeNet<N>, U>,
-    now: Instant,
-) -> Option<Instant> {
-    if ready(pump).next().is_some() { Some(Instant::ZERO) } else { pump.deadline(now) }
 }

@@ -1,8 +1,6 @@
 //! The conformance suite of stream loops, passed by the turn that a [`HubSource`] makes; and hubs
 //! in a real poll, over loopback.
 
-use crate::edge::EdgeNet;
-use crate::hub::{due, ready};
 use crate::source::Udp;
 use crate::*;
 use mio::{Events, Poll, Token};
@@ -16,7 +14,7 @@ use tripline::{
 };
 use tripline_kit::{LinkProbe, Ready, StreamProbe, StreamScene, StreamSubject, Told};
 use tripline_sansio::{LinkFailure, LinkKind};
-use tripline_tcp::{Board, Door, HubPump, Net, Socket as Which, Wire};
+use tripline_tcp::{Board, Door, EdgeNet, HubPump, Net, Socket as Which, Wire};
 use tripline_tls::Tls;
 use tripline_udp::Tells;
 
@@ -99,16 +97,12 @@ impl StreamSubject for Turning {
 
     fn turn(&mut self, events: &mut Vec<Told>) {
         let now = self.scene.now();
-        let found: Vec<_> = ready(&self.pump).collect();
-        for (place, interest) in found {
-            self.pump.ready(place, interest);
-        }
-        self.pump.turn(now, &mut |_| Err(io::ErrorKind::Unsupported.into())).expect("a turn");
+        self.pump.edge_turn(now, &mut |_| Err(io::ErrorKind::Unsupported.into())).expect("a turn");
         events.extend(std::iter::from_fn(|| self.pump.next_event()));
         if !std::mem::replace(&mut self.told, true) {
             return self.tell(true, true);
         }
-        let Ready { readable, writable, .. } = self.scene.wait_edge(due(&self.pump, now));
+        let Ready { readable, writable, .. } = self.scene.wait_edge(self.pump.edge_deadline(now));
         self.tell(readable, writable);
     }
 }

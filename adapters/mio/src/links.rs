@@ -1,13 +1,12 @@
 //! Where programs begin that may travel by links: a source around the transport's own hub.
 
-use crate::hub::{HubOptions, HubSource};
-use crate::{Address, Error, Options, hardware_aes, os_seed, resolve};
+use crate::entry::site;
+use crate::{Address, Error, HubOptions, HubSource, Options};
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use tripline::{
-    Config, ConnectOptions, ConnectionHandle, Endpoint, LinkHub, LinkRoute, Over, Target,
-};
+use tripline::{Config, ConnectOptions, ConnectionHandle, LinkHub, LinkRoute, Over};
+use tripline_common::link_hub;
 use tripline_sansio::Secure;
 use tripline_tcp::{Limits, Listeners, ToListen};
 use tripline_udp::Socket;
@@ -48,10 +47,7 @@ pub fn connect_over(
     how: &HubOptions,
 ) -> Result<(HubSource<LinkHub>, ConnectionHandle), Error> {
     let address: Address = address.parse()?;
-    let target = match address.target() {
-        Target::Name { host, port } => Target::Addresses(resolve(&host, port)?),
-        addresses @ Target::Addresses(_) => addresses,
-    };
+    let target = address.resolved()?;
     let mut source = link_client(Config::client(), how)?;
     let options = ConnectOptions::to(address.key);
     let begun = source.with(|hub, now| hub.connect(now, target, options, over));
@@ -63,10 +59,7 @@ pub fn connect_over(
 /// # Errors
 /// [`Error::Io`] if there is no such socket to be had.
 pub fn link_client(config: Config, how: &HubOptions) -> Result<HubSource<LinkHub>, Error> {
-    let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
-    let socket = Socket::bind(any, &how.options.socket)
-        .or_else(|_| Socket::bind((Ipv4Addr::UNSPECIFIED, 0).into(), &how.options.socket))?;
-    start(Some(socket), config, how)
+    start(Some(Socket::bind_any(&how.options.socket)?), config, how)
 }
 
 /// Listens on `address` for what the options say; and the address that it is at, with the port that
@@ -97,17 +90,11 @@ pub fn listen_over(
 
 fn start(
     socket: Option<Socket>,
-    mut config: Config,
+    config: Config,
     how: &HubOptions,
 ) -> Result<HubSource<LinkHub>, Error> {
-    // What the user chose stands, as far as this machine can do it.
-    if let Some(socket) = &socket {
-        config.segments_max = config.segments_max.min(socket.max_gso_segments());
-    }
-    config.hardware_aes |= how.options.detect_aes && hardware_aes();
-    let seed = os_seed()?;
-    let endpoint = Endpoint::new(config, &seed, how.options.clock.now());
-    let mut source = HubSource::new(LinkHub::new(endpoint, &seed.child("hub")), how);
+    let hub = link_hub(config, site(socket.as_ref(), &how.options))?;
+    let mut source = HubSource::new(hub, how);
     if let Some(socket) = socket {
         source.add_udp(LinkHub::UDP, socket)?;
     }

@@ -1,5 +1,6 @@
 //! A machine and its UDP socket as an event source of mio.
 
+use crate::{Clock, Options};
 use mio::event::{self, Event};
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
@@ -11,55 +12,6 @@ use tripline_sansio::{DatagramMachine, Ecn, Instant, Path, Transmit};
 use tripline_udp::{
     Batcher, Carrier, Pump, Received, RecvBuffers, SendOutcome, Socket, Stats, Tells, Turns,
 };
-
-/// The system's monotonic clock as machines see it: nanoseconds since this value was made.
-///
-/// Copies share their zero. Sources whose machines compare times must share one clock.
-#[derive(Clone, Copy, Debug)]
-pub struct Clock(std::time::Instant);
-
-impl Clock {
-    /// A clock that begins now.
-    pub fn new() -> Self {
-        Self(std::time::Instant::now())
-    }
-
-    /// The time; never earlier than the time before.
-    pub fn now(&self) -> Instant {
-        Instant::ZERO + self.0.elapsed()
-    }
-}
-
-impl Default for Clock {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// How to make a source.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// How to make the socket.
-    pub socket: tripline_udp::Options,
-    /// Receive buffers of 64 KiB, 1 to 32: messages that one receive call can bring.
-    pub receive_buffers: usize,
-    /// The clock; sources whose machines compare times share one.
-    pub clock: Clock,
-    /// Whether [`connect`](crate::connect) and [`listen`](crate::listen) use AES where this machine
-    /// has it in hardware, though the configuration does not say so.
-    pub detect_aes: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            socket: tripline_udp::Options::default(),
-            receive_buffers: 8,
-            clock: Clock::new(),
-            detect_aes: true,
-        }
-    }
-}
 
 /// One machine and one UDP socket, for the user's own [`Poll`](mio::Poll).
 ///

@@ -8,37 +8,15 @@
 use crate::cycle::{Cycle, Driven};
 use crate::link::Carried;
 use crate::wait::{Fd, wait_all};
-use crate::{Clock, Counts, Link, Options, Turn, UdpLink, Waker};
+use crate::{Clock, Counts, HubOptions, Link, Options, Turn, UdpLink, Waker};
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
-use std::sync::Arc;
 use std::time::Duration;
-use tripline_sansio::{Hub, Instant, LinkKind, Secure};
-use tripline_tcp::{Board, HubPump, Interest, Limits, Net, Place, StdNet};
+use tripline_sansio::{Hub, Instant, LinkKind};
+use tripline_tcp::{Board, HubPump, Interest, Net, Place, StdNet};
 use tripline_udp::{Socket, Tells, Turns};
-
-/// How to make a [`HubLoop`].
-#[derive(Clone, Default)]
-pub struct HubOptions {
-    /// For UDP sockets that the hub wishes for, and the clock.
-    pub options: Options,
-    /// How many links there may be, and how patient to be with them.
-    pub limits: Limits,
-    /// What secures TLS links; without it there are none.
-    pub secure: Option<Arc<dyn Secure + Send + Sync>>,
-}
-
-impl fmt::Debug for HubOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HubOptions")
-            .field("options", &self.options)
-            .field("limits", &self.limits)
-            .field("secure", &self.secure.is_some())
-            .finish()
-    }
-}
 
 /// One hub, its links, one thread.
 ///

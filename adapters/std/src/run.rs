@@ -2,39 +2,12 @@
 
 use crate::cycle::{Cycle, Driven};
 use crate::link::Carried;
-use crate::{Clock, Link, UdpLink, Waker};
+use crate::{Clock, Link, Options, UdpLink, Waker};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tripline_sansio::{DatagramMachine, Instant};
 use tripline_udp::{Pump, Socket, Tells, Turns};
-
-/// How to make a loop over UDP.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// How to make the socket.
-    pub socket: tripline_udp::Options,
-    /// Receive buffers of 64 KiB, 1 to 32: messages that one receive call can bring.
-    pub receive_buffers: usize,
-    /// The clock; loops whose machines compare times share one.
-    pub clock: Clock,
-    /// Whether [`Client`](crate::Client) and [`Listener`](crate::Listener) use AES where this
-    /// machine has it in hardware, though the configuration does not say so. Without it
-    /// [`Config::hardware_aes`](tripline::Config::hardware_aes) alone decides. A plain [`Loop`],
-    /// which does not know its machine, makes no use of it.
-    pub detect_aes: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            socket: tripline_udp::Options::default(),
-            receive_buffers: 8,
-            clock: Clock::new(),
-            detect_aes: true,
-        }
-    }
-}
 
 /// Why [`Loop::run_once`] came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,14 +17,18 @@
 #![forbid(unsafe_code)]
 
 mod board;
+mod edge;
 mod line;
 mod listen;
 mod net;
+mod options;
 mod pump;
 #[cfg(test)]
 mod tests;
 
 pub use board::{Board, Interest, Limits, Place, Socket, Stats};
+pub use edge::{Edge, EdgeNet};
 pub use listen::{Listeners, ToListen};
 pub use net::{Door, Net, StdNet, Wire, finish, is_connected};
+pub use options::{HubOptions, Options};
 pub use pump::{Bound, HubPump};
