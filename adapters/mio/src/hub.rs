@@ -1,6 +1,6 @@
 //! A hub and all its sockets as sources of mio.
 
-use crate::source::{Udp, interests};
+use crate::udp::Udp;
 use crate::{Clock, HubOptions, Options, Turns};
 use mio::event::Event;
 use mio::unix::SourceFd;
@@ -30,7 +30,8 @@ type Known = (Token, Interest);
 #[derive(Debug)]
 struct Spot {
     registry: Registry,
-    tokens: Range<usize>,
+    /// The first token, and how many there are.
+    tokens: (usize, usize),
     /// Sockets that were registered so far: the next one has the token after that of the last.
     count: usize,
     known: BTreeMap<Key, Known>,
@@ -74,9 +75,9 @@ impl<H: Hub> HubSource<H> {
     /// # Errors
     /// What the system says.
     pub fn add_udp(&mut self, number: u64, socket: Socket) -> io::Result<()> {
-        let bound = bound(socket, &self.options)?;
-        self.pump.add_udp(self.options.clock.now(), number, bound);
-        Ok(())
+        let now = self.options.clock.now();
+        self.pump.add_udp(now, number, bound(socket, &self.options));
+        self.watch()
     }
 
     /// Takes over a listener, as if the hub had wished for it by this number. It must not block.
@@ -91,7 +92,16 @@ impl<H: Hub> HubSource<H> {
     /// An empty range; [`io::ErrorKind::AlreadyExists`] if it is registered somewhere; and what the
     /// system says.
     pub fn register(&mut self, registry: &Registry, tokens: Range<usize>) -> io::Result<()> {
-        if tokens.is_empty() {
+        self.register_at(registry, (tokens.start, tokens.len()))
+    }
+
+    /// As [`Self::register`], with so many tokens from the first on.
+    pub(crate) fn register_at(
+        &mut self,
+        registry: &Registry,
+        tokens: (usize, usize),
+    ) -> io::Result<()> {
+        if tokens.1 == 0 {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         if self.spot.is_some() {
@@ -128,7 +138,10 @@ impl<H: Hub> HubSource<H> {
 
     /// Whether events of this token are for this source.
     pub fn owns(&self, token: Token) -> bool {
-        self.spot.as_ref().is_some_and(|spot| spot.tokens.contains(&token.0))
+        self.spot.as_ref().is_some_and(|spot| {
+            let (first, count) = spot.tokens;
+            token.0.checked_sub(first).is_some_and(|at| at < count)
+        })
     }
 
     /// Notes what an event of one of this source's tokens says. The rest is for [`Self::run`].
@@ -174,7 +187,7 @@ impl<H: Hub> HubSource<H> {
     pub fn run_at(&mut self, now: Instant) -> io::Result<()> {
         let options = self.options;
         let mut bind =
-            |address: SocketAddr| bound(Socket::bind(address, &options.socket)?, &options);
+            |address: SocketAddr| Ok(bound(Socket::bind(address, &options.socket)?, &options));
         self.pump.edge_turn(now, &mut bind)?;
         self.watch()
     }
@@ -213,8 +226,12 @@ impl<H: Hub> HubSource<H> {
 
     /// The counters of a UDP socket, by its number (T68).
     pub fn stats(&self, number: u64) -> Option<tripline_udp::Stats> {
+        self.udp(number).map(|udp| udp.batcher.stats())
+    }
+
+    pub(crate) fn udp(&self, number: u64) -> Option<&Udp> {
         let mut ports = self.pump.ports();
-        ports.find(|(one, ..)| *one == number).map(|(_, udp, _)| udp.batcher.stats())
+        ports.find(|(one, ..)| *one == number).map(|(_, udp, _)| udp)
     }
 
     /// What has become of TCP and TLS links.
@@ -268,13 +285,19 @@ impl<H: Hub> HubSource<H> {
 impl Spot {
     /// The next token of the range, which begins again behind its end.
     fn next_token(&mut self) -> Token {
-        let at = self.count % self.tokens.len().max(1);
+        let (first, count) = self.tokens;
+        let at = self.count % count.max(1);
         self.count = self.count.wrapping_add(1);
-        Token(self.tokens.start + at)
+        Token(first + at)
     }
 }
 
-fn bound(socket: Socket, options: &Options) -> io::Result<Bound<Udp>> {
+fn bound(socket: Socket, options: &Options) -> Bound<Udp> {
     let local = socket.local_addr().ok();
-    Ok((Udp::new(socket, options)?, local))
+    (Udp::new(socket, options), local)
+}
+
+/// What is asked of mio.
+fn interests(room: bool) -> Interest {
+    if room { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE }
 }

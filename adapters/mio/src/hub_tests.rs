@@ -1,7 +1,7 @@
 //! The conformance suite of stream loops, passed by the turn that a [`HubSource`] makes; and hubs
 //! in a real poll, over loopback.
 
-use crate::source::Udp;
+use crate::udp::Udp;
 use crate::*;
 use mio::{Events, Poll, Token};
 use std::io;

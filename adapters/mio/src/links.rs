@@ -1,40 +1,12 @@
 //! Where programs begin that may travel by links: a source around the transport's own hub.
 
 use crate::entry::site;
-use crate::{Address, Error, HubOptions, HubSource, Options};
-use std::fmt;
+use crate::{Address, Error, HubOptions, HubSource, ListenOptions};
 use std::net::SocketAddr;
-use std::sync::Arc;
-use tripline::{Config, ConnectOptions, ConnectionHandle, LinkHub, LinkRoute, Over};
+use tripline::{Config, ConnectOptions, ConnectionHandle, LinkHub, Over};
 use tripline_common::link_hub;
-use tripline_sansio::Secure;
-use tripline_tcp::{Limits, Listeners, ToListen};
+use tripline_tcp::Listeners;
 use tripline_udp::Socket;
-
-/// How to listen, for [`listen_over`].
-#[derive(Clone, Default)]
-pub struct ListenOptions {
-    /// For the UDP socket, and the clock.
-    pub options: Options,
-    /// What else to listen for, at the same address: TCP, TLS. Without a port of its own a link
-    /// has that of the address.
-    pub links: Vec<LinkRoute>,
-    /// Not to listen for datagrams.
-    pub no_udp: bool,
-    /// How many links there may be, and how patient to be with them.
-    pub limits: Limits,
-    /// What secures TLS links.
-    pub secure: Option<Arc<dyn Secure + Send + Sync>>,
-}
-
-impl fmt::Debug for ListenOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ListenOptions")
-            .field("options", &self.options)
-            .field("links", &self.links)
-            .finish_non_exhaustive()
-    }
-}
 
 /// As [`connect`](crate::connect), by what `over` says: datagrams, TCP, TLS, or whichever answers
 /// first (row N49). [`LinkHub::carrier`] says which it is.
@@ -72,15 +44,8 @@ pub fn listen_over(
     config: Config,
     how: &ListenOptions,
 ) -> Result<(HubSource<LinkHub>, SocketAddr), Error> {
-    let ListenOptions { options, links, no_udp, limits, secure } = how;
-    let what = ToListen {
-        udp: (!no_udp).then_some(&options.socket),
-        links: links.iter().map(|link| (link.kind, link.port)).collect(),
-        secure: secure.is_some(),
-    };
-    let Listeners { udp, links, local } = Listeners::bind(address, &what)?;
-    let how = HubOptions { options: *options, limits: *limits, secure: secure.clone() };
-    let mut source = start(udp, config, &how)?;
+    let Listeners { udp, links, local } = how.bind(address)?;
+    let mut source = start(udp, config, &how.hub())?;
     for (kind, listener) in links {
         let number = source.with(|hub, _| hub.number());
         source.add_listener(number, kind, listener);

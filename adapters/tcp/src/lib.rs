@@ -21,6 +21,7 @@ mod edge;
 mod line;
 mod listen;
 mod net;
+mod one;
 mod options;
 mod pump;
 #[cfg(test)]
@@ -30,5 +31,6 @@ pub use board::{Board, Interest, Limits, Place, Socket, Stats};
 pub use edge::{Edge, EdgeNet};
 pub use listen::{Listeners, ToListen};
 pub use net::{Door, Net, StdNet, Wire, finish, is_connected};
-pub use options::{HubOptions, Options};
+pub use one::One;
+pub use options::{HubOptions, ListenOptions, Options};
 pub use pump::{Bound, HubPump};

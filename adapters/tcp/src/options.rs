@@ -1,7 +1,11 @@
 //! How loops with a clock of their own are made: the blocking ones and mio's.
 
+use crate::{Limits, Listeners, ToListen};
 use std::fmt;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use tripline::LinkRoute;
 use tripline_common::Clock;
 use tripline_sansio::Secure;
 
@@ -37,7 +41,7 @@ pub struct HubOptions {
     /// For UDP sockets that the hub wishes for, and the clock.
     pub options: Options,
     /// How many links there may be, and how patient to be with them.
-    pub limits: crate::Limits,
+    pub limits: Limits,
     /// What secures TLS links; without it there are none.
     pub secure: Option<Arc<dyn Secure + Send + Sync>>,
 }
@@ -49,5 +53,51 @@ impl fmt::Debug for HubOptions {
             .field("limits", &self.limits)
             .field("secure", &self.secure.is_some())
             .finish()
+    }
+}
+
+/// How to listen, for loops that leave it to their user to decide who comes in.
+#[derive(Clone, Default)]
+pub struct ListenOptions {
+    /// For the UDP socket, and the clock.
+    pub options: Options,
+    /// What else to listen for, at the same address: TCP, TLS. Without a port of its own a link
+    /// has that of the address.
+    pub links: Vec<LinkRoute>,
+    /// Not to listen for datagrams.
+    pub no_udp: bool,
+    /// How many links there may be, and how patient to be with them.
+    pub limits: Limits,
+    /// What secures TLS links.
+    pub secure: Option<Arc<dyn Secure + Send + Sync>>,
+}
+
+impl fmt::Debug for ListenOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListenOptions")
+            .field("options", &self.options)
+            .field("links", &self.links)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ListenOptions {
+    /// The sockets for all that.
+    ///
+    /// # Errors
+    /// As [`Listeners::bind`].
+    pub fn bind(&self, address: SocketAddr) -> io::Result<Listeners> {
+        let what = ToListen {
+            udp: (!self.no_udp).then_some(&self.options.socket),
+            links: self.links.iter().map(|link| (link.kind, link.port)).collect(),
+            secure: self.secure.is_some(),
+        };
+        Listeners::bind(address, &what)
+    }
+
+    /// How to make the loop around them.
+    pub fn hub(&self) -> HubOptions {
+        let Self { options, limits, secure, .. } = self;
+        HubOptions { options: *options, limits: *limits, secure: secure.clone() }
     }
 }

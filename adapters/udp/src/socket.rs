@@ -157,6 +157,11 @@ impl<S: AsFd> Socket<S> {
         (&self.socket, &mut self.batcher)
     }
 
+    /// The two apart, for runtimes that have sockets of their own around this one.
+    pub fn into_parts(self) -> (S, Batcher) {
+        (self.socket, self.batcher)
+    }
+
     /// The socket back; it stays as it was set up.
     pub fn into_inner(self) -> S {
         self.socket
