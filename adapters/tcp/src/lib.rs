@@ -7,6 +7,10 @@
 //! library's are [`StdNet`]). [`HubPump`] is the turn of every loop around a hub: around a board
 //! and the hub's UDP sockets.
 //!
+//! With it stands what such loops share: [`EdgeNet`] for those that hear of readiness once and have
+//! nobody to ask again, [`One`] to drive a machine with one socket in the same way, and the
+//! [`Options`] of loops that have a clock of their own.
+//!
 //! What it bounds, and how:
 //!
 //! - links at once ([`Limits::links`]): who comes too many is hung up on;
