@@ -1,7 +1,8 @@
 //! Where a server is, in one text: its key, a name and a port.
 
-use crate::Error;
+use crate::{Error, resolve};
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 use tripline::{PublicKey, Target};
 
@@ -25,6 +26,19 @@ impl Address {
             Ok(ip) => Target::Addresses(vec![(ip, self.port).into()]),
             Err(_) => Target::Name { host: self.host.clone(), port: self.port },
         }
+    }
+}
+
+impl Address {
+    /// The same, with a name resolved here and now, which may take the system some time.
+    ///
+    /// # Errors
+    /// As [`resolve`].
+    pub fn resolved(&self) -> io::Result<Target> {
+        Ok(match self.target() {
+            Target::Name { host, port } => Target::Addresses(resolve(&host, port)?),
+            addresses @ Target::Addresses(_) => addresses,
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the clients and servers of all loops have in common, so that a program reads the same on
 //! each of them: the text of an address, the error that calls end with, the count of what became
-//! of messages, who is let in, and what only the system knows (entropy, names, the processor).
+//! of messages, who is let in, how the engine is made, and what only the system knows (entropy,
+//! names, the time, the processor).
 //!
 //! *In*: texts, a client at the door, questions to the system. *Out*: values. Nothing here waits
 //! but [`resolve`], and nothing knows of sockets or futures: each adapter names these items again,
@@ -8,14 +9,18 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod clock;
 mod door;
+mod engine;
 mod error;
 mod resolve;
 mod settled;
 mod system;
 
 pub use address::Address;
+pub use clock::Clock;
 pub use door::{ChoosePsk, Decision, Door, Screen};
+pub use engine::{Site, endpoint, link_hub};
 pub use error::Error;
 pub use resolve::resolve;
 pub use settled::Settled;

@@ -34,7 +34,8 @@ impl Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.shared().with(|front, now| front.release(now, self.handle));
+        let handle = self.handle;
+        self.shared().leave(move |front, now| front.release(now, handle));
     }
 }
 
@@ -122,14 +123,17 @@ impl Connection {
     }
 
     /// Runs `action` with the engine at hand, at the present time (row N26): here and now, and
-    /// nobody else uses the engine meanwhile. So it must not wait, and it must not call a handle of
-    /// this endpoint, which would wait for itself.
+    /// nobody else uses the engine meanwhile. So it must not wait. Handles of this endpoint may be
+    /// dropped in there, but not called.
+    ///
+    /// # Panics
+    /// Where `action` calls a handle of this endpoint, which would wait for itself.
     ///
     /// For what the handles have no call for. What they do have is best left to them: a message
     /// that `action` receives is not received by the [`Stream`].
     pub fn with<R>(&self, action: impl FnOnce(&mut Engine, ConnectionHandle, Instant) -> R) -> R {
         let Owner { handle, .. } = *self.owner;
-        self.owner.shared().with(|front, now| {
+        self.owner.shared().with_user(|front, now| {
             let result = action(front.engine(), handle, now);
             front.nudge();
             result

@@ -17,7 +17,7 @@ use tripline::{
     Code, Config, ConnectOptions, ConnectionHandle, ConnectionStats, EndpointStats, LinkHub, Over,
     PublicKey, Target,
 };
-use tripline_common::{Door, Error, hardware_aes, os_seed};
+use tripline_common::{Door, Error, Site, link_hub};
 use tripline_sansio::{Instant, Seed};
 
 /// Counters. Those of the connection and the endpoint are of this moment, the others of the end of
@@ -45,7 +45,7 @@ pub(crate) struct User {
 
 impl Drop for User {
     fn drop(&mut self) {
-        self.shared.with(Front::quit);
+        self.shared.leave(Front::quit);
     }
 }
 
@@ -122,19 +122,17 @@ impl Endpoint {
     fn start<R: Runtime>(
         runtime: &R,
         bound: Bound<R>,
-        mut config: Config,
+        config: Config,
         how: &HubOptions,
         door: Option<Door>,
     ) -> Result<Self, Error> {
-        // What the user chose stands, as far as this machine can do it.
-        if let Some(udp) = &bound.udp {
-            config.segments_max = config.segments_max.min(udp.max_gso_segments());
-        }
-        config.hardware_aes |= how.options.detect_aes && hardware_aes();
         let (timer, clock) = (runtime.timer(), runtime.clock());
-        let seed = os_seed()?;
-        let engine = tripline::Endpoint::new(config, &seed, timer.now());
-        let hub = LinkHub::new(engine, &seed.child("hub"));
+        let site = Site {
+            segments: bound.udp.as_ref().map(Socket::max_gso_segments),
+            detect_aes: how.options.detect_aes,
+            now: timer.now(),
+        };
+        let hub = link_hub(config, site)?;
         let Bound { udp, listeners, local } = bound;
         let front = Front::new(hub, timer.now(), door.is_some());
         let shared = Arc::new(Shared::new(front, Box::new(clock), local));
@@ -316,7 +314,7 @@ impl Endpoint {
 impl Drop for Endpoint {
     /// Clients that nobody took are let go, later ones as well.
     fn drop(&mut self) {
-        self.shared().with(Front::stop_listening);
+        self.shared().leave(Front::stop_listening);
     }
 }
 
@@ -328,6 +326,7 @@ struct Attempt<'a> {
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        self.shared.with(|front, now| front.abandon(now, self.handle));
+        let handle = self.handle;
+        self.shared.leave(move |front, now| front.abandon(now, handle));
     }
 }

@@ -1,7 +1,7 @@
 //! The loop of a hub: one task, all its sockets.
 
 use crate::links::{RuntimeNet, Sockets};
-use crate::runtime::{Readiness, Runtime, Socket, Timer};
+use crate::runtime::{Held, Readiness, Runtime, Socket, Timer};
 use crate::{Options, Turns};
 use std::fmt;
 use std::future::poll_fn;
@@ -9,9 +9,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tripline_sansio::{Ecn, Hub, Instant, LinkKind, Path, Secure, Transmit};
+use tripline_sansio::{Hub, Instant, LinkKind, Secure};
 use tripline_tcp::{Board, HubPump, Interest, Limits, Place, Socket as Which};
-use tripline_udp::{Carrier, Received, SendOutcome};
+use tripline_udp::Tells;
 
 /// How to make a [`HubLoop`], or an [`Endpoint`](crate::Endpoint) that can travel by links.
 #[derive(Clone, Default)]
@@ -85,7 +85,7 @@ impl<H: Hub, L: Sockets, T: Timer> HubLoop<H, L, T> {
     /// A loop over any sockets, by any timer.
     pub fn new(sockets: L, timer: T, hub: H, how: &HubOptions) -> Self {
         let board = Board::new(sockets.clone(), how.limits, how.secure.clone());
-        Self { pump: HubPump::new(hub, board), sockets, timer, found: Vec::new() }
+        Self { pump: HubPump::new(hub, board, Tells::Once), sockets, timer, found: Vec::new() }
     }
 
     /// Takes over a UDP socket, as if the hub had wished for it by this number.
@@ -129,7 +129,7 @@ impl<H: Hub, L: Sockets, T: Timer> HubLoop<H, L, T> {
     /// ready for anything that is of interest.
     fn ask(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let (mut any, mut udp) = (false, Vec::new());
-        for (number, held, wants_room) in self.pump.ports_mut() {
+        for (number, held, wants_room) in self.pump.hub_and_ports().1 {
             let readable = held.0.poll_readable(cx)?.is_ready();
             let writable = wants_room && held.0.poll_writable(cx)?.is_ready();
             if readable || writable {
@@ -197,17 +197,4 @@ fn look(cx: &mut Context<'_>, socket: &impl Readiness, want: Interest) -> Intere
     let read = want.read && socket.poll_readable(cx).is_ready();
     let write = want.write && socket.poll_writable(cx).is_ready();
     Interest { read, write }
-}
-
-/// A UDP socket as the pump knows it.
-struct Held<S>(S);
-
-impl<S: Socket> Carrier for Held<S> {
-    fn recv(&mut self, on_datagram: &mut dyn FnMut(Path, Ecn, &mut [u8])) -> io::Result<Received> {
-        self.0.recv(on_datagram)
-    }
-
-    fn send(&mut self, transmit: &Transmit, bytes: &[u8]) -> SendOutcome {
-        self.0.send(transmit, bytes)
-    }
 }

@@ -18,6 +18,7 @@
 //!   an idle endpoint is not polled (row T18).
 #![forbid(unsafe_code)]
 
+mod at_hand;
 mod connection;
 mod driver;
 mod endpoint;

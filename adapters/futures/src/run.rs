@@ -1,13 +1,13 @@
 //! The loop itself: one task, any datagram machine.
 
-use crate::runtime::{Runtime, Socket, Timer, Watched};
+use crate::runtime::{Held, Runtime, Socket, Timer, Watched};
 use crate::{Options, Udp};
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::task::{Context, Poll};
-use tripline_sansio::{DatagramMachine, Ecn, Instant, Path, Transmit};
-use tripline_udp::{Carrier, Pump, Received, SendOutcome, Turns};
+use tripline_sansio::{DatagramMachine, Instant};
+use tripline_udp::{Pump, Tells, Turns};
 
 /// One machine, one socket, one timer, and whichever task polls it.
 ///
@@ -21,7 +21,7 @@ use tripline_udp::{Carrier, Pump, Received, SendOutcome, Turns};
 #[derive(Debug)]
 pub struct Loop<M: DatagramMachine, S, T> {
     pump: Pump<M>,
-    socket: S,
+    socket: Held<S>,
     timer: T,
 }
 
@@ -45,7 +45,7 @@ impl<M: DatagramMachine, I: Watched, T: Timer> Loop<M, Udp<I>, T> {
 impl<M: DatagramMachine, S: Socket, T: Timer> Loop<M, S, T> {
     /// A loop over any socket, by any timer.
     pub fn new(socket: S, timer: T, machine: M) -> Self {
-        Self { pump: Pump::new(machine), socket, timer }
+        Self { pump: Pump::new(machine, Tells::Once), socket: Held(socket), timer }
     }
 
     /// The next event, in the order in which things happened; until there is one, the loop runs.
@@ -66,7 +66,7 @@ impl<M: DatagramMachine, S: Socket, T: Timer> Loop<M, S, T> {
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<M::Event>> {
         self.ask(cx)?;
         let now = self.timer.now();
-        self.pump.turn(now, &mut Carried(&mut self.socket))?;
+        self.pump.turn(now, &mut self.socket)?;
         if let Some(event) = self.pump.next_event() {
             return Poll::Ready(Ok(event));
         }
@@ -81,8 +81,8 @@ impl<M: DatagramMachine, S: Socket, T: Timer> Loop<M, S, T> {
     /// Asks the socket what it is ready for, and leaves word where it is not; whether it is ready
     /// for anything. Room is of interest only to a datagram that waits for it.
     fn ask(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
-        let readable = self.socket.poll_readable(cx)?.is_ready();
-        let writable = self.pump.wants_room() && self.socket.poll_writable(cx)?.is_ready();
+        let readable = self.socket.0.poll_readable(cx)?.is_ready();
+        let writable = self.pump.wants_room() && self.socket.0.poll_writable(cx)?.is_ready();
         self.pump.ready(readable, writable);
         Ok(readable || writable)
     }
@@ -106,24 +106,11 @@ impl<M: DatagramMachine, S: Socket, T: Timer> Loop<M, S, T> {
 
     /// The socket.
     pub fn socket(&self) -> &S {
-        &self.socket
+        &self.socket.0
     }
 
     /// What this loop has done so far (T18: an idle loop does nothing).
     pub fn turns(&self) -> Turns {
         self.pump.turns()
-    }
-}
-
-/// A socket as the pump knows it.
-struct Carried<'a, S>(&'a mut S);
-
-impl<S: Socket> Carrier for Carried<'_, S> {
-    fn recv(&mut self, on_datagram: &mut dyn FnMut(Path, Ecn, &mut [u8])) -> io::Result<Received> {
-        self.0.recv(on_datagram)
-    }
-
-    fn send(&mut self, transmit: &Transmit, bytes: &[u8]) -> SendOutcome {
-        self.0.send(transmit, bytes)
     }
 }

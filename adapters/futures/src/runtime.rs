@@ -10,7 +10,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::task::{Context, Poll};
 use tripline_sansio::{Ecn, Instant, Path, Transmit};
 use tripline_tcp::Wire;
-use tripline_udp::{Received, SendOutcome, Stats};
+use tripline_udp::{Carrier, Received, SendOutcome, Stats};
 
 /// A carrier of datagrams that a task can wait for. No call may block (row T64).
 pub trait Socket {
@@ -46,6 +46,20 @@ pub trait Socket {
     /// The counters (row T68).
     fn stats(&self) -> Stats {
         Stats::default()
+    }
+}
+
+/// A socket as turns know it.
+#[derive(Debug)]
+pub(crate) struct Held<S>(pub(crate) S);
+
+impl<S: Socket> Carrier for Held<S> {
+    fn recv(&mut self, on_datagram: &mut dyn FnMut(Path, Ecn, &mut [u8])) -> io::Result<Received> {
+        self.0.recv(on_datagram)
+    }
+
+    fn send(&mut self, transmit: &Transmit, bytes: &[u8]) -> SendOutcome {
+        self.0.send(transmit, bytes)
     }
 }
 

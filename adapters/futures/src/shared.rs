@@ -1,9 +1,11 @@
 //! What all handles of an endpoint share with its driver: the engine with its books, behind one
 //! lock, and the clock.
 //!
-//! The lock is held for moments only, never across a call of the system, of the user or of a waker
-//! (nor is a waker dropped under it: that may end a task, whose handles ask for the lock).
+//! The lock is held for moments only, never across a call of the system, of the user (but for
+//! [`Connection::with`](crate::Connection::with), which is that) or of a waker (nor is a waker
+//! dropped under it: that may end a task, whose handles ask for the lock).
 
+use crate::at_hand::AtHand;
 use crate::front::{Counters, Front, Notice};
 use crate::waits::{Ticket, Topic};
 use std::fmt;
@@ -16,11 +18,16 @@ use tripline::{LinkHub, PublicKey};
 use tripline_common::Error;
 use tripline_sansio::{Answer, Ecn, Hub, Instant, LinkKind, Path, Transmit, Wish};
 
+/// What a handle that was dropped has left to do.
+type Left = Box<dyn FnOnce(&mut Front, Instant) + Send>;
+
 /// The clock of the runtime.
 pub(crate) type Clock = Box<dyn Fn() -> Instant + Send + Sync>;
 
 pub(crate) struct Shared {
     front: Mutex<Front>,
+    /// Of handles that were dropped where the lock was taken by their own thread.
+    left: Mutex<Vec<Left>>,
     clock: Clock,
     /// The address of the socket.
     pub(crate) local: SocketAddr,
@@ -37,11 +44,13 @@ impl fmt::Debug for Shared {
 impl Shared {
     pub(crate) fn new(front: Front, clock: Clock, local: SocketAddr) -> Self {
         let key = front.hub.endpoint().public_key();
-        Self { front: Mutex::new(front), clock, local, key }
+        Self { front: Mutex::new(front), left: Mutex::default(), clock, local, key }
     }
 
     /// A panic elsewhere leaves nothing half done that another thread could stumble over.
     fn lock(&self) -> MutexGuard<'_, Front> {
+        let waits_for_itself = AtHand::is(self);
+        assert!(!waits_for_itself, "a call of a handle from within `Connection::with`");
         self.front.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -52,6 +61,9 @@ impl Shared {
         let mut front = self.lock();
         front.dispatch(now);
         let result = act(&mut front, now);
+        for left in std::mem::take(&mut *self.lock_left()) {
+            left(&mut front, now);
+        }
         front.dispatch(now);
         if front.has_notices() {
             front.nudge();
@@ -61,6 +73,28 @@ impl Shared {
         drop(gone);
         woken.into_iter().for_each(Waker::wake);
         result
+    }
+
+    fn lock_left(&self) -> MutexGuard<'_, Vec<Left>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As [`Self::with`], where `act` runs code of the user's own, which may drop handles.
+    pub(crate) fn with_user<R>(&self, act: impl FnOnce(&mut Front, Instant) -> R) -> R {
+        self.with(|front, now| {
+            let _at_hand = AtHand::new(self);
+            act(front, now)
+        })
+    }
+
+    /// As [`Self::with`], for handles that are dropped, wherever that is: within
+    /// [`Self::with_user`] it is done at the end of that.
+    pub(crate) fn leave(&self, act: impl FnOnce(&mut Front, Instant) + Send + 'static) {
+        if AtHand::is(self) {
+            self.lock_left().push(Box::new(act));
+        } else {
+            self.with(act);
+        }
     }
 
     /// Asks for something that may not be there yet; the task is woken when it may be.
@@ -148,12 +182,8 @@ impl<R, F: FnMut(&mut Front, Instant) -> Option<R>> Future for Wait<'_, F> {
 impl<F> Drop for Wait<'_, F> {
     fn drop(&mut self) {
         if self.ticket.is_some() {
-            let Self { shared, topic, ticket, .. } = self;
-            let mut front = shared.lock();
-            front.waits.forget(*topic, ticket);
-            let gone = front.waits.take_gone();
-            drop(front);
-            drop(gone);
+            let (topic, mut ticket) = (self.topic, self.ticket.take());
+            self.shared.leave(move |front, _| front.waits.forget(topic, &mut ticket));
         }
     }
 }

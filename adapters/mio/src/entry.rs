@@ -1,8 +1,9 @@
 //! Where most programs begin: a source around an endpoint of the transport.
 
-use crate::{Address, Error, Options, Source, hardware_aes, os_seed, resolve};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use tripline::{Config, ConnectOptions, ConnectionHandle, Endpoint, Target};
+use crate::{Address, Error, Options, Source};
+use std::net::SocketAddr;
+use tripline::{Config, ConnectOptions, ConnectionHandle, Endpoint};
+use tripline_common::{Site, endpoint};
 use tripline_udp::Socket;
 
 /// Begins to connect to the server at `address` (`KEY@HOST:PORT`), without an identity of our own
@@ -10,22 +11,15 @@ use tripline_udp::Socket;
 /// [`Connected`](tripline::Event::Connected) or [`Failed`](tripline::Event::Failed).
 ///
 /// A host name is resolved here and now, which may take the system some time. A program that cannot
-/// wait hands a [`Target::Name`] to the endpoint and answers
+/// wait hands a [`Target::Name`](tripline::Target::Name) to the endpoint and answers
 /// [`Event::Resolve`](tripline::Event::Resolve).
 ///
 /// # Errors
 /// [`Error::Address`], [`Error::Start`], [`Error::Io`].
 pub fn connect(address: &str) -> Result<(Source<Endpoint>, ConnectionHandle), Error> {
     let address: Address = address.parse()?;
-    let target = match address.target() {
-        Target::Name { host, port } => Target::Addresses(resolve(&host, port)?),
-        addresses @ Target::Addresses(_) => addresses,
-    };
-    let options = Options::default();
-    let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
-    let socket = Socket::bind(any, &options.socket)
-        .or_else(|_| Socket::bind((Ipv4Addr::UNSPECIFIED, 0).into(), &options.socket))?;
-    let mut source = start(socket, Config::client(), &options)?;
+    let (target, options) = (address.resolved()?, Options::default());
+    let mut source = start(Socket::bind_any(&options.socket)?, Config::client(), &options)?;
     let how = ConnectOptions::to(address.key);
     let begun = source.with(|endpoint, now| endpoint.connect(now, target, how));
     Ok((source, begun.map_err(Error::Start)?))
@@ -69,9 +63,12 @@ pub fn address(source: &Source<Endpoint>) -> Result<String, Error> {
     })
 }
 
-fn start(socket: Socket, mut config: Config, options: &Options) -> Result<Source<Endpoint>, Error> {
-    config.segments_max = config.segments_max.min(socket.max_gso_segments());
-    config.hardware_aes |= options.detect_aes && hardware_aes();
-    let endpoint = Endpoint::new(config, &os_seed()?, options.clock.now());
+fn start(socket: Socket, config: Config, options: &Options) -> Result<Source<Endpoint>, Error> {
+    let endpoint = endpoint(config, site(Some(&socket), options))?;
     Ok(Source::new(socket, options, endpoint)?)
+}
+
+pub(crate) fn site(socket: Option<&Socket>, options: &Options) -> Site {
+    let segments = socket.map(Socket::max_gso_segments);
+    Site { segments, detect_aes: options.detect_aes, now: options.clock.now() }
 }

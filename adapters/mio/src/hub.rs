@@ -1,8 +1,7 @@
 //! A hub and all its sockets as sources of mio.
 
-use crate::edge::EdgeNet;
-use crate::source::{Udp, interests};
-use crate::{Clock, Options, Turns};
+use crate::udp::Udp;
+use crate::{Clock, HubOptions, Options, Turns};
 use mio::event::Event;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
@@ -12,32 +11,10 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::ops::Range;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::Arc;
 use std::time::Duration;
-use tripline_sansio::{Hub, Instant, LinkKind, Secure};
-use tripline_tcp::{Board, Bound, HubPump, Limits, Place, Socket as Which, StdNet};
-use tripline_udp::Socket;
-
-/// How to make a [`HubSource`].
-#[derive(Clone, Default)]
-pub struct HubOptions {
-    /// For UDP sockets, and the clock.
-    pub options: Options,
-    /// How many links there may be, and how patient to be with them.
-    pub limits: Limits,
-    /// What secures TLS links; without it there are none.
-    pub secure: Option<Arc<dyn Secure + Send + Sync>>,
-}
-
-impl fmt::Debug for HubOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HubOptions")
-            .field("options", &self.options)
-            .field("limits", &self.limits)
-            .field("secure", &self.secure.is_some())
-            .finish()
-    }
-}
+use tripline_sansio::{Hub, Instant, LinkKind};
+use tripline_tcp::{Board, Bound, Edge, EdgeNet, HubPump, Place, Socket as Which, StdNet};
+use tripline_udp::{Socket, Tells};
 
 /// A socket, whatever it carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,7 +30,8 @@ type Known = (Token, Interest);
 #[derive(Debug)]
 struct Spot {
     registry: Registry,
-    tokens: Range<usize>,
+    /// The first token, and how many there are.
+    tokens: (usize, usize),
     /// Sockets that were registered so far: the next one has the token after that of the last.
     count: usize,
     known: BTreeMap<Key, Known>,
@@ -89,7 +67,7 @@ impl<H: Hub> HubSource<H> {
     /// A source without sockets; the hub wishes for them, or they are handed in.
     pub fn new(hub: H, how: &HubOptions) -> Self {
         let board = Board::new(EdgeNet(StdNet), how.limits, how.secure.clone());
-        Self { pump: HubPump::new(hub, board), options: how.options, spot: None }
+        Self { pump: HubPump::new(hub, board, Tells::Once), options: how.options, spot: None }
     }
 
     /// Takes over a UDP socket, as if the hub had wished for it by this number.
@@ -97,15 +75,15 @@ impl<H: Hub> HubSource<H> {
     /// # Errors
     /// What the system says.
     pub fn add_udp(&mut self, number: u64, socket: Socket) -> io::Result<()> {
-        let bound = bound(socket, &self.options)?;
-        self.pump.add_udp(self.options.clock.now(), number, bound);
-        Ok(())
+        let now = self.options.clock.now();
+        self.pump.add_udp(now, number, bound(socket, &self.options));
+        self.watch()
     }
 
     /// Takes over a listener, as if the hub had wished for it by this number. It must not block.
     pub fn add_listener(&mut self, number: u64, kind: LinkKind, listener: TcpListener) {
-        let door = EdgeNet::<StdNet>::adopt(listener);
-        self.pump.add_listener(self.options.clock.now(), number, kind, door);
+        let now = self.options.clock.now();
+        self.pump.add_listener(now, number, kind, Edge::new(listener));
     }
 
     /// Registers all sockets, those that come later as well, with tokens of this range.
@@ -114,7 +92,16 @@ impl<H: Hub> HubSource<H> {
     /// An empty range; [`io::ErrorKind::AlreadyExists`] if it is registered somewhere; and what the
     /// system says.
     pub fn register(&mut self, registry: &Registry, tokens: Range<usize>) -> io::Result<()> {
-        if tokens.is_empty() {
+        self.register_at(registry, (tokens.start, tokens.len()))
+    }
+
+    /// As [`Self::register`], with so many tokens from the first on.
+    pub(crate) fn register_at(
+        &mut self,
+        registry: &Registry,
+        tokens: (usize, usize),
+    ) -> io::Result<()> {
+        if tokens.1 == 0 {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         if self.spot.is_some() {
@@ -151,7 +138,10 @@ impl<H: Hub> HubSource<H> {
 
     /// Whether events of this token are for this source.
     pub fn owns(&self, token: Token) -> bool {
-        self.spot.as_ref().is_some_and(|spot| spot.tokens.contains(&token.0))
+        self.spot.as_ref().is_some_and(|spot| {
+            let (first, count) = spot.tokens;
+            token.0.checked_sub(first).is_some_and(|at| at < count)
+        })
     }
 
     /// Notes what an event of one of this source's tokens says. The rest is for [`Self::run`].
@@ -195,14 +185,10 @@ impl<H: Hub> HubSource<H> {
     /// # Errors
     /// As [`Self::run`].
     pub fn run_at(&mut self, now: Instant) -> io::Result<()> {
-        let ready: Vec<_> = ready(&self.pump).collect();
-        for (place, interest) in ready {
-            self.pump.ready(place, interest);
-        }
         let options = self.options;
         let mut bind =
-            |address: SocketAddr| bound(Socket::bind(address, &options.socket)?, &options);
-        self.pump.turn(now, &mut bind)?;
+            |address: SocketAddr| Ok(bound(Socket::bind(address, &options.socket)?, &options));
+        self.pump.edge_turn(now, &mut bind)?;
         self.watch()
     }
 
@@ -214,12 +200,12 @@ impl<H: Hub> HubSource<H> {
     /// For how long mio may wait, as [`Source::poll_timeout`](crate::Source::poll_timeout) says it.
     pub fn poll_timeout(&self) -> Option<Duration> {
         let now = self.options.clock.now();
-        Some(due(&self.pump, now)?.saturating_duration_since(now))
+        Some(self.pump.edge_deadline(now)?.saturating_duration_since(now))
     }
 
     /// When the next [`Self::run`] is due though nothing is ready; a time in the past is at once.
     pub fn deadline(&self) -> Option<Instant> {
-        due(&self.pump, self.options.clock.now())
+        self.pump.edge_deadline(self.options.clock.now())
     }
 
     /// Uses the hub at the present time; what it has to say goes out with the next [`Self::run`].
@@ -240,8 +226,12 @@ impl<H: Hub> HubSource<H> {
 
     /// The counters of a UDP socket, by its number (T68).
     pub fn stats(&self, number: u64) -> Option<tripline_udp::Stats> {
+        self.udp(number).map(|udp| udp.batcher.stats())
+    }
+
+    pub(crate) fn udp(&self, number: u64) -> Option<&Udp> {
         let mut ports = self.pump.ports();
-        ports.find(|(one, ..)| *one == number).map(|(_, udp, _)| udp.batcher.stats())
+        ports.find(|(one, ..)| *one == number).map(|(_, udp, _)| udp)
     }
 
     /// What has become of TCP and TLS links.
@@ -295,32 +285,19 @@ impl<H: Hub> HubSource<H> {
 impl Spot {
     /// The next token of the range, which begins again behind its end.
     fn next_token(&mut self) -> Token {
-        let at = self.count % self.tokens.len().max(1);
+        let (first, count) = self.tokens;
+        let at = self.count % count.max(1);
         self.count = self.count.wrapping_add(1);
-        Token(self.tokens.start + at)
+        Token(first + at)
     }
 }
 
-fn bound(socket: Socket, options: &Options) -> io::Result<Bound<Udp>> {
+fn bound(socket: Socket, options: &Options) -> Bound<Udp> {
     let local = socket.local_addr().ok();
-    Ok((Udp::new(socket, options)?, local))
+    (Udp::new(socket, options), local)
 }
 
-/// The links that are ready for what they want.
-pub(crate) fn ready<H: Hub, N: tripline_tcp::Net, U>(
-    pump: &HubPump<H, EdgeNet<N>, U>,
-) -> impl Iterator<Item = (Place, tripline_tcp::Interest)> {
-    let all = pump.board().sockets().map(|(place, which, want)| match which {
-        Which::Wire(wire) => (place, wire.ready(want)),
-        Which::Door(door) => (place, door.ready(want)),
-    });
-    all.filter(|(_, ready)| ready.read || ready.write)
-}
-
-/// When the next turn is due: at once while a link is ready, for mio does not tell that again.
-pub(crate) fn due<H: Hub, N: tripline_tcp::Net, U>(
-    pump: &HubPump<H, EdgeNet<N>, U>,
-    now: Instant,
-) -> Option<Instant> {
-    if ready(pump).next().is_some() { Some(Instant::ZERO) } else { pump.deadline(now) }
+/// What is asked of mio.
+fn interests(room: bool) -> Interest {
+    if room { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE }
 }

@@ -1,9 +1,7 @@
 //! The conformance suite of stream loops, passed by the turn that a [`HubSource`] makes; and hubs
 //! in a real poll, over loopback.
 
-use crate::edge::EdgeNet;
-use crate::hub::{due, ready};
-use crate::source::Udp;
+use crate::udp::Udp;
 use crate::*;
 use mio::{Events, Poll, Token};
 use std::io;
@@ -16,8 +14,9 @@ use tripline::{
 };
 use tripline_kit::{LinkProbe, Ready, StreamProbe, StreamScene, StreamSubject, Told};
 use tripline_sansio::{LinkFailure, LinkKind};
-use tripline_tcp::{Board, Door, HubPump, Net, Socket as Which, Wire};
+use tripline_tcp::{Board, Door, EdgeNet, HubPump, Net, Socket as Which, Wire};
 use tripline_tls::Tls;
+use tripline_udp::Tells;
 
 /// The scene's one link.
 #[derive(Clone)]
@@ -90,7 +89,7 @@ impl StreamSubject for Turning {
     fn start(machine: StreamProbe, scene: &StreamScene) -> Self {
         let board = Board::new(EdgeNet(Played(scene.clone())), Limits::default(), None);
         Self {
-            pump: HubPump::new(LinkProbe::new(machine), board),
+            pump: HubPump::new(LinkProbe::new(machine), board, Tells::Once),
             scene: scene.clone(),
             told: false,
         }
@@ -98,16 +97,12 @@ impl StreamSubject for Turning {
 
     fn turn(&mut self, events: &mut Vec<Told>) {
         let now = self.scene.now();
-        let found: Vec<_> = ready(&self.pump).collect();
-        for (place, interest) in found {
-            self.pump.ready(place, interest);
-        }
-        self.pump.turn(now, &mut |_| Err(io::ErrorKind::Unsupported.into())).expect("a turn");
+        self.pump.edge_turn(now, &mut |_| Err(io::ErrorKind::Unsupported.into())).expect("a turn");
         events.extend(std::iter::from_fn(|| self.pump.next_event()));
         if !std::mem::replace(&mut self.told, true) {
             return self.tell(true, true);
         }
-        let Ready { readable, writable, .. } = self.scene.wait_edge(due(&self.pump, now));
+        let Ready { readable, writable, .. } = self.scene.wait_edge(self.pump.edge_deadline(now));
         self.tell(readable, writable);
     }
 }

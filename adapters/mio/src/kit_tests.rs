@@ -3,7 +3,8 @@
 use std::io;
 use tripline_kit::{Machine, Ready, Rule, Scene, Subject, Told, check};
 use tripline_sansio::{Ecn, Path, Transmit};
-use tripline_udp::{Carrier, Pump, Received, SendOutcome};
+use tripline_tcp::{Board, EdgeNet, HubPump, Limits, One, StdNet};
+use tripline_udp::{Carrier, Received, SendOutcome, Tells};
 
 struct Played(Scene);
 
@@ -18,20 +19,23 @@ impl Carrier for Played {
 }
 
 /// What a user does with a source: turn, events, poll with the deadline, say what is ready.
-struct Turning(Pump<Machine>, Played);
+struct Turning(HubPump<One<Machine>, EdgeNet<StdNet>, Played>, Scene);
 
 impl Subject for Turning {
     fn start(machine: Machine, scene: &Scene) -> Self {
-        Self(Pump::new(machine), Played(scene.clone()))
+        let board = Board::new(EdgeNet(StdNet), Limits::default(), None);
+        let mut pump = HubPump::new(One(machine), board, Tells::Once);
+        pump.add_udp(scene.now(), One::<Machine>::LINK, (Played(scene.clone()), None));
+        Self(pump, scene.clone())
     }
 
     fn turn(&mut self, events: &mut Vec<Told>) {
-        let Self(pump, played) = self;
-        let now = played.0.now();
-        pump.turn(now, played).expect("the socket is well");
+        let Self(pump, scene) = self;
+        let now = scene.now();
+        pump.edge_turn(now, &mut |_| unreachable!("no machine wishes")).expect("a turn");
         events.extend(std::iter::from_fn(|| pump.next_event()));
-        let Ready { readable, writable, .. } = played.0.wait_edge(pump.deadline(now));
-        pump.ready(readable, writable);
+        let Ready { readable, writable, .. } = scene.wait_edge(pump.edge_deadline(now));
+        pump.ready_udp(One::<Machine>::LINK, readable, writable);
     }
 }
 

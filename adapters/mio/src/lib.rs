@@ -79,7 +79,6 @@
 //! Tested on Linux only.
 #![forbid(unsafe_code)]
 
-mod edge;
 mod entry;
 mod hub;
 #[cfg(test)]
@@ -90,12 +89,13 @@ mod links;
 mod source;
 #[cfg(test)]
 mod tests;
+mod udp;
 
 pub use entry::{address, bind, connect, listen};
-pub use hub::{HubOptions, HubSource};
-pub use links::{ListenOptions, connect_over, link_client, listen_over};
-pub use source::{Clock, Options, Source};
+pub use hub::HubSource;
+pub use links::{connect_over, link_client, listen_over};
+pub use source::Source;
 pub use tripline::{Carrier, Endpoint, HubEvent, LinkHub, LinkRoute, Over};
-pub use tripline_common::{Address, Error, hardware_aes, os_seed, resolve};
-pub use tripline_tcp::Limits;
+pub use tripline_common::{Address, Clock, Error, hardware_aes, os_seed, resolve};
+pub use tripline_tcp::{HubOptions, Limits, ListenOptions, Options};
 pub use tripline_udp::Turns;

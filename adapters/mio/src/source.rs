@@ -1,96 +1,31 @@
 //! A machine and its UDP socket as an event source of mio.
 
+use crate::udp::Udp;
+use crate::{Clock, HubOptions, HubSource, Options};
 use mio::event::{self, Event};
-use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
-use tripline_sansio::{DatagramMachine, Ecn, Instant, Path, Transmit};
-use tripline_udp::{
-    Batcher, Carrier, Pump, Received, RecvBuffers, SendOutcome, Socket, Stats, Turns,
-};
+use tripline_sansio::{DatagramMachine, Instant};
+use tripline_tcp::One;
+use tripline_udp::{Socket, Stats, Turns};
 
-/// The system's monotonic clock as machines see it: nanoseconds since this value was made.
-///
-/// Copies share their zero. Sources whose machines compare times must share one clock.
-#[derive(Clone, Copy, Debug)]
-pub struct Clock(std::time::Instant);
-
-impl Clock {
-    /// A clock that begins now.
-    pub fn new() -> Self {
-        Self(std::time::Instant::now())
-    }
-
-    /// The time; never earlier than the time before.
-    pub fn now(&self) -> Instant {
-        Instant::ZERO + self.0.elapsed()
-    }
-}
-
-impl Default for Clock {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// How to make a source.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// How to make the socket.
-    pub socket: tripline_udp::Options,
-    /// Receive buffers of 64 KiB, 1 to 32: messages that one receive call can bring.
-    pub receive_buffers: usize,
-    /// The clock; sources whose machines compare times share one.
-    pub clock: Clock,
-    /// Whether [`connect`](crate::connect) and [`listen`](crate::listen) use AES where this machine
-    /// has it in hardware, though the configuration does not say so.
-    pub detect_aes: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            socket: tripline_udp::Options::default(),
-            receive_buffers: 8,
-            clock: Clock::new(),
-            detect_aes: true,
-        }
-    }
-}
-
-/// One machine and one UDP socket, for the user's own [`Poll`](mio::Poll).
+/// One machine and one UDP socket, for the user's own [`Poll`](mio::Poll): a [`HubSource`] with
+/// nothing but that.
 ///
 /// The [crate's page](crate) shows it at work. Register it like any other source; it asks for the
 /// readiness that it needs by itself, whatever interests are named. It has no thread, and waits
 /// nowhere.
 pub struct Source<M: DatagramMachine> {
-    pump: Pump<M>,
-    udp: Udp,
-    clock: Clock,
-    /// Where it is registered, and as what.
-    place: Option<Place>,
+    hub: HubSource<One<M>>,
 }
 
 impl<M: DatagramMachine> fmt::Debug for Source<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pump, udp, place, .. } = self;
-        let mut shown = f.debug_struct("Source");
-        shown.field("udp", udp).field("place", place).field("counts", &pump.turns());
-        shown.finish_non_exhaustive()
+        f.debug_struct("Source").field("hub", &self.hub).finish()
     }
-}
-
-/// A registration.
-#[derive(Debug)]
-struct Place {
-    registry: Registry,
-    token: Token,
-    /// Whether room is asked for as well. Only a full socket is: each datagram that leaves makes
-    /// room, and each would be told.
-    room: bool,
 }
 
 impl<M: DatagramMachine> Source<M> {
@@ -111,15 +46,15 @@ impl<M: DatagramMachine> Source<M> {
         options: &Options,
         machine: M,
     ) -> io::Result<Self> {
-        let udp = Udp::new(socket, options)?;
-        Ok(Self { pump: Pump::new(machine), udp, clock: options.clock, place: None })
+        let how = HubOptions { options: *options, ..HubOptions::default() };
+        let mut hub = HubSource::new(One(machine), &how);
+        hub.add_udp(One::<M>::LINK, socket)?;
+        Ok(Self { hub })
     }
 
     /// Notes what an event of this source's token says. The rest is for [`Self::run`].
     pub fn ready(&mut self, event: &Event) {
-        // Errors are told by the receive call.
-        let readable = event.is_readable() || event.is_error() || event.is_read_closed();
-        self.pump.ready(readable, event.is_writable());
+        self.hub.ready(event);
     }
 
     /// Runs one turn: receives what has come in, tells the machine the time if its deadline has
@@ -132,7 +67,7 @@ impl<M: DatagramMachine> Source<M> {
     /// # Errors
     /// If the socket itself is broken; what the network does to datagrams is no error.
     pub fn run(&mut self) -> io::Result<()> {
-        self.run_at(self.clock.now())
+        self.hub.run()
     }
 
     /// As [`Self::run`], at a time that the caller has read already from [`Self::clock`].
@@ -140,13 +75,12 @@ impl<M: DatagramMachine> Source<M> {
     /// # Errors
     /// As [`Self::run`].
     pub fn run_at(&mut self, now: Instant) -> io::Result<()> {
-        self.pump.turn(now, &mut self.udp)?;
-        self.ask_for_room()
+        self.hub.run_at(now)
     }
 
     /// The next event, in the order in which things happened.
     pub fn next_event(&mut self) -> Option<M::Event> {
-        self.pump.next_event()
+        self.hub.next_event()
     }
 
     /// For how long mio may wait, as [`Poll::poll`](mio::Poll::poll) takes it: until the machine's
@@ -156,30 +90,28 @@ impl<M: DatagramMachine> Source<M> {
     /// Mio waits in steps of a millisecond and never too short, so a machine may hear of its
     /// deadline up to a millisecond late.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        let now = self.clock.now();
-        Some(self.pump.deadline(now)?.saturating_duration_since(now))
+        self.hub.poll_timeout()
     }
 
     /// When the next [`Self::run`] is due though nothing is ready; a time in the past is at once.
     pub fn deadline(&self) -> Option<Instant> {
-        self.pump.deadline(self.clock.now())
+        self.hub.deadline()
     }
 
     /// Uses the machine at the present time; what it has to send goes out with the next
     /// [`Self::run`].
     pub fn with<R>(&mut self, action: impl FnOnce(&mut M, Instant) -> R) -> R {
-        let now = self.clock.now();
-        action(self.pump.machine_mut(), now)
+        self.hub.with(|one, now| action(&mut one.0, now))
     }
 
     /// The machine.
     pub fn machine(&self) -> &M {
-        self.pump.machine()
+        &self.hub.hub().0
     }
 
     /// The clock of this source.
     pub fn clock(&self) -> Clock {
-        self.clock
+        self.hub.clock()
     }
 
     /// The address the socket is bound to.
@@ -187,95 +119,38 @@ impl<M: DatagramMachine> Source<M> {
     /// # Errors
     /// What the system says.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.udp.socket.local_addr()
+        let none = || Err(io::ErrorKind::NotConnected.into());
+        self.udp().map_or_else(none, |udp| udp.socket.local_addr())
     }
 
     /// The counters of the socket (T68).
     pub fn stats(&self) -> Stats {
-        self.udp.batcher.stats()
+        self.udp().map(|udp| udp.batcher.stats()).unwrap_or_default()
+    }
+
+    fn udp(&self) -> Option<&Udp> {
+        self.hub.udp(One::<M>::LINK)
     }
 
     /// What this source has done so far.
     pub fn turns(&self) -> Turns {
-        self.pump.turns()
+        self.hub.turns()
     }
-
-    fn place_at(&self, registry: &Registry, token: Token) -> io::Result<Place> {
-        Ok(Place { registry: registry.try_clone()?, token, room: self.pump.wants_room() })
-    }
-
-    /// Asks mio for room while a datagram waits for it, and only then.
-    fn ask_for_room(&mut self) -> io::Result<()> {
-        let room = self.pump.wants_room();
-        let Some(place) = self.place.as_mut().filter(|place| place.room != room) else {
-            return Ok(());
-        };
-        place.room = room;
-        place.registry.reregister(&mut self.udp.socket, place.token, interests(room))
-    }
-}
-
-/// What is asked of mio.
-pub(crate) fn interests(room: bool) -> Interest {
-    if room { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE }
 }
 
 /// The interests that the caller names are not looked at: the source knows what it needs.
 impl<M: DatagramMachine> event::Source for Source<M> {
     fn register(&mut self, registry: &Registry, token: Token, _: Interest) -> io::Result<()> {
-        let place = self.place_at(registry, token)?;
-        registry.register(&mut self.udp.socket, token, interests(place.room))?;
-        self.place = Some(place);
-        Ok(())
+        self.hub.register_at(registry, (token.0, 1))
     }
 
     fn reregister(&mut self, registry: &Registry, token: Token, _: Interest) -> io::Result<()> {
-        let place = self.place_at(registry, token)?;
-        registry.reregister(&mut self.udp.socket, token, interests(place.room))?;
-        self.place = Some(place);
-        Ok(())
+        self.hub.deregister()?;
+        self.hub.register_at(registry, (token.0, 1))
     }
 
-    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        self.place = None;
-        registry.deregister(&mut self.udp.socket)
-    }
-}
-
-/// The socket with its receive buffers.
-#[derive(Debug)]
-pub(crate) struct Udp {
-    pub(crate) socket: UdpSocket,
-    pub(crate) batcher: Batcher,
-    buffers: RecvBuffers,
-}
-
-impl Udp {
-    pub(crate) fn new(socket: Socket, options: &Options) -> io::Result<Self> {
-        let socket = UdpSocket::from_std(socket.into_inner());
-        let batcher = Batcher::new(&socket)?;
-        Ok(Self { socket, batcher, buffers: RecvBuffers::new(options.receive_buffers) })
-    }
-}
-
-impl Carrier for Udp {
-    fn recv(&mut self, on_datagram: &mut dyn FnMut(Path, Ecn, &mut [u8])) -> io::Result<Received> {
-        let Self { socket, batcher, buffers } = self;
-        // Where mio emulates edges, it has to see that a call would have blocked.
-        socket.try_io(|| batcher.recv_batch(socket, buffers, on_datagram))
-    }
-
-    fn send(&mut self, transmit: &Transmit, bytes: &[u8]) -> SendOutcome {
-        let Self { socket, batcher, .. } = self;
-        let mut outcome = SendOutcome::Sent;
-        let _ = socket.try_io(|| {
-            outcome = batcher.send(socket, transmit, bytes);
-            match outcome {
-                SendOutcome::Full { .. } => Err(io::ErrorKind::WouldBlock.into()),
-                SendOutcome::Sent | SendOutcome::Dropped(_) => Ok(()),
-            }
-        });
-        outcome
+    fn deregister(&mut self, _: &Registry) -> io::Result<()> {
+        self.hub.deregister()
     }
 }
 
@@ -283,6 +158,10 @@ impl Carrier for Udp {
 mod tests {
     use super::*;
     use mio::{Events, Poll};
+    use std::io::IoSliceMut;
+    use std::os::fd::BorrowedFd;
+    use tripline_sansio::{Ecn, Path, Transmit};
+    use tripline_udp::{Calls, Destination, Kernel, Message};
 
     /// Sends numbers, if it may.
     struct Counter {
@@ -312,16 +191,50 @@ mod tests {
         }
     }
 
-    /// A socket without room. Loopback has none: it takes what it is given, and drops it later.
-    struct Full;
+    /// A socket that has no room once. Loopback has no such: it takes what it is given, and drops
+    /// it later.
+    #[derive(Debug)]
+    struct FullOnce(Kernel, bool);
 
-    impl Carrier for Full {
-        fn recv(&mut self, _: &mut dyn FnMut(Path, Ecn, &mut [u8])) -> io::Result<Received> {
-            Err(io::ErrorKind::WouldBlock.into())
+    impl Calls for FullOnce {
+        fn send(
+            &mut self,
+            socket: BorrowedFd<'_>,
+            to: Destination,
+            bytes: &[u8],
+            segment: usize,
+        ) -> io::Result<()> {
+            if !std::mem::replace(&mut self.1, true) {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.0.send(socket, to, bytes, segment)
         }
 
-        fn send(&mut self, _: &Transmit, _: &[u8]) -> SendOutcome {
-            SendOutcome::Full { sent: 0 }
+        fn send_many(
+            &mut self,
+            socket: BorrowedFd<'_>,
+            to: Destination,
+            bytes: &[u8],
+            segment: usize,
+        ) -> io::Result<usize> {
+            self.0.send_many(socket, to, bytes, segment)
+        }
+
+        fn recv(
+            &mut self,
+            socket: BorrowedFd<'_>,
+            buffers: &mut [IoSliceMut<'_>],
+            messages: &mut [Message],
+        ) -> io::Result<usize> {
+            self.0.recv(socket, buffers, messages)
+        }
+
+        fn cuts(&self) -> bool {
+            self.0.cuts()
+        }
+
+        fn merges(&self) -> bool {
+            self.0.merges()
         }
     }
 
@@ -333,20 +246,23 @@ mod tests {
         let sink = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
         let machine = Counter { to: sink.local_addr().expect("an address"), left: 3 };
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut source = Source::bind(any, &Options::default(), machine).expect("a source");
+        let socket = std::net::UdpSocket::bind(any).expect("a socket");
+        let calls = FullOnce(Kernel::new(&socket).expect("a socket"), false);
+        let socket = Socket::with_calls(socket, Box::new(calls)).expect("a socket");
+        let mut source = Source::new(socket, &Options::default(), machine).expect("a source");
         let (mut poll, mut events) = (Poll::new().expect("a poll"), Events::with_capacity(4));
-        poll.registry().register(&mut source, Token(7), Interest::READABLE).expect("registered");
-        let now = source.clock.now();
-        source.pump.turn(now, &mut Full).expect("a turn");
-        source.ask_for_room().expect("asked");
+        poll.registry()
+            .register(&mut source, Token(usize::MAX - 1), Interest::READABLE)
+            .expect("registered");
+        source.run().expect("a turn");
         assert_eq!((source.poll_timeout(), source.turns().full), (None, 1));
         // Without being told nothing is tried.
         source.run().expect("a turn");
-        assert!(source.pump.wants_room());
+        assert_eq!((source.stats().send_calls, source.turns().turns), (1, 2));
         poll.poll(&mut events, Some(Duration::from_secs(20))).expect("polled");
         let told: Vec<_> =
             events.iter().map(|event| (event.token(), event.is_writable())).collect();
-        assert_eq!(told, [(Token(7), true)]);
+        assert_eq!(told, [(Token(usize::MAX - 1), true)]);
         events.iter().for_each(|event| source.ready(event));
         source.run().expect("a turn");
         let mut buffer = [0; 8];

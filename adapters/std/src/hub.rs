@@ -5,59 +5,18 @@
 //! same rules, the same wait. Around one TCP link or one listener it drives any stream machine, by
 //! [`Solo`](tripline_sansio::Solo) and [`Crowd`](tripline_sansio::Crowd).
 
+use crate::cycle::{Cycle, Driven};
+use crate::link::Carried;
 use crate::wait::{Fd, wait_all};
-use crate::{Clock, Counts, Link, Options, Turn, UdpLink, Waker};
-use std::collections::BTreeMap;
+use crate::{Clock, Counts, HubOptions, Link, Options, Turn, UdpLink, Waker};
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsFd;
-use std::sync::Arc;
 use std::time::Duration;
-use tripline_sansio::{
-    Answer, Hub, Instant, LinkError, LinkFailure, LinkKind, Secure, Transmit, Wish,
-};
-use tripline_tcp::{Board, Interest, Limits, Net, Place, StdNet};
-use tripline_udp::{DropCause, SendOutcome, Socket};
-
-/// Receive calls of one turn and socket, at most.
-const MAX_BATCHES: usize = 16;
-/// Datagrams after which a turn receives no more.
-const ENOUGH_DATAGRAMS: usize = 512;
-/// Send calls of one drain, at most.
-const MAX_SENDS: usize = 256;
-/// Rounds of wishes in one drain, at most: a wish that fails at once may be followed by another.
-const MAX_ROUNDS: usize = 8;
-
-/// How to make a [`HubLoop`].
-#[derive(Clone, Default)]
-pub struct HubOptions {
-    /// For UDP sockets that the hub wishes for, and the clock.
-    pub options: Options,
-    /// How many links there may be, and how patient to be with them.
-    pub limits: Limits,
-    /// What secures TLS links; without it there are none.
-    pub secure: Option<Arc<dyn Secure + Send + Sync>>,
-}
-
-impl fmt::Debug for HubOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HubOptions")
-            .field("options", &self.options)
-            .field("limits", &self.limits)
-            .field("secure", &self.secure.is_some())
-            .finish()
-    }
-}
-
-/// One UDP socket.
-#[derive(Debug)]
-struct Port {
-    link: UdpLink,
-    /// A transmit that did not fit, and how much of `out` is done with.
-    pending: Option<(Transmit, usize)>,
-    out: Vec<u8>,
-}
+use tripline_sansio::{Hub, Instant, LinkKind};
+use tripline_tcp::{Board, HubPump, Interest, Net, Place, StdNet};
+use tripline_udp::{Socket, Tells, Turns};
 
 /// One hub, its links, one thread.
 ///
@@ -108,25 +67,20 @@ struct Port {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct HubLoop<H: Hub, N: Net = StdNet> {
-    hub: H,
-    board: Board<N>,
+    cycle: Cycle<Many<H, N>>,
+}
+
+/// A hub and its links.
+struct Many<H: Hub, N: Net> {
+    pump: HubPump<H, N, Carried<UdpLink>>,
     /// The wait: that of the system, but for tests.
     sleep: Sleep,
-    ports: BTreeMap<u64, Port>,
     options: Options,
-    clock: Clock,
-    waker: Waker,
-    /// An event that was taken to see whether there is one.
-    event: Option<H::Event>,
-    /// Whether the last drain stopped at its bound.
-    busy: bool,
-    counts: Counts,
-    scratch: Vec<u8>,
 }
 
 impl<H: Hub, N: Net> fmt::Debug for HubLoop<H, N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HubLoop").field("board", &self.board).finish_non_exhaustive()
+        f.debug_struct("HubLoop").field("pump", &self.cycle.driven.pump).finish_non_exhaustive()
     }
 }
 
@@ -134,7 +88,6 @@ impl<H: Hub, N: Net> fmt::Debug for HubLoop<H, N> {
 pub(crate) type Sleep = fn(&mut [Fd<'_>], Option<Duration>) -> io::Result<bool>;
 
 /// Whose file descriptor it is.
-#[derive(Clone, Copy)]
 enum Whose {
     Waker,
     Port(u64),
@@ -153,34 +106,22 @@ impl<H: Hub> HubLoop<H> {
 
 impl<H: Hub, N: Net<Wire: AsFd, Door: AsFd>> HubLoop<H, N> {
     pub(crate) fn over(net: N, sleep: Sleep, hub: H, how: &HubOptions) -> io::Result<Self> {
-        Ok(Self {
-            hub,
-            board: Board::new(net, how.limits, how.secure.clone()),
-            sleep,
-            ports: BTreeMap::new(),
-            options: how.options,
-            clock: how.options.clock,
-            waker: Waker::new()?,
-            event: None,
-            busy: false,
-            counts: Counts::default(),
-            scratch: Vec::new(),
-        })
+        let board = Board::new(net, how.limits, how.secure.clone());
+        let pump = HubPump::new(hub, board, Tells::Again);
+        let many = Many { pump, sleep, options: how.options };
+        Ok(Self { cycle: Cycle::new(many, how.options.clock)? })
     }
 
     /// Takes over a UDP socket, as if the hub had wished for it by this number.
     pub fn add_udp(&mut self, number: u64, link: UdpLink) {
         let local = link.local_addr().ok();
-        self.ports.insert(number, Port { link, pending: None, out: Vec::new() });
-        let now = self.clock.now();
-        self.hub.handle_answer(now, number, Answer::Opened { local });
+        self.cycle.driven.pump.add_udp(self.cycle.clock.now(), number, (Carried(link), local));
     }
 
     /// Takes over a listener, as if the hub had wished for it by this number. It must not block:
     /// see [`listener`].
     pub fn add_listener(&mut self, number: u64, kind: LinkKind, listener: N::Door) {
-        let now = self.clock.now();
-        self.board.adopt(now, &mut self.hub, (number, kind), listener);
+        self.cycle.driven.pump.add_listener(self.cycle.clock.now(), number, kind, listener);
     }
 
     /// Runs until there is an event, a wake, or `timeout` is over, as
@@ -189,142 +130,69 @@ impl<H: Hub, N: Net<Wire: AsFd, Door: AsFd>> HubLoop<H, N> {
     /// # Errors
     /// If a UDP socket or the wait itself is broken; what becomes of links is told to the hub.
     pub fn run_once(&mut self, timeout: Option<Duration>) -> io::Result<Turn> {
-        let mut now = self.clock.now();
-        let limit = timeout.map(|timeout| now + timeout);
-        self.tell_time(now);
-        self.drain(now);
-        self.look_for_event();
-        loop {
-            let at_most = self.time_to_wait(now, limit);
-            self.counts.waits += 1;
-            let (ready, woken) = self.wait(at_most)?;
-            self.busy = false;
-            now = self.clock.now();
-            if woken {
-                self.waker.reset();
-                self.receive_aside(now);
-            }
-            for (whose, interest) in ready {
-                match whose {
-                    Whose::Waker => {}
-                    Whose::Port(number) => self.on_port(now, number, interest)?,
-                    Whose::Board(place) => {
-                        self.board.on_ready(now, &mut self.hub, place, interest);
-                    }
-                }
-            }
-            self.tell_time(now);
-            self.drain(now);
-            self.look_for_event();
-            if self.event.is_some() {
-                return Ok(Turn::Event);
-            }
-            if woken {
-                return Ok(Turn::Woken);
-            }
-            if limit.is_some_and(|limit| limit <= now) {
-                return Ok(Turn::TimedOut);
-            }
-        }
+        self.cycle.run_once(timeout)
     }
 
     /// The next event, in the order in which things happened.
     pub fn next_event(&mut self) -> Option<H::Event> {
-        self.event.take().or_else(|| self.hub.poll_event())
+        self.cycle.driven.pump.next_event()
     }
 
     /// Uses the hub at the present time; what it has to say goes out with the next
     /// [`Self::run_once`].
     pub fn with<R>(&mut self, action: impl FnOnce(&mut H, Instant) -> R) -> R {
-        let now = self.clock.now();
-        action(&mut self.hub, now)
+        let now = self.cycle.clock.now();
+        action(self.cycle.driven.pump.hub_mut(), now)
     }
 
     /// The hub.
     pub fn hub(&self) -> &H {
-        &self.hub
+        self.cycle.driven.pump.hub()
     }
 
     /// The clock of this loop.
     pub fn clock(&self) -> Clock {
-        self.clock
+        self.cycle.clock
     }
 
     /// A handle that ends this loop's waits from another thread.
     pub fn waker(&self) -> Waker {
-        self.waker.clone()
+        self.cycle.waker.clone()
     }
 
     /// What this loop has done so far.
     pub fn counts(&self) -> Counts {
-        self.counts
+        self.cycle.counts()
     }
 
     /// A UDP socket, by its number.
     pub fn udp(&self, number: u64) -> Option<&UdpLink> {
-        self.ports.get(&number).map(|port| &port.link)
+        let mut ports = self.cycle.driven.pump.ports();
+        ports.find(|(one, ..)| *one == number).map(|(_, carried, _)| &carried.0)
     }
 
     /// What has become of TCP and TLS links.
     pub fn link_stats(&self) -> tripline_tcp::Stats {
-        self.board.stats()
-    }
-
-    /// Takes in what sockets got from elsewhere.
-    fn receive_aside(&mut self, now: Instant) {
-        let Self { hub, ports, .. } = self;
-        for (number, port) in ports {
-            port.link.recv_aside(&mut |path, ecn, datagram| {
-                hub.handle_datagram(now, *number, path, ecn, datagram);
-            });
-        }
+        self.cycle.driven.pump.board().stats()
     }
 
     /// When [`Self::run_once`] wants to be called at the latest, as
     /// [`Loop::deadline`](crate::Loop::deadline) says it.
     pub fn deadline(&self) -> Option<Instant> {
-        if self.busy || self.event.is_some() || self.board.is_busy() {
-            return Some(Instant::ZERO);
+        self.cycle.deadline()
+    }
+}
+
+impl<H: Hub, N: Net<Wire: AsFd, Door: AsFd>> Driven for Many<H, N> {
+    fn wait(&mut self, waker: &Waker, at_most: Option<Duration>) -> io::Result<bool> {
+        let Self { pump, sleep, .. } = self;
+        let mut whose = vec![Whose::Waker];
+        let mut fds = vec![Fd::new(waker.as_fd(), true, false)];
+        for (number, carried, wants_room) in pump.ports() {
+            whose.push(Whose::Port(number));
+            fds.push(Fd::new(carried.0.as_fd(), true, wants_room));
         }
-        self.future_deadline(self.clock.now())
-    }
-
-    fn is_full(&self) -> bool {
-        self.ports.values().any(|port| port.pending.is_some())
-    }
-
-    fn time_to_wait(&self, now: Instant, limit: Option<Instant>) -> Option<Duration> {
-        if self.busy || self.event.is_some() || self.board.is_busy() {
-            return Some(Duration::ZERO);
-        }
-        let first = [self.future_deadline(now), limit].into_iter().flatten().min()?;
-        Some(first.saturating_duration_since(now))
-    }
-
-    /// As in [`Loop`](crate::Loop): a deadline that is still past needs room on a socket first.
-    fn future_deadline(&self, now: Instant) -> Option<Instant> {
-        let full = self.is_full();
-        let hub = self.hub.poll_timeout().filter(|deadline| !full || *deadline > now);
-        [hub, self.board.deadline()].into_iter().flatten().min()
-    }
-
-    fn tell_time(&mut self, now: Instant) {
-        self.board.on_time(now, &mut self.hub);
-        if self.hub.poll_timeout().is_some_and(|deadline| deadline <= now) {
-            self.counts.timeouts += 1;
-            self.hub.handle_timeout(now);
-        }
-    }
-
-    /// Waits for anything at all; what is ready, and whether the waker rang or a signal came.
-    fn wait(&self, at_most: Option<Duration>) -> io::Result<(Vec<(Whose, Interest)>, bool)> {
-        let read = Interest { read: true, write: false };
-        let mut all = vec![(Whose::Waker, Fd::new(self.waker.as_fd(), read.read, read.write))];
-        for (number, port) in &self.ports {
-            let fd = Fd::new(port.link.as_fd(), true, port.pending.is_some());
-            all.push((Whose::Port(*number), fd));
-        }
-        for (place, socket, want) in self.board.sockets() {
+        for (place, socket, want) in pump.board().sockets() {
             if !want.read && !want.write {
                 continue;
             }
@@ -332,134 +200,50 @@ impl<H: Hub, N: Net<Wire: AsFd, Door: AsFd>> HubLoop<H, N> {
                 tripline_tcp::Socket::Wire(wire) => wire.as_fd(),
                 tripline_tcp::Socket::Door(door) => door.as_fd(),
             };
-            all.push((Whose::Board(place), Fd::new(fd, want.read, want.write)));
+            whose.push(Whose::Board(place));
+            fds.push(Fd::new(fd, want.read, want.write));
         }
-        let mut fds: Vec<Fd<'_>> = all.iter().map(|(_, fd)| *fd).collect();
-        let signal = (self.sleep)(&mut fds, at_most)?;
-        let mut woken = signal;
-        let mut ready = Vec::new();
-        for ((whose, _), fd) in all.iter().zip(&fds) {
-            let interest = Interest { read: fd.readable, write: fd.writable };
-            if !fd.readable && !fd.writable {
-                continue;
-            }
+        let mut woken = sleep(&mut fds, at_most)?;
+        let ready: Vec<_> = fds.iter().map(|fd| (fd.readable, fd.writable)).collect();
+        for (whose, (read, write)) in whose.into_iter().zip(ready) {
             match whose {
+                _ if !read && !write => {}
                 Whose::Waker => woken = true,
-                whose => ready.push((*whose, interest)),
+                Whose::Port(number) => pump.ready_udp(number, read, write),
+                Whose::Board(place) => pump.ready(place, Interest { read, write }),
             }
         }
-        Ok((ready, woken))
+        Ok(woken)
     }
 
-    fn on_port(&mut self, now: Instant, number: u64, ready: Interest) -> io::Result<()> {
-        let Self { hub, ports, .. } = self;
-        let Some(port) = ports.get_mut(&number).filter(|_| ready.read) else { return Ok(()) };
-        let mut datagrams = 0;
-        for _ in 0..MAX_BATCHES {
-            let mut hand_on = |path, ecn, datagram: &mut [u8]| {
+    fn receive_aside(&mut self, now: Instant) {
+        let (hub, ports) = self.pump.hub_and_ports();
+        for (number, carried, _) in ports {
+            carried.0.recv_aside(&mut |path, ecn, datagram| {
                 hub.handle_datagram(now, number, path, ecn, datagram);
-            };
-            match port.link.recv(&mut hand_on) {
-                Ok(received) => {
-                    datagrams += received.datagrams;
-                    if !received.maybe_more || datagrams >= ENOUGH_DATAGRAMS {
-                        return Ok(());
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Datagrams, bytes of links, wishes; until there are no more, or the bounds are reached.
-    fn drain(&mut self, now: Instant) {
-        for _ in 0..MAX_ROUNDS {
-            self.send(now);
-            let others = self.board.drain(now, &mut self.hub);
-            if others.is_empty() {
-                return;
-            }
-            for wish in others {
-                self.obey(now, wish);
-            }
-        }
-        self.busy = true;
-    }
-
-    fn send(&mut self, now: Instant) {
-        for _ in 0..MAX_SENDS {
-            let waiting = self.ports.iter().find(|(_, port)| port.pending.is_some());
-            let number = match waiting {
-                Some((number, _)) => *number,
-                None => {
-                    self.scratch.clear();
-                    let Some((number, transmit)) = self.hub.poll_transmit(now, &mut self.scratch)
-                    else {
-                        return;
-                    };
-                    // Without a socket it is lost, as datagrams are.
-                    let Some(port) = self.ports.get_mut(&number) else { continue };
-                    std::mem::swap(&mut port.out, &mut self.scratch);
-                    port.pending = Some((transmit, 0));
-                    number
-                }
-            };
-            if !self.send_pending(now, number) {
-                return;
-            }
-        }
-        self.busy = true;
-    }
-
-    /// Sends what waits at a socket; `false` if that is full.
-    fn send_pending(&mut self, now: Instant, number: u64) -> bool {
-        let Some(port) = self.ports.get_mut(&number) else { return true };
-        let Some((transmit, done)) = port.pending.take() else { return true };
-        let rest = port.out.get(done..).unwrap_or_default();
-        match port.link.send(&Transmit { len: rest.len(), ..transmit }, rest) {
-            SendOutcome::Full { sent } => {
-                port.pending = Some((transmit, done + sent));
-                self.counts.full += 1;
-                return false;
-            }
-            SendOutcome::Dropped(DropCause::TooBig) => {
-                self.hub.handle_too_big(now, number, &transmit);
-            }
-            SendOutcome::Sent | SendOutcome::Dropped(_) => {}
-        }
-        true
-    }
-
-    /// Wishes for UDP.
-    fn obey(&mut self, now: Instant, wish: Wish) {
-        match wish {
-            Wish::Open { link, address, .. } => match self.bind(address) {
-                Ok(udp) => self.add_udp(link, udp),
-                Err(error) => self.fail(now, link, &error.to_string()),
-            },
-            Wish::Listen { link, .. } => self.fail(now, link, "UDP is opened, not listened for"),
-            Wish::Close { link } => {
-                self.ports.remove(&link);
-            }
+            });
         }
     }
 
-    fn bind(&self, address: SocketAddr) -> io::Result<UdpLink> {
-        let socket = Socket::bind(address, &self.options.socket)?;
-        Ok(UdpLink::new(socket, self.options.receive_buffers))
+    fn turn(&mut self, now: Instant) -> io::Result<()> {
+        let Self { pump, options, .. } = self;
+        pump.turn(now, &mut |address| {
+            let socket = Socket::bind(address, &options.socket)?;
+            let local = socket.local_addr().ok();
+            Ok((Carried(UdpLink::new(socket, options.receive_buffers)), local))
+        })
     }
 
-    fn fail(&mut self, now: Instant, link: u64, text: &str) {
-        let error = LinkError { failure: LinkFailure::Unavailable, text: text.to_owned() };
-        self.hub.handle_answer(now, link, Answer::Failed(error));
+    fn deadline(&self, now: Instant) -> Option<Instant> {
+        self.pump.deadline(now)
     }
 
-    fn look_for_event(&mut self) {
-        if self.event.is_none() {
-            self.event = self.hub.poll_event();
-        }
+    fn has_event(&self) -> bool {
+        self.pump.has_event()
+    }
+
+    fn turns(&self) -> Turns {
+        self.pump.turns()
     }
 }
 

@@ -73,7 +73,7 @@
 #![forbid(unsafe_code)]
 
 mod blocking;
-mod clock;
+mod cycle;
 mod hub;
 #[cfg(test)]
 mod hub_tests;
@@ -93,15 +93,14 @@ mod tests;
 mod too_big_tests;
 
 pub use blocking::{Client, Connection, ListenOptions, Listener, Stats, Stream, connect, listen};
-pub use clock::Clock;
-pub use hub::{HubLoop, HubOptions, listener};
-pub use link::{Link, Room, UdpLink};
-pub use run::{Counts, Loop, Options, Turn};
+pub use hub::{HubLoop, listener};
+pub use link::{Link, UdpLink};
+pub use run::{Counts, Loop, Turn};
 pub use shards::{ShardOptions, ShardStats, Shards};
 pub use tripline_common::{
-    Address, ChoosePsk, Error, Screen, Settled, hardware_aes, os_seed, resolve,
+    Address, ChoosePsk, Clock, Error, Screen, Settled, hardware_aes, os_seed, resolve,
 };
-pub use tripline_tcp::{Limits, Stats as LinkStats};
+pub use tripline_tcp::{HubOptions, Limits, Options, Stats as LinkStats};
 pub use tripline_udp::{DropCause, Received, SendOutcome};
 pub use wait::Ready;
 pub use waker::Waker;

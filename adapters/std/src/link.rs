@@ -8,7 +8,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 use tripline_sansio::{Ecn, Path, Transmit};
-use tripline_udp::{Received, RecvBuffers, SendOutcome, Socket, Stats};
+use tripline_udp::{Carrier, Received, RecvBuffers, SendOutcome, Socket, Stats};
 
 /// A carrier of datagrams with a file descriptor to wait on (T63): a UDP socket, or a user's own
 /// (a serial line, a radio, a pair of Unix sockets).
@@ -27,21 +27,23 @@ pub trait Link: AsFd {
     /// machine, which may send smaller ones from then on.
     fn send(&mut self, transmit: &Transmit, bytes: &[u8]) -> SendOutcome;
 
+    /// What becomes writable when there is room again after [`SendOutcome::Full`]: the link's own
+    /// file descriptor, as with all sockets, unless the link says otherwise.
+    fn room_fd(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+
     /// Waits until there is something to receive (or there is room, if `for_room`), the waker rings
-    /// or `at_most` is over; `None` waits for ever. The only place where a loop waits.
+    /// or `at_most` is over; `None` waits for ever. The only place where a loop waits, and the only
+    /// one where it learns of room.
     ///
-    /// As it is, the system watches the file descriptor. A link that knows better (of a virtual
+    /// As it is, the system watches the file descriptors. A link that knows better (of a virtual
     /// world, for example) waits in its own way.
     ///
     /// # Errors
     /// If the link itself is broken.
     fn wait(&self, waker: &Waker, for_room: bool, at_most: Option<Duration>) -> io::Result<Ready> {
-        wait(&self.as_fd(), waker, for_room, at_most)
-    }
-
-    /// How one learns that there is room again after [`SendOutcome::Full`].
-    fn room(&self) -> Room {
-        Room::Watch
+        wait(self.as_fd(), for_room.then(|| self.room_fd()), waker, at_most)
     }
 
     /// Hands on what came by another way than the file descriptor, such as from another thread;
@@ -52,16 +54,18 @@ pub trait Link: AsFd {
     }
 }
 
-/// What a [`Link`] that was full says of its room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Room {
-    /// The file descriptor becomes writable when there is room; so with all sockets.
-    Watch,
-    /// There is none; the file descriptor becomes readable, and [`Link::recv`] is to be called,
-    /// when that changes.
-    Full,
-    /// There is room now.
-    Free,
+/// A link as turns know it.
+#[derive(Debug)]
+pub(crate) struct Carried<L>(pub(crate) L);
+
+impl<L: Link> Carrier for Carried<L> {
+    fn recv(&mut self, on_datagram: &mut dyn FnMut(Path, Ecn, &mut [u8])) -> io::Result<Received> {
+        self.0.recv(on_datagram)
+    }
+
+    fn send(&mut self, transmit: &Transmit, bytes: &[u8]) -> SendOutcome {
+        self.0.send(transmit, bytes)
+    }
 }
 
 /// A UDP socket with its receive buffers.

@@ -343,6 +343,51 @@ fn a_full_link_with_a_deadline_in_the_past_does_not_spin() {
     assert!(looper.wants_room() && looper.deadline().is_none(), "a foreign loop would spin");
 }
 
+/// A link that tells of room by another file descriptor than that of what it receives.
+struct Split(Pair, UnixDatagram);
+
+impl AsFd for Split {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.1.as_fd()
+    }
+}
+
+impl Link for Split {
+    fn recv(&mut self, _: &mut dyn FnMut(Path, Ecn, &mut [u8])) -> io::Result<Received> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    fn send(&mut self, transmit: &Transmit, bytes: &[u8]) -> SendOutcome {
+        self.0.send(transmit, bytes)
+    }
+
+    fn room_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// T64: the loop waits for room where the link says that it is told. The other one is writable all
+/// the time, so a loop that watched it would spin.
+#[test]
+fn room_is_waited_for_where_the_link_says() {
+    const COUNT: usize = 100;
+    let (link, theirs) = Pair::new();
+    let (reading, _writing) = UnixDatagram::pair().expect("a pair");
+    let mut looper = Loop::new(Split(link, reading), Clock::new(), Toy::default()).expect("a loop");
+    for _ in 0..COUNT {
+        looper.machine_mut().send(SocketAddr::from(([192, 0, 2, 1], 1)), b"x");
+    }
+    let limit = Some(Duration::from_millis(20));
+    assert_eq!(looper.run_once(limit).expect("a turn"), Turn::TimedOut);
+    assert_eq!((looper.counts().waits, looper.wants_room()), (1, true));
+    let mut received = 0;
+    while received < COUNT {
+        received += std::iter::from_fn(|| theirs.recv(&mut [0; 16]).ok()).count();
+        looper.run_once(Some(Duration::ZERO)).expect("a turn");
+    }
+    assert!(!looper.wants_room());
+}
+
 /// A train that went out in part goes on where it stopped.
 #[test]
 fn the_rest_of_a_train_follows_later() {

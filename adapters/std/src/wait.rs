@@ -73,17 +73,20 @@ pub(crate) fn wait_all(fds: &mut [Fd<'_>], at_most: Option<Duration>) -> io::Res
     Ok(false)
 }
 
-/// Waits until `link` has something to receive (or has room, if `for_room`), the waker rings or
-/// `at_most` is over; `None` waits for ever. A signal counts as a wake.
+/// Waits until `link` has something to receive, `room` (if it is of interest) has become writable,
+/// the waker rings or `at_most` is over; `None` waits for ever. A signal counts as a wake.
 pub(crate) fn wait(
-    link: &impl AsFd,
+    link: BorrowedFd<'_>,
+    room: Option<BorrowedFd<'_>>,
     waker: &Waker,
-    for_room: bool,
     at_most: Option<Duration>,
 ) -> io::Result<Ready> {
-    let mut fds = [Fd::new(link.as_fd(), true, for_room), Fd::new(waker.as_fd(), true, false)];
-    let signal = wait_all(&mut fds, at_most)?;
-    let [link, bell] = fds;
-    let (readable, writable) = (link.readable, link.writable);
+    let (link, bell) = (Fd::new(link, true, false), Fd::new(waker.as_fd(), true, false));
+    let mut fds = [link, bell, room.map_or(bell, |room| Fd::new(room, false, true))];
+    // Without interest in room the last one is none.
+    let watched = fds.split_at_mut(2 + usize::from(room.is_some())).0;
+    let signal = wait_all(watched, at_most)?;
+    let [link, bell, room] = fds;
+    let (readable, writable) = (link.readable, room.writable);
     Ok(Ready { readable, writable, woken: signal || bell.readable })
 }

@@ -1,37 +1,26 @@
-//! One turn of a loop around a hub, for sockets whose readiness somebody else learns of: a
-//! runtime, a poll of the user's own.
+//! One turn of a loop around a hub: the same for all loops, whatever their sockets, clocks and
+//! waits are.
 //!
 //! *In*: what became ready, and the time. *Out*: datagrams and bytes to and from the sockets, the
 //! events of the hub, and when the next turn is due. It never waits, and has no clock. It is to a
-//! [`Hub`] what [`Pump`](tripline_udp::Pump) is to a datagram machine.
+//! [`Hub`] what [`Pump`](tripline_udp::Pump) is to a datagram machine, made of the same [`Flow`]s;
+//! the page of those says why they are two.
 
 use crate::{Board, Interest, Net, Place};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use tripline_sansio::{Answer, Hub, Instant, LinkError, LinkFailure, LinkKind, Transmit, Wish};
-use tripline_udp::{Carrier, DropCause, SendOutcome, Turns};
+use tripline_sansio::{Answer, Hub, Instant, LinkError, LinkFailure, LinkKind, Wish};
+use tripline_udp::{Carrier, Flow, Flowed, MAX_SENDS, Tells, Turns};
 
-/// Receive calls of one turn and UDP socket, at most.
-const MAX_BATCHES: usize = 16;
-/// Datagrams after which a turn receives no more from a UDP socket.
-const ENOUGH_DATAGRAMS: usize = 512;
-/// Send calls of one drain, at most.
-const MAX_SENDS: usize = 256;
 /// Rounds of wishes in one drain, at most: a wish that fails at once may be followed by another.
 const MAX_ROUNDS: usize = 8;
 
 /// One UDP socket.
 struct Port<U> {
     carrier: U,
-    /// A transmit that did not fit, and how much of `out` is done with.
-    pending: Option<(Transmit, usize)>,
-    out: Vec<u8>,
-    /// So it was told, and the socket has not said otherwise since.
-    readable: bool,
-    /// The same of room.
-    writable: bool,
+    flow: Flow,
 }
 
 /// A UDP socket that a hub wished for, and its address.
@@ -53,6 +42,8 @@ pub struct HubPump<H: Hub, N: Net, U> {
     /// The last turn stopped at a bound.
     busy: bool,
     counts: Turns,
+    tells: Tells,
+    /// What the hub writes the next transmit into.
     scratch: Vec<u8>,
 }
 
@@ -66,8 +57,9 @@ impl<H: Hub, N: Net, U> fmt::Debug for HubPump<H, N, U> {
 }
 
 impl<H: Hub, N: Net, U> HubPump<H, N, U> {
-    /// A hub at rest, with the links of this board.
-    pub fn new(hub: H, board: Board<N>) -> Self {
+    /// A hub at rest, with the links of this board. `tells` is how the loop hears what became
+    /// ready.
+    pub fn new(hub: H, board: Board<N>, tells: Tells) -> Self {
         Self {
             hub,
             board,
@@ -76,6 +68,7 @@ impl<H: Hub, N: Net, U> HubPump<H, N, U> {
             event: None,
             busy: false,
             counts: Turns::default(),
+            tells,
             scratch: Vec::new(),
         }
     }
@@ -83,9 +76,7 @@ impl<H: Hub, N: Net, U> HubPump<H, N, U> {
     /// Takes over a UDP socket, as if the hub had wished for it by this number. It is not known to
     /// have anything to receive, and has room.
     pub fn add_udp(&mut self, now: Instant, number: u64, (carrier, local): Bound<U>) {
-        let port =
-            Port { carrier, pending: None, out: Vec::new(), readable: false, writable: true };
-        self.ports.insert(number, port);
+        self.ports.insert(number, Port { carrier, flow: Flow::new(self.tells) });
         self.hub.handle_answer(now, number, Answer::Opened { local });
     }
 
@@ -104,20 +95,21 @@ impl<H: Hub, N: Net, U> HubPump<H, N, U> {
     /// Notes that a UDP socket became ready.
     pub fn ready_udp(&mut self, number: u64, readable: bool, writable: bool) {
         if let Some(port) = self.ports.get_mut(&number) {
-            port.readable |= readable;
-            port.writable |= writable;
+            port.flow.ready(readable, writable);
         }
     }
 
     /// The UDP sockets by number, and whether a datagram waits for room there.
     pub fn ports(&self) -> impl Iterator<Item = (u64, &U, bool)> {
-        self.ports.iter().map(|(number, port)| (*number, &port.carrier, port.pending.is_some()))
+        let all = self.ports.iter();
+        all.map(|(number, port)| (*number, &port.carrier, port.flow.wants_room()))
     }
 
-    /// The same, to leave word with them.
-    pub fn ports_mut(&mut self) -> impl Iterator<Item = (u64, &mut U, bool)> {
+    /// The same, to leave word with them or to hand on to the hub what they got by other ways.
+    pub fn hub_and_ports(&mut self) -> (&mut H, impl Iterator<Item = (u64, &mut U, bool)>) {
         let all = self.ports.iter_mut();
-        all.map(|(number, port)| (*number, &mut port.carrier, port.pending.is_some()))
+        let ports = all.map(|(number, port)| (*number, &mut port.carrier, port.flow.wants_room()));
+        (&mut self.hub, ports)
     }
 
     /// The links.
@@ -130,6 +122,11 @@ impl<H: Hub, N: Net, U> HubPump<H, N, U> {
         self.event.take().or_else(|| self.hub.poll_event())
     }
 
+    /// Whether an event was found by the last turn and not given out since.
+    pub fn has_event(&self) -> bool {
+        self.event.is_some()
+    }
+
     /// When the next turn is due if nothing becomes ready before; a time in the past is at once.
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         if self.busy || self.event.is_some() || self.board.is_busy() {
@@ -137,7 +134,7 @@ impl<H: Hub, N: Net, U> HubPump<H, N, U> {
         }
         // A deadline that is still past needs room on a UDP socket first: to wait for it as well
         // would be to spin.
-        let full = self.ports.values().any(|port| port.pending.is_some());
+        let full = self.ports.values().any(|port| port.flow.wants_room());
         let hub = self.hub.poll_timeout().filter(|deadline| !full || *deadline > now);
         [hub, self.board.deadline()].into_iter().flatten().min()
     }
@@ -190,25 +187,13 @@ impl<H: Hub, N: Net, U: Carrier> HubPump<H, N, U> {
         Ok(())
     }
 
-    /// Receives from each UDP socket until it has no more, or the turn has had its share.
+    /// Receives from each UDP socket its share.
     fn receive(&mut self, now: Instant) -> io::Result<()> {
         let Self { hub, ports, busy, .. } = self;
-        for (number, port) in ports.iter_mut().filter(|(_, port)| port.readable) {
-            let (mut datagrams, mut batches) = (0, 0);
-            while port.readable && batches < MAX_BATCHES && datagrams < ENOUGH_DATAGRAMS {
-                batches += 1;
-                let mut hand_on = |path, ecn, datagram: &mut [u8]| {
-                    hub.handle_datagram(now, *number, path, ecn, datagram);
-                };
-                match port.carrier.recv(&mut hand_on) {
-                    Ok(received) => datagrams += received.datagrams,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        port.readable = false;
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            *busy |= port.readable;
+        for (number, Port { carrier, flow }) in ports {
+            *busy |= flow.receive(carrier, &mut |path, ecn, datagram| {
+                hub.handle_datagram(now, *number, path, ecn, datagram);
+            })?;
         }
         Ok(())
     }
@@ -229,50 +214,33 @@ impl<H: Hub, N: Net, U: Carrier> HubPump<H, N, U> {
     }
 
     fn send(&mut self, now: Instant) {
+        let Self { hub, ports, scratch, .. } = self;
         for _ in 0..MAX_SENDS {
-            let mut waiting = self.ports.iter().filter(|(_, port)| port.pending.is_some());
-            let number = match waiting.next() {
-                Some((_, port)) if !port.writable => return,
+            // Of one socket at the most: while it has no room the hub is not asked for more.
+            let waiting = ports.iter().find(|(_, port)| port.flow.wants_room());
+            let number = match waiting {
+                Some((_, port)) if port.flow.is_full() => return,
                 Some((number, _)) => *number,
                 None => {
-                    self.scratch.clear();
-                    let Some((number, transmit)) = self.hub.poll_transmit(now, &mut self.scratch)
-                    else {
-                        return;
-                    };
+                    scratch.clear();
+                    let Some((number, transmit)) = hub.poll_transmit(now, scratch) else { return };
                     // Without a socket it is lost, as datagrams are.
-                    let Some(port) = self.ports.get_mut(&number) else { continue };
-                    std::mem::swap(&mut port.out, &mut self.scratch);
-                    port.pending = Some((transmit, 0));
+                    let Some(port) = ports.get_mut(&number) else { continue };
+                    port.flow.load(transmit, scratch);
                     number
                 }
             };
-            if !self.send_pending(now, number) {
-                return;
+            let Some(Port { carrier, flow }) = ports.get_mut(&number) else { continue };
+            match flow.send(carrier) {
+                Flowed::Done => {}
+                Flowed::TooBig(transmit) => hub.handle_too_big(now, number, &transmit),
+                Flowed::Full => {
+                    self.counts.full += 1;
+                    return;
+                }
             }
         }
         self.busy = true;
-    }
-
-    /// Sends what waits at a socket; `false` if that is full.
-    fn send_pending(&mut self, now: Instant, number: u64) -> bool {
-        let Some(port) = self.ports.get_mut(&number) else { return true };
-        let Some((transmit, done)) = port.pending.take() else { return true };
-        let rest = port.out.get(done..).unwrap_or_default();
-        match port.carrier.send(&Transmit { len: rest.len(), ..transmit }, rest) {
-            SendOutcome::Full { sent } => {
-                port.pending = Some((transmit, done + sent));
-                port.writable = false;
-                self.counts.full += 1;
-                return false;
-            }
-            SendOutcome::Dropped(DropCause::TooBig) => {
-                self.hub.handle_too_big(now, number, &transmit);
-            }
-            // A dropped datagram is counted by the socket and made good by the hub.
-            SendOutcome::Sent | SendOutcome::Dropped(_) => {}
-        }
-        true
     }
 
     /// Wishes for UDP.

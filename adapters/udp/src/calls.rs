@@ -69,7 +69,8 @@ pub trait Calls: Debug + Send + Sync {
     /// message of its own, in one call (`sendmmsg`); says how many were taken, from the front on.
     ///
     /// # Errors
-    /// Of the first datagram; [`io::ErrorKind::Unsupported`] if there is no such call.
+    /// Of the first datagram; [`io::ErrorKind::Unsupported`] if there is no such call, or none that
+    /// could leave from the address that is wanted.
     fn send_many(
         &mut self,
         socket: BorrowedFd<'_>,

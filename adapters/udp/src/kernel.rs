@@ -1,9 +1,11 @@
 //! The system calls as the operating system has them.
 
+use crate::RecvBuffers;
 use crate::address::{ecn_in, ecn_out};
+use crate::batcher::local_addr;
 use crate::calls::{Calls, Destination, Message};
 use crate::cause::may_refuse_offload;
-use crate::{RecvBuffers, many};
+use crate::many::Many;
 use quinn_udp::{RecvMeta, UdpSocketState};
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,6 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 #[derive(Debug)]
 pub struct Kernel {
     state: UdpSocketState,
+    many: Many,
 }
 
 impl Kernel {
@@ -21,7 +24,8 @@ impl Kernel {
     /// # Errors
     /// What the system says; a socket that is not UDP, for example.
     pub fn new<S: AsFd>(socket: &S) -> io::Result<Self> {
-        Ok(Self { state: UdpSocketState::new(socket.into())? })
+        let many = Many::new(local_addr(socket)?.ip());
+        Ok(Self { state: UdpSocketState::new(socket.into())?, many })
     }
 }
 
@@ -58,7 +62,7 @@ impl Calls for Kernel {
         bytes: &[u8],
         segment: usize,
     ) -> io::Result<usize> {
-        many::send_many(socket, to, bytes, segment)
+        self.many.send(socket, to, bytes, segment)
     }
 
     fn recv(

@@ -10,12 +10,14 @@
 //!
 //! - Sending uses segmentation offload (GSO): a train of up to 64 equal datagrams and 65,507 bytes
 //!   goes out in one call. Where the system or the network card refuses that, the same train goes
-//!   out as up to 64 messages of one call (`sendmmsg`), and nothing of it is lost.
+//!   out as up to 64 messages of one call (`sendmmsg`; one by one on a socket of all addresses that
+//!   answers from the one it was asked at), and nothing of it is lost.
 //! - Receiving takes up to [`RecvBuffers::MAX`] messages in one call, each of them up to 64
 //!   datagrams that the kernel has merged (GRO); they are cut apart here.
 //! - The ECN mark goes both ways; the address a datagram was sent to becomes
 //!   [`Path::local`](tripline_sansio::Path::local), and answers leave from it.
-//! - [`Pump`] is the turn of a loop around a machine, for loops that are told of readiness once.
+//! - [`Pump`] is the turn of every loop around a datagram machine, and [`Flow`] what such turns are
+//!   made of.
 //! - [`Stats`] counts datagrams, calls, and what was dropped and why.
 //! - [`bind_group`] makes several sockets that share one port, and tells the kernel which of them
 //!   a datagram goes to ([`Steering`]).
@@ -52,6 +54,7 @@ mod batcher;
 mod buffers;
 mod calls;
 mod cause;
+mod flow;
 mod group;
 mod kernel;
 mod many;
@@ -68,9 +71,10 @@ pub use batcher::Batcher;
 pub use buffers::{Received, RecvBuffers};
 pub use calls::{Calls, Destination, Message};
 pub use cause::{DropCause, is_passing};
+pub use flow::{Carrier, Flow, Flowed, MAX_SENDS, Tells};
 pub use group::{Group, bind_group};
 pub use kernel::Kernel;
-pub use pump::{Carrier, Pump, Turns};
+pub use pump::{Pump, Turns};
 pub use socket::{Options, Socket};
 pub use stats::{Drops, Stats};
 pub use steering::Steering;

@@ -1,32 +1,13 @@
-//! One turn of a loop around a datagram machine, for sockets whose readiness is told once only.
+//! One turn of a loop around a datagram machine: the same for all loops, whatever their sockets,
+//! clocks and waits are.
 //!
 //! *In*: what became ready, and the time. *Out*: datagrams to and from a [`Carrier`], the events of
 //! the machine, and when the next turn is due. It never waits, and has no clock and no socket.
 
-use crate::{DropCause, Received, SendOutcome};
+use crate::flow::{Carrier, Flow, Flowed, MAX_SENDS, Tells};
 use std::fmt;
 use std::io;
-use tripline_sansio::{DatagramMachine, Ecn, Instant, Path, Transmit};
-
-/// Receive calls of one turn, at most.
-const MAX_BATCHES: usize = 16;
-/// Datagrams after which a turn receives no more, so that acknowledgements are not kept waiting.
-const ENOUGH_DATAGRAMS: usize = 512;
-/// Send calls of one drain, at most, so that a machine that sends for ever cannot stop receiving.
-const MAX_SENDS: usize = 256;
-
-/// A carrier of datagrams, as far as a turn needs it: a socket, or something of a user's own. No
-/// call may block (T64).
-pub trait Carrier {
-    /// Receives some datagrams and hands each on.
-    ///
-    /// # Errors
-    /// [`io::ErrorKind::WouldBlock`] if there is nothing to receive; others end the turn.
-    fn recv(&mut self, on_datagram: &mut dyn FnMut(Path, Ecn, &mut [u8])) -> io::Result<Received>;
-
-    /// Sends a datagram or a train of them.
-    fn send(&mut self, transmit: &Transmit, bytes: &[u8]) -> SendOutcome;
-}
+use tripline_sansio::{DatagramMachine, Instant};
 
 /// What a pump has done since it was made (T18: an idle one does nothing).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,17 +29,12 @@ pub struct Turns {
 /// [events](Self::next_event), and waits until the [deadline](Self::deadline).
 pub struct Pump<M: DatagramMachine> {
     machine: M,
-    /// The bytes of the last transmit; used again for each.
-    out: Vec<u8>,
-    /// A transmit that did not fit, and how much of `out` is done with.
-    pending: Option<(Transmit, usize)>,
-    /// An event that was taken to see whether there is one.
+    flow: Flow,
+    /// An event that was taken to see whether there is one; the rest stay with the machine, which
+    /// bounds them.
     event: Option<M::Event>,
-    /// The socket may have something to receive: so it was told, and it has not said otherwise
-    /// since. This is what makes a turn that stops early resumable without being told again.
-    readable: bool,
-    /// The same of room.
-    writable: bool,
+    /// What the machine writes the next transmit into.
+    scratch: Vec<u8>,
     /// The last turn stopped at a bound.
     busy: bool,
     counts: Turns,
@@ -66,23 +42,15 @@ pub struct Pump<M: DatagramMachine> {
 
 impl<M: DatagramMachine> Pump<M> {
     /// A machine at rest: its carrier is not known to have anything to receive, and has room.
-    pub fn new(machine: M) -> Self {
-        Self {
-            machine,
-            out: Vec::new(),
-            pending: None,
-            event: None,
-            readable: false,
-            writable: true,
-            busy: false,
-            counts: Turns::default(),
-        }
+    /// `tells` is how the loop hears what became ready.
+    pub fn new(machine: M, tells: Tells) -> Self {
+        let (flow, counts) = (Flow::new(tells), Turns::default());
+        Self { machine, flow, event: None, scratch: Vec::new(), busy: false, counts }
     }
 
     /// Notes what became ready.
     pub fn ready(&mut self, readable: bool, writable: bool) {
-        self.readable |= readable;
-        self.writable |= writable;
+        self.flow.ready(readable, writable);
     }
 
     /// Receives, tells the time if the deadline has come, drains and looks for an event: of each
@@ -94,14 +62,15 @@ impl<M: DatagramMachine> Pump<M> {
     pub fn turn(&mut self, now: Instant, carrier: &mut impl Carrier) -> io::Result<()> {
         self.counts.turns += 1;
         self.busy = false;
-        if self.readable {
-            self.receive(now, carrier)?;
-        }
+        let Self { machine, flow, .. } = self;
+        self.busy = flow.receive(carrier, &mut |path, ecn, datagram| {
+            machine.handle_datagram(now, path, ecn, datagram);
+        })?;
         if self.machine.poll_timeout().is_some_and(|deadline| deadline <= now) {
             self.counts.timeouts += 1;
             self.machine.handle_timeout(now);
         }
-        if self.pending.is_none() || self.writable {
+        if !self.flow.is_full() {
             self.drain(now, carrier);
         }
         self.counts.busy += u64::from(self.busy);
@@ -116,6 +85,11 @@ impl<M: DatagramMachine> Pump<M> {
         self.event.take().or_else(|| self.machine.poll_event())
     }
 
+    /// Whether an event was found by the last turn and not given out since.
+    pub fn has_event(&self) -> bool {
+        self.event.is_some()
+    }
+
     /// When the next turn is due if nothing becomes ready before; a time in the past is at once.
     ///
     /// A deadline that is still past after the machine was told needs room on the socket first: to
@@ -124,13 +98,13 @@ impl<M: DatagramMachine> Pump<M> {
         if self.busy || self.event.is_some() {
             return Some(Instant::ZERO);
         }
-        let full = self.pending.is_some();
+        let full = self.flow.wants_room();
         self.machine.poll_timeout().filter(|deadline| !full || *deadline > now)
     }
 
     /// Whether a datagram waits for room.
     pub fn wants_room(&self) -> bool {
-        self.pending.is_some()
+        self.flow.wants_room()
     }
 
     /// The machine.
@@ -143,63 +117,33 @@ impl<M: DatagramMachine> Pump<M> {
         &mut self.machine
     }
 
+    /// The machine back; what was waiting for room is lost.
+    pub fn into_machine(self) -> M {
+        self.machine
+    }
+
     /// What was done so far.
     pub fn turns(&self) -> Turns {
         self.counts
     }
 
-    /// Receives until the socket says that it has no more, for only then it will tell of more, or
-    /// the turn has had its share.
-    fn receive(&mut self, now: Instant, carrier: &mut impl Carrier) -> io::Result<()> {
-        let machine = &mut self.machine;
-        let mut datagrams = 0;
-        for _ in 0..MAX_BATCHES {
-            let mut hand_on = |path, ecn, datagram: &mut [u8]| {
-                machine.handle_datagram(now, path, ecn, datagram);
-            };
-            match carrier.recv(&mut hand_on) {
-                Ok(received) => datagrams += received.datagrams,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.readable = false;
-                    return Ok(());
-                }
-                Err(error) => return Err(error),
-            }
-            if datagrams >= ENOUGH_DATAGRAMS {
-                break;
-            }
-        }
-        self.busy = true;
-        Ok(())
-    }
-
     /// Sends what waits for room, then what the machine has, until it has no more, the socket is
     /// full or the bound is reached.
     fn drain(&mut self, now: Instant, carrier: &mut impl Carrier) {
+        let Self { machine, flow, scratch, .. } = self;
         for _ in 0..MAX_SENDS {
-            let (transmit, done) = match self.pending.take() {
-                Some(pending) => pending,
-                None => {
-                    self.out.clear();
-                    match self.machine.poll_transmit(now, &mut self.out) {
-                        Some(transmit) => (transmit, 0),
-                        None => return,
-                    }
-                }
-            };
-            let rest = self.out.get(done..).unwrap_or_default();
-            match carrier.send(&Transmit { len: rest.len(), ..transmit }, rest) {
-                SendOutcome::Full { sent } => {
-                    self.pending = Some((transmit, done + sent));
-                    self.writable = false;
+            if !flow.wants_room() {
+                scratch.clear();
+                let Some(transmit) = machine.poll_transmit(now, scratch) else { return };
+                flow.load(transmit, scratch);
+            }
+            match flow.send(carrier) {
+                Flowed::Done => {}
+                Flowed::TooBig(transmit) => machine.handle_too_big(now, &transmit),
+                Flowed::Full => {
                     self.counts.full += 1;
                     return;
                 }
-                SendOutcome::Dropped(DropCause::TooBig) => {
-                    self.machine.handle_too_big(now, &transmit);
-                }
-                // A dropped datagram is counted by the socket and made good by the machine.
-                SendOutcome::Sent | SendOutcome::Dropped(_) => {}
             }
         }
         self.busy = true;
@@ -208,9 +152,9 @@ impl<M: DatagramMachine> Pump<M> {
 
 impl<M: DatagramMachine> fmt::Debug for Pump<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pending, readable, writable, busy, counts, .. } = self;
+        let Self { flow, busy, counts, .. } = self;
         let mut shown = f.debug_struct("Pump");
-        shown.field("pending", pending).field("readable", readable).field("writable", writable);
-        shown.field("busy", busy).field("turns", counts).finish_non_exhaustive()
+        shown.field("flow", flow).field("busy", busy).field("turns", counts);
+        shown.finish_non_exhaustive()
     }
 }

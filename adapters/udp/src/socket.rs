@@ -7,7 +7,7 @@ use crate::calls::Calls;
 use crate::train::SendOutcome;
 use socket2::{Domain, Protocol, SockRef, Type};
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 use tripline_sansio::{Ecn, Path, Transmit};
 
@@ -62,6 +62,19 @@ impl Socket<UdpSocket> {
         let _ = socket.set_send_buffer_size(options.send_buffer);
         socket.bind(&address.into())?;
         Self::new(socket.into())
+    }
+}
+
+impl Socket<UdpSocket> {
+    /// A new socket of all our addresses, as clients have it: of IPv6 and IPv4, or where there is
+    /// no IPv6 of IPv4 alone.
+    ///
+    /// # Errors
+    /// As [`Self::bind`].
+    pub fn bind_any(options: &Options) -> io::Result<Self> {
+        let v6 = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        let v4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        Self::bind(v6, options).or_else(|_| Self::bind(v4, options))
     }
 }
 
@@ -142,6 +155,11 @@ impl<S: AsFd> Socket<S> {
     /// The socket and the batched calls side by side, for runtimes that wrap each call.
     pub fn parts_mut(&mut self) -> (&S, &mut Batcher) {
         (&self.socket, &mut self.batcher)
+    }
+
+    /// The two apart, for runtimes that have sockets of their own around this one.
+    pub fn into_parts(self) -> (S, Batcher) {
+        (self.socket, self.batcher)
     }
 
     /// The socket back; it stays as it was set up.

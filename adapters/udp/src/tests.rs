@@ -139,31 +139,47 @@ fn without_offload_a_train_arrives_whole() {
     assert_eq!(alice.stats().send_calls, 4);
 }
 
-/// N15: batches carry marks and addresses as single datagrams do, in both families.
+/// N15: batches carry marks and addresses as single datagrams do, in both families; so does what
+/// cannot be a batch.
 #[test]
 fn n15_a_batch_of_messages_keeps_marks_and_addresses() {
     for any in [Ipv4Addr::UNSPECIFIED.into(), std::net::IpAddr::from(Ipv6Addr::UNSPECIFIED)] {
-        let Some(mut dual) = bind(SocketAddr::new(any, 0)) else { return };
-        let port = dual.local_addr().expect("an address").port();
         for at in [V4, V6] {
-            let Some(mut plain) = bind(at) else { return };
+            let (Some(mut plain), Some(mut dual)) = (bind(at), bind(SocketAddr::new(any, 0)))
+            else {
+                return;
+            };
+            let port = dual.local_addr().expect("an address").port();
             if at.is_ipv6() && any.is_ipv4() {
                 continue;
             }
             let to = SocketAddr::new(at.ip(), port);
             let bytes = numbered(250);
             plain.parts_mut().1.forbid_gso();
-            assert_eq!(plain.send(&transmit(to, Ecn::Ect1, 250, 100), &bytes), SendOutcome::Sent);
-            let (arrived, _) = receive(&mut dual, 3);
-            let (path, ecn, _) = arrived[2];
-            assert_eq!((path.local, ecn, arrived[2].2.len()), (Some(at.ip()), Ecn::Ect1, 50));
+            for mark in [Ecn::Ect1, Ecn::NotEct, Ecn::Ce] {
+                let before = plain.stats().send_calls;
+                assert_eq!(plain.send(&transmit(to, mark, 250, 100), &bytes), SendOutcome::Sent);
+                assert_eq!(plain.stats().send_calls, before + 1);
+                let (arrived, _) = receive(&mut dual, 3);
+                let (path, ecn, _) = arrived[2];
+                assert_eq!((path.local, ecn, arrived[2].2.len()), (Some(at.ip()), mark, 50));
+            }
             dual.parts_mut().1.forbid_gso();
-            let before = dual.stats().send_calls;
-            let back = Transmit { path, ecn: Ecn::Ect0, len: 250, segment_size: 100 };
-            assert_eq!(dual.send(&back, &bytes), SendOutcome::Sent);
-            let (arrived, _) = receive(&mut plain, 3);
-            assert!(arrived.iter().all(|(path, ecn, _)| (path.remote, *ecn) == (to, Ecn::Ect0)));
-            assert_eq!(dual.stats().send_calls, before + 1);
+            let back = plain.local_addr().expect("an address");
+            // Where it is left open what to leave from, one call; to leave from the address that
+            // was asked, the call that there is not, and then one for each.
+            for (local, calls) in [(None, 1), (Some(at.ip()), 4)] {
+                let before = dual.stats().send_calls;
+                let back = Transmit {
+                    path: Path { remote: back, local },
+                    ..transmit(back, Ecn::Ect0, 250, 100)
+                };
+                assert_eq!(dual.send(&back, &bytes), SendOutcome::Sent);
+                let (arrived, _) = receive(&mut plain, 3);
+                let same = |(path, ecn, _): &(Path, Ecn, _)| (path.remote, *ecn) == (to, Ecn::Ect0);
+                assert!(arrived.iter().all(same));
+                assert_eq!(dual.stats().send_calls, before + calls);
+            }
         }
     }
 }

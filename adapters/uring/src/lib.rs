@@ -6,8 +6,12 @@
 //! One request, made once, receives for ever (multishot): the kernel puts each message, or train of
 //! merged datagrams, into the next of the buffers that were registered with it, and the loop reads
 //! them where they are, so receiving takes no system call but the wait. What the loop is done with
-//! goes back to the kernel. Sending is that of [`tripline_udp`]: trains are one call already. This
-//! crate looks into no datagram, starts no thread, and never waits.
+//! goes back to the kernel. This crate looks into no datagram, starts no thread, and never waits.
+//!
+//! Sending is that of [`tripline_udp`], and the file descriptor that tells of room is the socket's.
+//! A train is one call already, and by the ring it would be one as well: either the call waits for
+//! the completion, or the bytes are copied to where they may stay until it comes, and what became
+//! of them (no room, too large, offload refused) is told when the machine has gone on.
 //!
 //! Kernels and container policies may refuse io_uring: [`probe`] says so, and so does making a
 //! link, each with an [`Unavailable`] that names the step. The ordinary loop is then what to use;
@@ -41,6 +45,8 @@ mod memory;
 mod message;
 mod ring;
 
+#[cfg(test)]
+mod kit_tests;
 #[cfg(test)]
 mod tests;
 

@@ -7,16 +7,16 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 use tripline_sansio::{Ecn, Path, Transmit};
-use tripline_std::{Link, Received, Room, SendOutcome};
-use tripline_udp::{DropCause, Options, Socket, Stats};
+use tripline_std::{Link, Received, SendOutcome};
+use tripline_udp::{Options, Socket, Stats};
 
 /// Buffers of a link, unless it is told otherwise: 4 MiB, about what the socket itself may hold.
 const BUFFERS: u16 = 64;
 
 /// A UDP socket whose datagrams come by io_uring.
 ///
-/// Its file descriptor is that of the ring: readable when something was received, or when a socket
-/// that was full has room again. What it has received stays in registered buffers until
+/// Its file descriptor is that of the ring: readable when something was received; room is a matter
+/// of the socket's ([`Link::room_fd`]). What it has received stays in registered buffers until
 /// [`Link::recv`]; what is beyond them waits in the socket, as ever. Dropping it waits for the
 /// kernel to let go of the buffers, which it does at once.
 #[derive(Debug)]
@@ -91,15 +91,11 @@ impl Link for UringLink {
     }
 
     fn send(&mut self, transmit: &Transmit, bytes: &[u8]) -> SendOutcome {
-        let outcome = self.socket.send(transmit, bytes);
-        if matches!(outcome, SendOutcome::Full { .. }) && self.ring.watch_room().is_err() {
-            // Nobody would tell when there is room: better to lose this than to wait for ever.
-            return SendOutcome::Dropped(DropCause::NoBuffer);
-        }
-        outcome
+        self.socket.send(transmit, bytes)
     }
 
-    fn room(&self) -> Room {
-        if self.ring.is_full() { Room::Full } else { Room::Free }
+    /// The socket's: what the ring has to do with is receiving.
+    fn room_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }

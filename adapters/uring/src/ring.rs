@@ -1,4 +1,4 @@
-//! The ring: one request that receives for ever, and one that waits for room to send.
+//! The ring: one request that receives for ever.
 //!
 //! In goes a socket, out come the buffers that were filled, one by one, each for as long as its
 //! callback runs. This module keeps the promises that the memory asks for: a buffer is read between
@@ -17,12 +17,8 @@ use tripline_udp::{RecvBuffers, is_passing};
 
 /// The number of our only group of buffers.
 const GROUP: u16 = 0;
-/// The request that receives.
-const RECEIVE: u64 = 1;
-/// The request that waits for room to send.
-const ROOM: u64 = 2;
-/// Requests that can be handed in at once: two are.
-const REQUESTS: u32 = 4;
+/// Requests that can be handed in at once: one is.
+const REQUESTS: u32 = 2;
 /// How long a ring that is dropped waits for the kernel's last word, in seconds, before it leaves
 /// its memory behind.
 const LAST_WORD_SECONDS: u64 = 5;
@@ -49,10 +45,6 @@ pub(crate) struct Ring {
     socket: Fd,
     /// The receiving request is out.
     receiving: bool,
-    /// The request for room is out.
-    watching: bool,
-    /// There was no room when we last sent.
-    full: bool,
 }
 
 // SAFETY: the header's pointers are null; all else may be sent.
@@ -77,8 +69,7 @@ impl Ring {
         header.msg_namelen = NAME_BYTES as libc::socklen_t;
         header.msg_controllen = CONTROL_BYTES;
         let socket = Fd(socket.as_fd().as_raw_fd());
-        let (receiving, watching, full) = (false, false, false);
-        let mut ring = Self { ring, buffers, header, socket, receiving, watching, full };
+        let mut ring = Self { ring, buffers, header, socket, receiving: false };
         ring.receive().map_err(Unavailable::new("the first request"))?;
         Ok(ring)
     }
@@ -93,26 +84,9 @@ impl Ring {
     /// Asks the kernel to receive, until it says that it has ended.
     fn receive(&mut self) -> io::Result<()> {
         let request = opcode::RecvMsgMulti::new(self.socket, &raw const *self.header, GROUP);
-        self.submit(&request.build().user_data(RECEIVE))?;
+        self.submit(&request.build())?;
         self.receiving = true;
         Ok(())
-    }
-
-    /// Asks the kernel to tell when the socket has room.
-    pub(crate) fn watch_room(&mut self) -> io::Result<()> {
-        self.full = true;
-        if self.watching {
-            return Ok(());
-        }
-        let request = opcode::PollAdd::new(self.socket, libc::POLLOUT as u32);
-        self.submit(&request.build().user_data(ROOM))?;
-        self.watching = true;
-        Ok(())
-    }
-
-    /// Whether there was no room when last we sent, and the kernel has not said otherwise since.
-    pub(crate) fn is_full(&self) -> bool {
-        self.full
     }
 
     fn submit(&mut self, request: &squeue::Entry) -> io::Result<()> {
@@ -137,14 +111,10 @@ impl Ring {
         let mut reaped = Reaped::default();
         let mut broken = None;
         {
-            let Self { ring, buffers, receiving, watching, full, .. } = self;
+            let Self { ring, buffers, receiving, .. } = self;
             let mut queue = ring.completion();
             while reaped.messages < RecvBuffers::MAX {
                 let Some(entry) = queue.next() else { break };
-                if entry.user_data() == ROOM {
-                    (*watching, *full) = (false, false);
-                    continue;
-                }
                 *receiving &= cqueue::more(entry.flags());
                 let result = entry.result();
                 if let Some(number) = cqueue::buffer_select(entry.flags()) {
@@ -177,21 +147,18 @@ impl Ring {
         Ok(reaped)
     }
 
-    /// Ends the requests; whether the kernel has said that it is done with all of our memory.
+    /// Ends the request; whether the kernel has said that it is done with all of our memory.
     fn end(&mut self) -> bool {
-        if self.receiving || self.watching {
+        if self.receiving {
             // Nothing to cancel is an error as well; the completions tell.
             let _ = self.ring.submitter().register_sync_cancel(None, CancelBuilder::any());
         }
         // Each completion that is not the last one holds a buffer, so their number is bounded.
         for _ in 0..=u32::from(self.buffers.count()) + 2 * REQUESTS {
             for entry in self.ring.completion() {
-                match entry.user_data() {
-                    ROOM => self.watching = false,
-                    _ => self.receiving &= cqueue::more(entry.flags()),
-                }
+                self.receiving &= cqueue::more(entry.flags());
             }
-            if !self.receiving && !self.watching {
+            if !self.receiving {
                 return self.ring.submitter().unregister_buf_ring(GROUP).is_ok();
             }
             let limit = Timespec::new().sec(LAST_WORD_SECONDS);
@@ -225,8 +192,7 @@ impl AsFd for Ring {
 
 impl std::fmt::Debug for Ring {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { receiving, watching, full, .. } = self;
-        write!(f, "Ring {{ receiving: {receiving}, watching: {watching}, full: {full} }}")
+        f.debug_struct("Ring").field("receiving", &self.receiving).finish_non_exhaustive()
     }
 }
 

@@ -237,10 +237,9 @@ impl SendStream {
 impl Drop for SendStream {
     fn drop(&mut self) {
         let (handle, id) = self.half.place();
-        let held = self.held.take();
-        let Half { owner, ticket, .. } = &mut self.half;
-        owner.shared().with(|front, now| {
-            front.waits.forget(Topic::Writable(handle, id), ticket);
+        let (held, mut ticket) = (self.held.take(), self.half.ticket.take());
+        self.half.shared().leave(move |front, now| {
+            front.waits.forget(Topic::Writable(handle, id), &mut ticket);
             if let Some(held) = held {
                 // What a sink took and nobody flushed goes if there is room, as files have it.
                 let _ = front.send(now, handle, id, || held, SendOptions::default());
@@ -280,9 +279,9 @@ impl RecvStream {
 impl Drop for RecvStream {
     fn drop(&mut self) {
         let (handle, id) = self.half.place();
-        let Half { owner, ticket, .. } = &mut self.half;
-        owner.shared().with(|front, now| {
-            front.waits.forget(Topic::Readable(handle, id), ticket);
+        let mut ticket = self.half.ticket.take();
+        self.half.shared().leave(move |front, now| {
+            front.waits.forget(Topic::Readable(handle, id), &mut ticket);
             front.stop(now, handle, id, Code::NONE);
             front.drop_half(handle, id);
         });

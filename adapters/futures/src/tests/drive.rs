@@ -215,6 +215,35 @@ fn n26_the_engine_is_at_hand() {
     assert!(matches!(&end, Err(Error::Closed { code: told, .. }) if *told == code), "{end:?}");
 }
 
+/// N26: handles that are dropped while the engine is at hand are let go at the end of that, of both
+/// endpoints; a call there is a panic and no wait for ever, and nothing is broken by it.
+#[test]
+fn n26_handles_are_dropped_but_not_called_where_the_engine_is_at_hand() {
+    let mut world = World::default();
+    let pair = world.pair(public());
+    let (ours, theirs) = pair.connect(&mut world);
+    let stream = world.run(ours.open(StreamOptions::two_way(Order::Ordered))).expect("a stream");
+    let (other, _other_side) = pair.connect(&mut world);
+    let mut waits = Box::pin(async move { other.accept_stream().await.map(drop) });
+    assert!(waits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let held = || pair.client.books().with(|front, _| front.held());
+    assert_eq!((held(), pair.client.books().waiting()), ((0, 2, 1), 1));
+    // The last handles of a stream and of a connection, and a future that waits.
+    ours.with(move |engine, _, _| {
+        drop((stream, waits, theirs));
+        assert_eq!(engine.connections(), 2);
+    });
+    assert_eq!(pair.client.books().waiting(), 0);
+    world.pass(Duration::from_secs(60));
+    assert_eq!(held(), (0, 1, 0));
+    let called = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        ours.with(|_, _, _| ours.stats());
+    }));
+    let why = called.expect_err("it cannot be answered");
+    assert!(why.downcast_ref::<&str>().is_some_and(|why| why.contains("within")));
+    assert_eq!(held(), (0, 1, 0));
+}
+
 /// N13, N28: handles go to any thread, and so do the futures of their calls.
 #[test]
 fn handles_and_futures_go_to_any_thread() {

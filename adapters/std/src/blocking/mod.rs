@@ -31,7 +31,7 @@ use driver::Driver;
 pub(crate) use sockets::Sockets;
 use sockets::start;
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{channel, sync_channel};
 use std::time::Duration;
@@ -344,10 +344,7 @@ impl Client {
     /// # Errors
     /// [`Error::Io`].
     pub fn with(config: Config, how: &HubOptions) -> Result<Self, Error> {
-        let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
-        let socket = Socket::bind(any, &how.options.socket)
-            .or_else(|_| Socket::bind((Ipv4Addr::UNSPECIFIED, 0).into(), &how.options.socket))?;
-        let sockets = Sockets::udp(socket);
+        let sockets = Sockets::udp(Socket::bind_any(&how.options.socket)?);
         start(sockets, config, how, Door::default(), false).map(|user| Self { user })
     }
 

@@ -4,12 +4,12 @@ use super::watch::Watch;
 use super::{Driver, User};
 use crate::blocking::cell::{Accept, Inbox, Shared};
 use crate::shards::{Post, keep_to_core};
-use crate::{Error, HubLoop, HubOptions, ListenOptions, UdpLink, hardware_aes, os_seed};
+use crate::{Error, HubLoop, HubOptions, ListenOptions, UdpLink};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Condvar, Mutex};
-use tripline::{Config, Endpoint, LinkHub};
-use tripline_common::Door;
+use tripline::{Config, LinkHub};
+use tripline_common::{Door, Site, link_hub};
 use tripline_sansio::LinkKind;
 use tripline_tcp::{Listeners, ToListen};
 use tripline_udp::Socket;
@@ -59,22 +59,20 @@ impl Sockets {
 /// An endpoint over these sockets, and its thread.
 pub(super) fn start(
     sockets: Sockets,
-    mut config: Config,
+    config: Config,
     how: &HubOptions,
     door: Door,
     listening: bool,
 ) -> Result<Arc<User>, Error> {
     let options = &how.options;
-    // What the user chose stands, as far as this machine can do it.
-    if let Some(socket) = &sockets.udp {
-        config.segments_max = config.segments_max.min(socket.max_gso_segments());
-    }
-    config.hardware_aes |= options.detect_aes && hardware_aes();
     let local = sockets.local()?;
-    let seed = os_seed()?;
-    let endpoint = Endpoint::new(config, &seed, options.clock.now());
-    let key = endpoint.public_key();
-    let hub = LinkHub::new(endpoint, &seed.child("hub"));
+    let site = Site {
+        segments: sockets.udp.as_ref().map(Socket::max_gso_segments),
+        detect_aes: options.detect_aes,
+        now: options.clock.now(),
+    };
+    let hub = link_hub(config, site)?;
+    let key = hub.endpoint().public_key();
     let mut looper = HubLoop::new(Watch::new(hub), how)?;
     let Sockets { udp, listeners, post, core } = sockets;
     if let Some(post) = &post {

@@ -25,8 +25,8 @@ impl Clock {
     }
 
     /// The user's own clock, which must not go back: that of the system they are part of, or one of
-    /// virtual time. Whoever waits by it overrides [`Link::wait`](crate::Link::wait) as well,
-    /// unless it goes as fast as the system's.
+    /// virtual time. Unless it goes as fast as the system's, whoever waits by it has to wait in
+    /// another way as well (`tripline_std::Link::wait`).
     pub const fn from_fn(now: fn() -> Instant) -> Self {
         Self { source: Source::User(now) }
     }
