@@ -152,9 +152,9 @@ impl Connection {
             || self.streams.limit_wanted(Direction::OneWay).is_some()
             || matches!(self.blocked, Some((_, true)))
             || self.streams.has_blocked()
-            || self.closing.notify_due().is_some()
+            || self.closing.is_notify_due()
             || self.referrals.is_due()
-            || self.renew_due().is_some()
+            || self.is_renew_due()
             || !self.control.is_empty()
             || (flows && !self.schedule.is_empty())
     }

@@ -179,15 +179,12 @@ impl Endpoint {
             return;
         };
         let Some(connection) = place.connection.as_deref_mut() else { return };
-        let drained = connection.tell_drained(&mut self.events);
         let token = connection.peer_reset_token();
         if token != place.reset_token.as_ref() {
             let token = token.copied();
             self.resets.replace(slot, core::mem::replace(&mut place.reset_token, token), token);
         }
-        let gone = connection.is_gone();
-        let replaces = connection.take_single_ready();
-        if !gone {
+        if !connection.is_gone() {
             self.links.track(slot, &mut place.link, connection.link());
             self.deadlines.set(slot, connection.next_timeout());
             if !place.ready {
@@ -195,6 +192,21 @@ impl Endpoint {
                 self.ready.push_back(slot);
             }
         }
+        if connection.has_turned() {
+            self.on_turn(slot);
+        }
+    }
+
+    /// A connection has become the only one of its pair, or is over: what that means for others.
+    #[cold]
+    fn on_turn(&mut self, slot: u32) {
+        let place = usize::try_from(slot).ok().and_then(|index| self.slots.get_mut(index));
+        let Some(connection) = place.and_then(|place| place.connection.as_deref_mut()) else {
+            return;
+        };
+        let drained = connection.tell_drained(&mut self.events);
+        let gone = connection.is_gone();
+        let replaces = connection.take_single_ready();
         if drained {
             self.on_one_drained();
         }
