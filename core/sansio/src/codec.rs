@@ -134,7 +134,20 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// [`ReadError::Short`] if it is cut off, [`ReadError::NotShortest`] if a shorter form exists.
+    #[inline]
     pub fn varint(&mut self) -> Result<u64, ReadError> {
+        // Types and small numbers, which are most of what is read, have one byte.
+        match self.rest.split_first() {
+            Some((&first, rest)) if first < 0x40 => {
+                self.rest = rest;
+                Ok(u64::from(first))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    /// A variable-length integer of any length.
+    fn long_varint(&mut self) -> Result<u64, ReadError> {
         let first = *self.rest.first().ok_or(ReadError::Short { missing: 1 })?;
         let mut ahead = self.clone();
         let (value, least) = match first >> 6 {
@@ -220,6 +233,7 @@ impl<'a> Writer<'a> {
     /// Appends a variable-length integer in its shortest form; values above [`VARINT_MAX`] are
     /// written as that.
     #[expect(clippy::cast_possible_truncation, reason = "each arm holds values that fit")]
+    #[inline]
     pub fn varint(&mut self, value: u64) -> &mut Self {
         match varint_len(value) {
             1 => self.u8(value as u8),

@@ -48,8 +48,12 @@ impl Instant {
 }
 
 /// A duration in nanoseconds, or `u64::MAX` if it is longer than that holds.
+///
+/// In 64 bits and not by `as_nanos`: machines reckon so several times for each packet.
+#[inline]
 fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+    let whole = duration.as_secs().saturating_mul(1_000_000_000);
+    whole.saturating_add(u64::from(duration.subsec_nanos()))
 }
 
 impl Add<Duration> for Instant {
@@ -94,6 +98,11 @@ mod tests {
         assert_eq!(Instant::MAX + Duration::from_secs(1), Instant::MAX);
         assert_eq!(Instant::ZERO + Duration::MAX, Instant::MAX);
         assert_eq!(Instant::ZERO - Duration::from_nanos(1), Instant::ZERO);
+        let last = Duration::from_nanos(u64::MAX);
+        assert_eq!(Instant::ZERO + last, Instant::MAX);
+        assert_eq!((Instant::ZERO + (last - Duration::from_nanos(1))).as_nanos(), u64::MAX - 1);
+        assert_eq!(Instant::ZERO + (last + Duration::from_nanos(1)), Instant::MAX);
+        assert_eq!((Instant::ZERO + Duration::new(3, 7)).as_nanos(), 3_000_000_007);
         assert_eq!(Instant::ZERO.checked_duration_since(Instant::from_nanos(1)), None);
     }
 }

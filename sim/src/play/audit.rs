@@ -29,6 +29,8 @@ pub(super) struct Audit {
     probes: Vec<[Probing; 2]>,
     /// By host: how many connections it may hold.
     connections_max: Vec<u64>,
+    /// By host: whether it asks on and on where others give up.
+    asks_on: Vec<bool>,
     /// The next connection to be looked at.
     next: usize,
     /// All is healed, and nothing is owed on connections that live.
@@ -46,7 +48,16 @@ impl Audit {
         let since = vec![<(HostLedger, u64)>::default(); scenario.hosts.len()];
         let hosts = scenario.hosts.iter();
         let connections_max = hosts.map(|host| stage::connections_max(scenario, host)).collect();
-        Self { since, connections_max, probes: Vec::new(), next: 0, is_settled: false, stays }
+        let asks_on = scenario.hosts.iter().map(stage::probes).collect();
+        Self {
+            since,
+            connections_max,
+            asks_on,
+            probes: Vec::new(),
+            next: 0,
+            is_settled: false,
+            stays,
+        }
     }
 
     /// Whether a probe timeout since the last acknowledgement may let packets pass the window.
@@ -172,7 +183,7 @@ impl Player<'_> {
             is_settled: self.audit.is_settled && self.pacts[pact].is_told(),
             stays: self.audit.stays,
             may_have_missed: side == 1 && missing,
-            probes: stage::probes(actor.spec)
+            probes: self.audit.asks_on[end.host]
                 || self.audit.probes((pact, side), &stats, ledgers[side].acked),
             has_least_window: true,
         };

@@ -89,6 +89,11 @@ impl Closing {
         self.answers = self.ours.is_some();
     }
 
+    /// Whether a NOTIFY has to be sent.
+    pub(super) fn is_notify_due(&self) -> bool {
+        self.notify
+    }
+
     /// Code, deadline in milliseconds and text of the NOTIFY that has to be sent.
     pub(super) fn notify_due(&self) -> Option<(Code, u64, String)> {
         if !self.notify {

@@ -120,6 +120,11 @@ impl Connection {
         }
     }
 
+    /// Whether our half has to be sent.
+    pub(super) fn is_renew_due(&self) -> bool {
+        self.renewal.is_due() && self.zone.is_some()
+    }
+
     /// Our half, if it has to be sent, as a frame.
     pub(super) fn renew_due(&self) -> Option<Frame<'static>> {
         self.zone.as_ref().and_then(|zone| self.renewal.due(zone)).map(Frame::Renew)

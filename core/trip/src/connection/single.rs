@@ -82,6 +82,12 @@ impl Connection {
         }
     }
 
+    /// Whether something has happened to it that concerns more than itself: it is over, or older
+    /// ones have to go.
+    pub(crate) fn has_turned(&self) -> bool {
+        self.stage == Stage::Over || self.single == Single::New
+    }
+
     /// Whether older ones have to go; says so once.
     pub(crate) fn take_single_ready(&mut self) -> bool {
         let new = self.single == Single::New;

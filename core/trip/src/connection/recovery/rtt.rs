@@ -45,6 +45,9 @@ pub struct RttSummary {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RttEstimator {
     summary: RttSummary,
+    /// Smoothed + max(4 × variation, 1 ms): what a probe timeout is made of. It changes with
+    /// samples, and is asked for several times a packet.
+    patience: Duration,
     /// When the first sample was taken; packets sent before it prove no persistent congestion.
     first_sample_at: Option<Instant>,
 }
@@ -64,7 +67,7 @@ impl RttEstimator {
             smoothed: initial,
             variation: initial / 2,
         };
-        Self { summary, first_sample_at: None }
+        Self { summary, patience: patience(&summary), first_sample_at: None }
     }
 
     /// Takes in a `sample`, of which 30 s are believed at most (R-RTT-2). `ack_delay` is what the
@@ -83,6 +86,7 @@ impl RttEstimator {
         if self.first_sample_at.is_none() {
             self.first_sample_at = Some(now);
             (rtt.min, rtt.smoothed, rtt.variation) = (sample, sample, sample / 2);
+            self.patience = patience(rtt);
             return;
         }
         rtt.min = rtt.min.min(sample);
@@ -96,6 +100,7 @@ impl RttEstimator {
         let deviation = rtt.smoothed.abs_diff(adjusted);
         rtt.variation = rtt.variation.saturating_mul(3).saturating_add(deviation) / 4;
         rtt.smoothed = rtt.smoothed.saturating_mul(7).saturating_add(adjusted) / 8;
+        self.patience = patience(rtt);
     }
 
     /// Nothing got through for so long that the path may be another one: the smallest sample of
@@ -109,8 +114,10 @@ impl RttEstimator {
     /// that delay (R-RTT-2): one sample of a peer that had slept makes the variation as long as its
     /// sleep. To ask sooner costs a packet, to wait for that costs the user.
     pub(crate) fn pto_base(&self, max_ack_delay: Duration) -> Duration {
-        let spread = self.summary.variation.saturating_mul(4).max(GRANULARITY);
-        let pto = self.summary.smoothed.saturating_add(spread).saturating_add(max_ack_delay);
+        let pto = self.patience.saturating_add(max_ack_delay);
+        if pto <= SURE_PTO {
+            return pto;
+        }
         let trips = self.summary.smoothed.saturating_mul(2).saturating_add(max_ack_delay);
         pto.min(trips.max(SURE_PTO)).min(LONGEST_PTO)
     }
@@ -143,6 +150,11 @@ impl RttEstimator {
     pub(crate) const fn first_sample_at(&self) -> Option<Instant> {
         self.first_sample_at
     }
+}
+
+/// Smoothed + max(4 × variation, 1 ms).
+fn patience(rtt: &RttSummary) -> Duration {
+    rtt.smoothed.saturating_add(rtt.variation.saturating_mul(4).max(GRANULARITY))
 }
 
 #[cfg(test)]

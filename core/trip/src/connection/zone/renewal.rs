@@ -417,13 +417,23 @@ impl Renewal {
         }
     }
 
+    /// The letter of a renewal under way, and whether the peer's half is known.
+    fn pending(&self) -> Option<(&Letter, bool)> {
+        match &self.step {
+            Step::Asked(asked) => Some((&asked.letter, false)),
+            Step::Agreed(agreed) => Some((&agreed.letter, true)),
+            Step::Steady | Step::Moved(_) => None,
+        }
+    }
+
+    /// Whether our half has to be sent.
+    pub(crate) fn is_due(&self) -> bool {
+        self.pending().is_some_and(|(letter, _)| letter.due)
+    }
+
     /// Our half, if it has to be sent: RENEW while the peer's is unknown, then RENEW_CONFIRM.
     pub(crate) fn due(&self, current: &Zone) -> Option<RenewFrame> {
-        let (letter, confirm) = match &self.step {
-            Step::Asked(asked) => (&asked.letter, false),
-            Step::Agreed(agreed) => (&agreed.letter, true),
-            Step::Steady | Step::Moved(_) => return None,
-        };
+        let (letter, confirm) = self.pending()?;
         let zone = current.number.saturating_add(1);
         letter.due.then(|| letter.half.frame(zone, confirm))
     }
