@@ -1,0 +1,58 @@
+//! tripline beside other transports, on one machine in one run: every workload by each peer in turn,
+//! for some rounds, interleaved. Figures, not a test: nothing fails because a number is small.
+//! README.md beside this folder's manifest says how to run it.
+//!
+//! A workload is a line in [`workloads`], with its peers; a peer is a function there from a
+//! [`task::Task`] to a [`task::Record`]. [`rounds`] runs them, [`report`] shows them.
+#![forbid(unsafe_code)]
+// Futures of these traits stay on one thread.
+#![allow(async_fn_in_trait)]
+
+pub mod asynchronous;
+pub mod engine;
+pub mod latency;
+pub mod meter;
+pub mod options;
+pub mod peers;
+pub mod quiet;
+pub mod report;
+pub mod rounds;
+pub mod script;
+pub mod sides;
+pub mod spread;
+pub mod task;
+pub mod workloads;
+
+use std::process::ExitCode;
+
+use options::{Options, USAGE};
+use task::Failure;
+
+/// What both programs do: the one that counts allocations, and the one that does not.
+pub fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let options = match Options::parse(words.iter().cloned()) {
+        Ok(options) => options,
+        Err(error) => {
+            eprint!("tripline-bench: {error}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    let result = if options.child { rounds::child(&options) } else { all(&options, &words) };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tripline-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn all(options: &Options, words: &[String]) -> Result<(), Failure> {
+    let cases = rounds::measure(options)?;
+    print!("{}", report::tables(&options.task, options.rounds, &cases, words));
+    if let Some(path) = &options.json {
+        std::fs::write(path, format!("{:#}\n", report::json(&options.task, &cases, words)))?;
+    }
+    Ok(())
+}
