@@ -1,6 +1,6 @@
-//! tripline beside other transports, on one machine in one run: every workload by each peer in turn,
-//! for some rounds, interleaved. Figures, not a test: nothing fails because a number is small.
-//! README.md beside this folder's manifest says how to run it.
+//! tripline beside other transports, on one machine in one run: every workload by each peer in
+//! turn, for some rounds, interleaved. Figures, not a test: nothing fails because a number is
+//! small. README.md beside this folder's manifest says how to run it.
 //!
 //! A workload is a line in [`workloads`], with its peers; a peer is a function there from a
 //! [`task::Task`] to a [`task::Record`]. [`rounds`] runs them, [`report`] shows them.
@@ -9,19 +9,14 @@
 #![allow(async_fn_in_trait)]
 
 pub mod asynchronous;
-pub mod engine;
-pub mod latency;
-pub mod meter;
 pub mod options;
 pub mod peers;
-pub mod quiet;
+pub mod proto;
 pub mod report;
 pub mod rounds;
-pub mod script;
-pub mod sides;
-pub mod spread;
-pub mod task;
 pub mod workloads;
+
+pub use tripline_bench_ours::{latency, meter, quiet, script, sides, spread, task};
 
 use std::process::ExitCode;
 

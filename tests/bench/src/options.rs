@@ -1,4 +1,5 @@
-//! The command line: in go words, out come [`Options`]; and back, for the processes that do the runs.
+//! The command line: in go words, out come [`Options`]; and back, for the processes that do the
+//! runs.
 
 use crate::task::{Suite, Task};
 use crate::workloads::{Peer, WORKLOADS, Workload};

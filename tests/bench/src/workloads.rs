@@ -1,8 +1,9 @@
 //! The workloads, who takes part in which, and what is shown of each.
 
-use crate::engine;
-use crate::peers::{enet, kcp, quinn, s2n, tcp, tripline, udp};
+use crate::peers::{enet, kcp, quinn, s2n, tcp, udp};
+use crate::proto;
 use crate::task::{Failure, Record, Suite, Task};
+use tripline_bench_ours::{engine, tripline};
 
 /// A transport in one workload.
 #[derive(Clone, Copy)]
@@ -195,10 +196,7 @@ pub const WORKLOADS: &[Workload] = &[
         ],
         heap: Heap::Also,
         suites: OURS,
-        peers: &[
-            peer("tripline", OURS, engine::ours::bulk),
-            peer("quinn-proto", ALL, engine::proto::bulk),
-        ],
+        peers: &[peer("tripline", OURS, engine::ours::bulk), peer("quinn-proto", ALL, proto::bulk)],
     },
     Workload {
         name: "messages",
@@ -213,7 +211,7 @@ pub const WORKLOADS: &[Workload] = &[
         suites: AES,
         peers: &[
             peer("tripline", OURS, engine::messages::messages),
-            peer("quinn-proto", ALL, engine::proto::messages),
+            peer("quinn-proto", ALL, proto::messages),
         ],
     },
 ];

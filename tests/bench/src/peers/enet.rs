@@ -1,8 +1,8 @@
-//! ENet (`rusty_enet`, ENet's C code moved to Rust): reliable ordered packets, **not encrypted**. One
-//! host on each side, one channel.
+//! ENet (`rusty_enet`, ENet's C code moved to Rust): reliable ordered packets, **not encrypted**.
+//! One host on each side, one channel.
 //!
-//! It has no credit of its own towards the application, which therefore keeps count of what is under
-//! way, and sleeps on the socket for at most a millisecond, the step of ENet's clock.
+//! It has no credit of its own towards the application, which therefore keeps count of what is
+//! under way, and sleeps on the socket for at most a millisecond, the step of ENet's clock.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;

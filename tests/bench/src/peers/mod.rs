@@ -10,6 +10,5 @@ pub mod quinn;
 pub mod s2n;
 pub mod tcp;
 pub mod tls;
-pub mod tripline;
 pub mod udp;
 mod wait;

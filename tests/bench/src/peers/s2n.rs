@@ -1,6 +1,6 @@
 //! s2n-quic, a QUIC implementation, with its default providers but for TLS: rustls and aws-lc, as
-//! its own rustls provider has them, pinned to one cipher suite. GSO and GRO are on, and it searches
-//! for the MTU up to 1,472 bytes of UDP payload.
+//! its own rustls provider has them, pinned to one cipher suite. GSO and GRO are on, and it
+//! searches for the MTU up to 1,472 bytes of UDP payload.
 
 use std::net::{Ipv4Addr, SocketAddr};
 

@@ -1,9 +1,9 @@
-//! Raw UDP: what the kernel, and the kernel and the cipher together, allow. No transport: nothing is
-//! sent again, and a datagram that is lost fails the run.
+//! Raw UDP: what the kernel, and the kernel and the cipher together, allow. No transport: nothing
+//! is sent again, and a datagram that is lost fails the run.
 //!
 //! Trains of 1,200-byte datagrams by GSO, received merged by GRO (`quinn-udp`). So that nothing
-//! overflows on loopback, the receiver says now and then how far it is, and the sender keeps at most
-//! [`WINDOW`] bytes ahead.
+//! overflows on loopback, the receiver says now and then how far it is, and the sender keeps at
+//! most [`WINDOW`] bytes ahead.
 
 use std::io::{ErrorKind, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};

@@ -21,8 +21,8 @@ fn spread(series: &Series, metric: &str) -> Option<Spread> {
     (!values.is_empty()).then(|| Spread::of(values))
 }
 
-/// A metric of `ours` over that of `other`, round by round: rounds are interleaved, so both sides of
-/// each quotient saw the same weather on the machine.
+/// A metric of `ours` over that of `other`, round by round: rounds are interleaved, so both sides
+/// of each quotient saw the same weather on the machine.
 fn ratio(ours: &Series, other: &Series, metric: &str) -> Option<Spread> {
     let pairs = ours.rounds.iter().zip(&other.rounds);
     let quotient = |(a, b): (&crate::task::Record, &crate::task::Record)| {

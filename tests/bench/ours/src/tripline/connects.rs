@@ -53,7 +53,7 @@ fn run(task: &Task, identity: Option<SecretKey>) -> Result<Record, Failure> {
 
 /// The server: counts.
 #[derive(Default)]
-struct Host {
+pub struct Host {
     connected: u64,
 }
 
@@ -69,7 +69,7 @@ impl App for Host {
 }
 
 /// The client: connects, closes, connects again.
-struct Visitor {
+pub struct Visitor {
     target: Target,
     wanted: u64,
     begun_connections: u64,
@@ -79,7 +79,8 @@ struct Visitor {
 }
 
 impl Visitor {
-    fn begin(
+    /// Begins the first handshakes.
+    pub fn begin(
         endpoint: &mut Endpoint,
         now: Instant,
         target: Target,

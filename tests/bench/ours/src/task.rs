@@ -1,7 +1,7 @@
 //! What every peer is asked to do, and what it answers: the seam at which peers plug in.
 //!
-//! In goes a [`Task`], the sizes of all workloads; out comes a [`Record`], named numbers. Nothing in
-//! here runs anything.
+//! In goes a [`Task`], the sizes of all workloads; out comes a [`Record`], named numbers. Nothing
+//! in here runs anything.
 
 use std::collections::BTreeMap;
 use std::error::Error;

@@ -7,9 +7,9 @@ use tripline::{Config, Endpoint, Event, SecretKey};
 use tripline_sansio::{DatagramMachine, Ecn, Instant, Path, Seed, Transmit};
 
 use super::{Costs, End, run};
-use crate::peers::tripline::bulk::{MESSAGES_1200, Shape, Sink, Source, transport};
-use crate::peers::tripline::{App, Target, server_with, with_suite};
 use crate::task::{Failure, Record, Task, complete};
+use crate::tripline::bulk::{MESSAGES_1200, Shape, Sink, Source, transport};
+use crate::tripline::{App, Target, server_with, with_suite};
 
 /// One endpoint with its address, its application and what it wants to send.
 struct Node {

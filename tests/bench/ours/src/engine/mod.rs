@@ -1,12 +1,11 @@
-//! Engines by themselves: two endpoints in one thread, trains handed over in memory, virtual time; no
-//! socket, no system call, no scheduling.
+//! Engines by themselves: two endpoints in one thread, trains handed over in memory, virtual time;
+//! no socket, no system call, no scheduling.
 //!
 //! Answers what a packet costs each side, application included; it is also what profilers are
 //! pointed at and what the counted gate counts.
 
 pub mod messages;
 pub mod ours;
-pub mod proto;
 
 use std::time::Duration;
 
@@ -31,7 +30,8 @@ pub struct Costs {
     pub client: Duration,
     /// Processor time spent in the server and its application.
     pub server: Duration,
-    /// What the heap did once a tenth was done, and how many datagrams the client sent in that time.
+    /// What the heap did once a tenth was done, and how many datagrams the client sent in that
+    /// time.
     pub steady: Steady,
 }
 

@@ -1,7 +1,7 @@
 //! The requests of one connection: sizes, contents, and what answers must look like.
 //!
-//! Request `n` has 8 to 64 bytes, by a fixed scramble of `n`, and begins with `n`; the answer is the
-//! same again. Streams of bytes carry each behind a length of two bytes.
+//! Request `n` has 8 to 64 bytes, by a fixed scramble of `n`, and begins with `n`; the answer is
+//! the same again. Streams of bytes carry each behind a length of two bytes.
 
 use bytes::{Bytes, BytesMut};
 

@@ -75,8 +75,8 @@ impl Window {
         Mark::now()
     }
 
-    /// The window closes: `heap_per_connection` of one side, in bytes, the mean of both; `cpu_share`
-    /// of one core for both sides together, in per cent.
+    /// The window closes: `heap_per_connection` of one side, in bytes, the mean of both;
+    /// `cpu_share` of one core for both sides together, in per cent.
     pub fn measure_end(&self, begun: Mark, connections: u64) -> Record {
         let (seconds, cpu) = Mark::now().since(begun);
         let mut record = Record::default();

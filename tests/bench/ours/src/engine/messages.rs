@@ -9,9 +9,9 @@ use tripline_sansio::Instant;
 
 use super::Costs;
 use super::ours::Pair;
-use crate::peers::tripline::bulk::{MESSAGES_1200, transport};
-use crate::peers::tripline::{App, with_suite};
 use crate::task::{Failure, Record, Task, complete};
+use crate::tripline::bulk::{MESSAGES_1200, transport};
+use crate::tripline::{App, with_suite};
 
 /// Bytes of a message.
 pub const MESSAGE: usize = 64;

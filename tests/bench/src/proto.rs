@@ -12,11 +12,11 @@ use quinn_proto::{
     Event, ReadError, ServerConfig, StreamEvent, StreamId, Transmit, TransportConfig, WriteError,
 };
 
-use super::messages::{MESSAGE, message};
-use super::{Costs, End, run};
 use crate::peers::quinn::initial_suite;
 use crate::peers::tls::{Backend, Certificate, NAME};
 use crate::task::{Failure, Record, Task, complete};
+use tripline_bench_ours::engine::messages::{MESSAGE, message};
+use tripline_bench_ours::engine::{Costs, End, run};
 
 /// Bytes of one write of bulk; the buffer is shared, not copied.
 const CHUNK: usize = 64 << 10;
