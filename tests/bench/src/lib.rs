@@ -14,6 +14,7 @@ pub mod peers;
 pub mod proto;
 pub mod report;
 pub mod rounds;
+pub mod scale;
 pub mod workloads;
 
 pub use tripline_bench_ours::{latency, meter, quiet, script, sides, spread, task};
@@ -43,11 +44,22 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The sweep over the number of connections.
+fn scale(options: &Options, path: &str, words: &[String]) -> Result<(), Failure> {
+    let steps = scale::measure(options)?;
+    println!("{}", report::head(options.rounds, words));
+    print!("{}", scale::table(&steps));
+    Ok(std::fs::write(path, scale::plot(&steps))?)
+}
+
 fn all(options: &Options, words: &[String]) -> Result<(), Failure> {
+    if let Some(path) = &options.scale {
+        return scale(options, path, words);
+    }
     let cases = rounds::measure(options)?;
-    print!("{}", report::tables(&options.task, options.rounds, &cases, words));
+    print!("{}", report::tables(options.rounds, &cases, words));
     if let Some(path) = &options.json {
-        std::fs::write(path, format!("{:#}\n", report::json(&options.task, &cases, words)))?;
+        std::fs::write(path, format!("{:#}\n", report::json(&cases, words)))?;
     }
     Ok(())
 }

@@ -10,7 +10,9 @@ usage: tripline-bench [WORKLOAD]... [--peer NAME]... [--suite aes|aes128|chacha]
                       [--bytes N[K|M|G]] [--connections N] [--requests N] [--pings N]
                       [--connects N] [--idle N] [--messages N] [--credit N[K|M|G]]
                       [--small] [--pin] [--json FILE] [--stats] [--here]
-workloads: bulk requests unbatched pingpong connects idle engine messages; all if none is named
+       tripline-bench --scale PICTURE.svg [--peer NAME]... [--rounds N]
+workloads: bulk requests unbatched pingpong connects shards-bulk shards-requests idle engine
+           messages; all if none is named
 ";
 
 /// The command line, understood.
@@ -28,6 +30,8 @@ pub struct Options {
     pub task: Task,
     /// Where every round goes, for machines.
     pub json: Option<String>,
+    /// Not the workloads but the sweep over numbers of connections; its picture goes here.
+    pub scale: Option<String>,
     /// Not a process for each run but all in this one, for profilers.
     pub here: bool,
     /// This is the process of one run.
@@ -44,6 +48,7 @@ impl Options {
             rounds: 5,
             task: Task::default(),
             json: None,
+            scale: None,
             here: false,
             child: false,
         };
@@ -62,6 +67,7 @@ impl Options {
                     options.rounds = rounds.max(1);
                 }
                 "--json" => options.json = Some(value()?),
+                "--scale" => options.scale = Some(value()?),
                 "--here" => options.here = true,
                 "--child" => options.child = true,
                 "--small" => options.task = Task::small(),

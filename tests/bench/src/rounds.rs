@@ -30,6 +30,8 @@ pub struct Case {
     pub workload: &'static Workload,
     /// The suite.
     pub suite: Suite,
+    /// The sizes.
+    pub task: Task,
     /// Every peer that took part.
     pub all: Vec<Series>,
 }
@@ -52,7 +54,7 @@ pub fn measure(options: &Options) -> Result<Vec<Case>, Failure> {
                 }
             }
             if !all.is_empty() {
-                cases.push(Case { workload, suite, all });
+                cases.push(Case { workload, suite, task: options.task, all });
             }
         }
     }

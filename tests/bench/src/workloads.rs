@@ -175,6 +175,32 @@ pub const WORKLOADS: &[Workload] = &[
         ],
     },
     Workload {
+        name: "shards-bulk",
+        title: "two endpoints on one port against one: bulk from four clients",
+        main: column("rate", "MB/s", 0),
+        more_is_better: true,
+        others: &[CPU_PER_GB, MEMORY],
+        heap: Heap::Not,
+        suites: AES,
+        peers: &[
+            peer("tripline", OURS, tripline::shards::bulk_two),
+            peer("one-shard", OURS, tripline::shards::bulk_one),
+        ],
+    },
+    Workload {
+        name: "shards-requests",
+        title: "two endpoints on one port against one: requests from four clients",
+        main: column("rate", "requests/s", 0),
+        more_is_better: true,
+        others: &[CPU_EACH, MEMORY],
+        heap: Heap::Not,
+        suites: AES,
+        peers: &[
+            peer("tripline", OURS, tripline::shards::requests_two),
+            peer("one-shard", OURS, tripline::shards::requests_one),
+        ],
+    },
+    Workload {
         name: "idle",
         title: "(e) connections that do nothing",
         main: column("heap_per_connection", "bytes of heap each", 0),
@@ -236,8 +262,8 @@ impl Workload {
     /// How much is done, for people.
     pub fn size(&self, task: &Task) -> String {
         match self.name {
-            "bulk" | "engine" => format!("{} MiB", task.bytes >> 20),
-            "requests" | "unbatched" => {
+            "bulk" | "engine" | "shards-bulk" => format!("{} MiB", task.bytes >> 20),
+            "requests" | "unbatched" | "shards-requests" => {
                 format!("{} connections of {} requests", task.connections, task.requests)
             }
             "pingpong" => format!("{} round trips", task.pings),

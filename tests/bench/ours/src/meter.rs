@@ -22,6 +22,11 @@ impl Mark {
         Self { at: Instant::now(), cpu: cpu(ClockId::ProcessCPUTime) }
     }
 
+    /// When it was, on the wall.
+    pub fn at(self) -> Instant {
+        self.at
+    }
+
     /// Seconds since an earlier mark: on the wall, and of processor time (user and system).
     pub fn since(self, earlier: Self) -> (f64, f64) {
         let wall = self.at.saturating_duration_since(earlier.at);

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Connection, Peer, Reader, Writer, block_on};
+use super::{Connection, Peer, Reader, Writer, accept_one, block_on};
 use crate::meter::Mark;
 use crate::sides;
 use crate::task::{Failure, Record, Task, complete};
@@ -17,7 +17,7 @@ pub fn bulk<P: Peer>(peer: P, task: &Task) -> Result<Record, Failure> {
         block_on(async {
             let (mut server, at) = serving.server(task.suite).await?;
             address.send(at)?;
-            let mut connection = P::accept(&mut server).await?.ok_or("no connection came")?;
+            let mut connection = accept_one::<P>(&mut server).await?;
             let (writer, mut reader) = connection.accept().await.ok_or("no stream came")?;
             let mut received = 0;
             while let Some(chunk) = reader.get().await? {

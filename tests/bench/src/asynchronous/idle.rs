@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::connects::AT_ONCE;
+use super::connects::connect_all;
 use super::{Gate, Peer, block_on};
 use crate::quiet::Window;
 use crate::sides;
@@ -19,10 +19,17 @@ pub fn idle<P: Peer>(peer: P, task: &Task) -> Result<Record, Failure> {
         block_on(async {
             let (mut server, at) = serving.server(task.suite).await?;
             address.send(at)?;
-            let mut held = Vec::new();
+            let (gate, held) = (Gate::default(), Rc::new(RefCell::new(Vec::new())));
             for _ in 0..task.idle {
-                held.push(P::accept(&mut server).await?.ok_or("too few connections came")?);
+                let arriving = P::accept(&mut server).await?.ok_or("too few connections came")?;
+                let held = Rc::clone(&held);
+                gate.spawn(async move {
+                    let connection = P::arrive(arriving).await?;
+                    held.borrow_mut().push(connection);
+                    Ok(())
+                });
             }
+            gate.until(0).await?;
             at_server.server_is_ready();
             while !at_server.is_over() {
                 tokio::time::sleep(Window::LOOK).await;
@@ -32,20 +39,9 @@ pub fn idle<P: Peer>(peer: P, task: &Task) -> Result<Record, Failure> {
     };
     let client = move |at| {
         block_on(async {
-            let client = Rc::new(peer.client(task.suite).await?);
+            let client = peer.client(task.suite).await?;
             at_client.begin();
-            let held = Rc::new(RefCell::new(Vec::new()));
-            let gate = Gate::default();
-            for _ in 0..task.idle {
-                let (client, held) = (Rc::clone(&client), Rc::clone(&held));
-                gate.spawn(async move {
-                    let connection = P::connect(&client, at).await?;
-                    held.borrow_mut().push(connection);
-                    Ok(())
-                });
-                gate.until(AT_ONCE - 1).await?;
-            }
-            gate.until(0).await?;
+            let held = connect_all::<P>(client, at, task.idle).await?;
             while !at_client.is_settled() {
                 tokio::time::sleep(Window::LOOK).await;
             }
@@ -53,6 +49,7 @@ pub fn idle<P: Peer>(peer: P, task: &Task) -> Result<Record, Failure> {
             tokio::time::sleep(Window::QUIET).await;
             let record = at_client.measure_end(quiet, task.idle);
             at_client.end();
+            drop(held);
             Ok(record)
         })
     };

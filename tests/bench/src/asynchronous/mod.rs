@@ -12,6 +12,9 @@ mod streams;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -32,13 +35,17 @@ pub trait Peer: Clone + Send + 'static {
     type Server: 'static;
     /// A bound client.
     type Client: 'static;
+    /// A connection whose handshake may not be done yet.
+    type Arriving: 'static;
     /// One connection.
     type Connection: Connection;
 
     /// Binds a server to a free port of loopback.
     async fn server(&self, suite: Suite) -> Result<(Self::Server, SocketAddr), Failure>;
-    /// Waits for the next connection, until its handshake is done; nothing if there are no more.
-    async fn accept(server: &mut Self::Server) -> Result<Option<Self::Connection>, Failure>;
+    /// Waits for the next connection to come; nothing if there are no more.
+    async fn accept(server: &mut Self::Server) -> Result<Option<Self::Arriving>, Failure>;
+    /// Waits until its handshake is done; others may come meanwhile.
+    async fn arrive(arriving: Self::Arriving) -> Result<Self::Connection, Failure>;
     /// Binds a client.
     async fn client(&self, suite: Suite) -> Result<Self::Client, Failure>;
     /// Connects, until the handshake is done.
@@ -116,12 +123,15 @@ impl Gate {
         self.inner.open.get()
     }
 
+    /// The first failure, if there is one.
+    fn check(&self) -> Result<(), Failure> {
+        self.inner.failure.borrow_mut().take().map_or(Ok(()), Err)
+    }
+
     /// Waits until at most `count` run; fails with the first failure.
     async fn until(&self, count: u64) -> Result<(), Failure> {
         loop {
-            if let Some(failure) = self.inner.failure.borrow_mut().take() {
-                return Err(failure);
-            }
+            self.check()?;
             if self.running() <= count {
                 return Ok(());
             }
@@ -130,16 +140,51 @@ impl Gate {
     }
 }
 
-/// Accepts connections for as long as there are any, and runs `serve` on each.
+/// Whether the client has all that it waits for. What a client says when it leaves may be lost, so a
+/// server does not wait for it.
+#[derive(Clone, Default)]
+struct Over {
+    flag: Arc<AtomicBool>,
+}
+
+impl Over {
+    /// How often a server looks; seldom enough not to count as work.
+    const LOOK: Duration = Duration::from_millis(20);
+
+    fn set(&self) {
+        self.flag.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits until it is over, or a task has failed.
+    async fn wait(&self, gate: &Gate) -> Result<(), Failure> {
+        while !self.flag.load(Ordering::SeqCst) {
+            gate.check()?;
+            tokio::time::sleep(Self::LOOK).await;
+        }
+        Ok(())
+    }
+}
+
+/// Waits for one connection, until its handshake is done.
+async fn accept_one<P: Peer>(server: &mut P::Server) -> Result<P::Connection, Failure> {
+    let arriving = P::accept(server).await?.ok_or("no connection came")?;
+    P::arrive(arriving).await
+}
+
+/// Accepts connections and runs `serve` on each, until the client has all that it waits for.
 async fn serve_all<P: Peer, F: Future<Output = Result<(), Failure>> + 'static>(
-    server: &mut P::Server,
-    connections: u64,
-    serve: impl Fn(P::Connection) -> F,
+    mut server: P::Server,
+    over: &Over,
+    serve: impl Fn(P::Connection) -> F + Clone + 'static,
 ) -> Result<(), Failure> {
     let gate = Gate::default();
-    for _ in 0..connections {
-        let Some(connection) = P::accept(server).await? else { break };
-        gate.spawn(serve(connection));
-    }
-    gate.until(0).await
+    let connections = gate.clone();
+    gate.spawn(async move {
+        while let Some(arriving) = P::accept(&mut server).await? {
+            let serve = serve.clone();
+            connections.spawn(async move { serve(P::arrive(arriving).await?).await });
+        }
+        Ok(())
+    });
+    over.wait(&gate).await
 }

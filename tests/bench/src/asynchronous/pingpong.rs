@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Connection, Peer, Reader, Writer, block_on};
+use super::{Connection, Peer, Reader, Writer, accept_one, block_on};
 use crate::latency::{PING, Times};
 use crate::sides;
 use crate::task::{Failure, Record, Task};
@@ -16,7 +16,7 @@ pub fn pingpong<P: Peer>(peer: P, task: &Task) -> Result<Record, Failure> {
         block_on(async {
             let (mut server, at) = serving.server(task.suite).await?;
             address.send(at)?;
-            let mut connection = P::accept(&mut server).await?.ok_or("no connection came")?;
+            let mut connection = accept_one::<P>(&mut server).await?;
             let (mut writer, mut reader) = connection.accept().await.ok_or("no stream came")?;
             while let Some(chunk) = reader.get().await? {
                 writer.put(chunk).await?;

@@ -3,7 +3,8 @@
 
 use bytes::BytesMut;
 
-use super::{Connection, Gate, Peer, Reader, Writer, block_on, serve_all};
+use super::connects::connect_all;
+use super::{Connection, Gate, Over, Peer, Reader, Writer, block_on, serve_all};
 use crate::meter::Mark;
 use crate::script::{Frames, Script, echo};
 use crate::sides;
@@ -23,21 +24,19 @@ pub fn unbatched<P: Peer>(peer: P, task: &Task) -> Result<Record, Failure> {
 }
 
 fn run<P: Peer>(peer: P, task: &Task, pipelined: bool) -> Result<Record, Failure> {
-    let (task, serving) = (*task, peer.clone());
+    let (task, serving, over) = (*task, peer.clone(), Over::default());
+    let at_server = over.clone();
     let server = move |address: std::sync::mpsc::Sender<_>| {
         block_on(async {
-            let (mut server, at) = serving.server(task.suite).await?;
+            let (server, at) = serving.server(task.suite).await?;
             address.send(at)?;
-            serve_all::<P, _>(&mut server, task.connections, serve).await
+            serve_all::<P, _>(server, &at_server, serve).await
         })
     };
     let client = move |at| {
         block_on(async {
             let client = peer.client(task.suite).await?;
-            let mut connections = Vec::new();
-            for _ in 0..task.connections {
-                connections.push(P::connect(&client, at).await?);
-            }
+            let (_client, mut connections) = connect_all::<P>(client, at, task.connections).await?;
             let gate = Gate::default();
             let begun = Mark::now();
             for connection in &mut connections {
@@ -52,10 +51,7 @@ fn run<P: Peer>(peer: P, task: &Task, pipelined: bool) -> Result<Record, Failure
             }
             gate.until(0).await?;
             let end = Mark::now();
-            connections.iter_mut().for_each(Connection::close);
-            for connection in &mut connections {
-                connection.closed().await;
-            }
+            over.set();
             Ok((begun, end))
         })
     };
@@ -99,10 +95,7 @@ async fn ask_in_turn<W: Writer, R: Reader>(
             chunk.clear();
         }
     }
-    writer.finish().await?;
-    // The server has to see the end before the connection is closed.
-    while reader.fill(&mut chunk).await? {}
-    if chunk.is_empty() { Ok(()) } else { Err("there are too many answers".into()) }
+    writer.finish().await
 }
 
 /// Asks everything, as fast as the stream takes it.

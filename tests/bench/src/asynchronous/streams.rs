@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Connection, Gate, Peer, Reader, Writer, block_on, serve_all};
+use super::connects::connect_all;
+use super::{Connection, Gate, Over, Peer, Reader, Writer, block_on, serve_all};
 use crate::meter::Mark;
 use crate::script::Script;
 use crate::sides;
@@ -16,38 +17,33 @@ const AT_ONCE: u64 = 64;
 
 /// The requests workload, a stream for each request.
 pub fn requests_on_streams<P: Peer>(peer: P, task: &Task) -> Result<Record, Failure> {
-    let (task, serving) = (*task, peer.clone());
+    let (task, serving, over) = (*task, peer.clone(), Over::default());
+    let at_server = over.clone();
     let server = move |address: std::sync::mpsc::Sender<_>| {
         block_on(async {
-            let (mut server, at) = serving.server(task.suite).await?;
+            let (server, at) = serving.server(task.suite).await?;
             address.send(at)?;
-            serve_all::<P, _>(&mut server, task.connections, serve).await
+            serve_all::<P, _>(server, &at_server, serve).await
         })
     };
     let client = move |at| {
         block_on(async {
             let client = peer.client(task.suite).await?;
-            let mut connections = Vec::new();
-            for _ in 0..task.connections {
-                connections.push(P::connect(&client, at).await?);
-            }
+            let (_client, connections) = connect_all::<P>(client, at, task.connections).await?;
             let (gate, back) = (Gate::default(), Rc::new(RefCell::new(Vec::new())));
             let begun = Mark::now();
             for mut connection in connections {
                 let back = Rc::clone(&back);
                 gate.spawn(async move {
                     ask(&mut connection, task.requests).await?;
+                    // Kept until all are done: closing is not what is measured.
                     back.borrow_mut().push(connection);
                     Ok(())
                 });
             }
             gate.until(0).await?;
             let end = Mark::now();
-            let mut connections = back.take();
-            connections.iter_mut().for_each(Connection::close);
-            for connection in &mut connections {
-                connection.closed().await;
-            }
+            over.set();
             Ok((begun, end))
         })
     };

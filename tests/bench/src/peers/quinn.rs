@@ -18,6 +18,8 @@ use crate::task::{Failure, Record, Suite, Task};
 
 /// What the system is asked for on each socket when tuned, in bytes; as our own sockets.
 const SOCKET_BUFFER: usize = 4 << 20;
+/// From so many connections on, connecting them all may take longer than a silent one lives.
+const MANY: u64 = 1_000;
 /// Bytes that a read takes at once where it copies.
 const READ: usize = 64 << 10;
 
@@ -51,7 +53,9 @@ pub fn bulk_tuned(task: &Task) -> Result<Record, Failure> {
 
 /// Requests behind their lengths on one stream of each connection.
 pub fn requests(task: &Task) -> Result<Record, Failure> {
-    asynchronous::requests(Quinn::new(Form::Default)?, task)
+    // With many, the first would be given up before the last is there.
+    let form = if task.connections > MANY { Form::Silent } else { Form::Default };
+    asynchronous::requests(Quinn::new(form)?, task)
 }
 
 /// The same, tuned.
@@ -142,6 +146,7 @@ pub fn initial_suite() -> Result<quic::Suite, Failure> {
 impl Peer for Quinn {
     type Server = Endpoint;
     type Client = Endpoint;
+    type Arriving = (quinn::Incoming, Endpoint);
     type Connection = Linked;
 
     async fn server(&self, suite: Suite) -> Result<(Endpoint, SocketAddr), Failure> {
@@ -154,9 +159,12 @@ impl Peer for Quinn {
         Ok((endpoint, address))
     }
 
-    async fn accept(server: &mut Endpoint) -> Result<Option<Linked>, Failure> {
-        let Some(incoming) = server.accept().await else { return Ok(None) };
-        Ok(Some(Linked { connection: incoming.await?, endpoint: server.clone() }))
+    async fn accept(server: &mut Endpoint) -> Result<Option<Self::Arriving>, Failure> {
+        Ok(server.accept().await.map(|incoming| (incoming, server.clone())))
+    }
+
+    async fn arrive((incoming, endpoint): Self::Arriving) -> Result<Linked, Failure> {
+        Ok(Linked { connection: incoming.await?, endpoint })
     }
 
     async fn client(&self, suite: Suite) -> Result<Endpoint, Failure> {

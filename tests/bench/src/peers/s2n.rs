@@ -61,6 +61,7 @@ impl S2n {
 impl Peer for S2n {
     type Server = Server;
     type Client = Client;
+    type Arriving = Linked;
     type Connection = Linked;
 
     async fn server(&self, suite: Suite) -> Result<(Server, SocketAddr), Failure> {
@@ -74,6 +75,11 @@ impl Peer for S2n {
 
     async fn accept(server: &mut Server) -> Result<Option<Linked>, Failure> {
         Ok(server.accept().await.map(|connection| Linked { connection, ended: false }))
+    }
+
+    async fn arrive(arriving: Linked) -> Result<Linked, Failure> {
+        // It hands on what is done.
+        Ok(arriving)
     }
 
     async fn client(&self, suite: Suite) -> Result<Client, Failure> {

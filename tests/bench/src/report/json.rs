@@ -5,19 +5,18 @@ use serde_json::{Value, json};
 use super::{OURS, machine, ratio, series, spread};
 use crate::rounds::{Case, Series};
 use crate::spread::Spread;
-use crate::task::Task;
 
 /// Everything in the tables, and every round.
-pub fn json(task: &Task, cases: &[Case], command: &[String]) -> Value {
-    let cases: Vec<Value> = cases.iter().map(|case| one_case(task, case)).collect();
+pub fn json(cases: &[Case], command: &[String]) -> Value {
+    let cases: Vec<Value> = cases.iter().map(|case| one_case(case)).collect();
     json!({"made_with": machine::facts(command), "cases": cases})
 }
 
-fn one_case(task: &Task, case: &Case) -> Value {
+fn one_case(case: &Case) -> Value {
     let peers: Vec<Value> = case.all.iter().map(|one| one_peer(case, one)).collect();
     json!({
         "workload": case.workload.name,
-        "size": case.workload.size(task),
+        "size": case.workload.size(&case.task),
         "suite": case.suite.name(),
         "peers": peers,
     })

@@ -7,7 +7,7 @@ mod machine;
 mod table;
 
 pub use json::json;
-pub use table::tables;
+pub use table::{head, tables};
 
 use crate::rounds::{Case, Series};
 use crate::spread::Spread;
@@ -16,7 +16,7 @@ use crate::spread::Spread;
 const OURS: &str = "tripline";
 
 /// The spread of one metric of one peer; nothing if it has none.
-fn spread(series: &Series, metric: &str) -> Option<Spread> {
+pub fn spread(series: &Series, metric: &str) -> Option<Spread> {
     let values: Vec<f64> = series.rounds.iter().filter_map(|one| one.get(metric)).collect();
     (!values.is_empty()).then(|| Spread::of(values))
 }
@@ -38,7 +38,7 @@ fn series<'a>(case: &'a Case, name: &str) -> Option<&'a Series> {
 }
 
 /// `median (min–max)`, thousands apart.
-fn show(spread: Spread, digits: usize) -> String {
+pub fn show(spread: Spread, digits: usize) -> String {
     let one = |value: f64| number(value, digits);
     if spread.min == spread.max {
         return one(spread.median);
@@ -47,7 +47,7 @@ fn show(spread: Spread, digits: usize) -> String {
 }
 
 /// A number with so many digits behind the point, and commas between thousands.
-fn number(value: f64, digits: usize) -> String {
+pub fn number(value: f64, digits: usize) -> String {
     let text = format!("{value:.digits$}");
     let (whole, rest) = text.split_once('.').map_or((text.as_str(), ""), |(a, b)| (a, b));
     let mut out = String::new();

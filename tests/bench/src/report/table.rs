@@ -5,23 +5,29 @@ use crate::rounds::{Case, Series};
 use crate::task::Task;
 
 /// All tables, what they were made with, and whether what was asked for holds.
-pub fn tables(task: &Task, rounds: u32, cases: &[Case], command: &[String]) -> String {
-    let mut out = String::new();
-    for fact in machine::facts(command) {
-        out += &format!("{fact}.\n");
-    }
-    out += &format!("Figures are medians of {rounds}, with the least and the most in brackets.\n");
+pub fn tables(rounds: u32, cases: &[Case], command: &[String]) -> String {
+    let mut out = head(rounds, command);
     for case in cases {
-        out += &table(task, case);
+        out += &table(&case.task, case);
     }
     let goals = goals::lines(cases);
     if !goals.is_empty() {
-        out += "\n### What was asked for\n\n| figure | asked | measured | holds |\n|---|---|---|---|\n";
+        out += "\n### What was asked for\n\n";
+        out += "| figure | asked | measured | holds |\n|---|---|---|---|\n";
         for line in goals {
             out += &format!("{line}\n");
         }
     }
     out
+}
+
+/// What figures were made with, and how to read them.
+pub fn head(rounds: u32, command: &[String]) -> String {
+    let mut out = String::new();
+    for fact in machine::facts(command) {
+        out += &format!("{fact}.\n");
+    }
+    out + &format!("Figures are medians of {rounds}, with the least and the most in brackets.\n")
 }
 
 fn table(task: &Task, case: &Case) -> String {

@@ -12,8 +12,8 @@ const ATOM: u64 = 2;
 const HEAD: &str = "\
 # The counted gate
 
-What fixed, small work takes of the engine: figures that do not depend on what else the machine does.
-Written by `gate --write`, checked by `gate`, which fails if a count is more than 5 % above its line
+What fixed, small work takes of the engine: figures that do not depend on what else the machine
+does. Written by `gate --write`, checked by `gate`, which fails if a count is more than 5 % above its line
 (and tells where it is more than 5 % below: then write the table anew):
 
 ```

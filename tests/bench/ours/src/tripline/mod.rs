@@ -9,6 +9,7 @@ pub mod connects;
 pub mod idle;
 pub mod pingpong;
 pub mod requests;
+pub mod shards;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc::Sender;
@@ -160,7 +161,7 @@ pub fn with_suite(config: Config, suite: Suite) -> Config {
     Config { hardware_aes: suite != Suite::ChaCha, ..config }
 }
 
-fn looper(config: Config) -> Result<Loop<Endpoint>, Failure> {
+pub(crate) fn looper(config: Config) -> Result<Loop<Endpoint>, Failure> {
     let clock = Clock::new();
     let endpoint = Endpoint::new(config, &os_seed()?, clock.now());
     let options = Options { clock, ..Options::default() };

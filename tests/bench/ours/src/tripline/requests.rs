@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
 use tripline::{
-    ConnectionHandle, Endpoint, Event, Order, ReceiveResult, SendError, SendOptions, StreamId,
-    StreamOptions,
+    Config, ConnectionHandle, Endpoint, Event, Order, ReceiveResult, SendError, SendOptions,
+    StreamId, StreamOptions, TransportConfig,
 };
-use tripline_sansio::Instant;
+use tripline_sansio::{Duration, Instant};
 
+use super::connects::GUARD;
 use super::{App, Run, Target};
 use crate::meter::Mark;
 use crate::script::{LARGEST, Script};
@@ -29,13 +30,30 @@ pub fn unbatched(task: &Task) -> Result<Record, Failure> {
 
 fn run(task: &Task, window: u64) -> Result<Record, Failure> {
     let wanted = *task;
-    let (_, client) = Run::new(task).go(Echo::default, move |endpoint, now, target| {
+    let mut run = Run::new(task);
+    run.server = for_many(run.server, task);
+    run.client = for_many(run.client, task);
+    let (_, client) = run.go(Echo::default, move |endpoint, now, target| {
         Asker::connect(endpoint, now, target, &wanted, window)
     })?;
     let answered = client.lines.values().filter(|line| line.script.done()).count() as u64;
     complete("answered connections", answered, task.connections)?;
     let (begun, end) = (client.begun.ok_or("never begun")?, client.ended.ok_or("never ended")?);
     Ok(Record::of(task.connections * task.requests, begun, end))
+}
+
+/// From so many connections on, connecting them all may take longer than a silent one lives, and more
+/// handshakes than a server answers in a second by default.
+const MANY: u64 = 1_000;
+
+/// The same configuration, fit for many connections.
+pub fn for_many(config: Config, task: &Task) -> Config {
+    if task.connections <= MANY {
+        return config;
+    }
+    let idle_timeout = Duration::from_secs(3_600);
+    let transport = TransportConfig { idle_timeout, ..config.transport };
+    Config { transport, guard: GUARD, ..config }
 }
 
 /// The client: all connections of one endpoint.
