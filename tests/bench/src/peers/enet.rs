@@ -11,6 +11,7 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
+use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_send_buffer_size};
 use rusty_enet::{Event, Host, HostSettings, Packet, PeerID};
 
 use super::wait::readable_within;
@@ -20,13 +21,15 @@ use crate::sides;
 use crate::task::{Failure, Record, Task, complete};
 
 /// Requests of one connection that may wait for answers.
-const WINDOW: u64 = 512;
+const WINDOW: u64 = 128;
 /// Bytes of one packet of bulk; ENet cuts it into datagrams.
 const CHUNK: usize = 32 << 10;
 /// Bytes of bulk that may wait for the server's word.
 const AHEAD: u64 = 512 << 10;
 /// After how much silence the run counts as stuck.
-const STUCK: Duration = Duration::from_secs(10);
+const STUCK: Duration = Duration::from_secs(30);
+/// What is asked of the system for each socket, as for the others: ENet takes losses hard.
+const SOCKET_BUFFER: usize = 4 << 20;
 /// The least step of ENet's clock.
 const STEP: Duration = Duration::from_millis(1);
 
@@ -45,6 +48,8 @@ enum Told {
 impl Side {
     fn new(peers: u64) -> Result<Self, Failure> {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        set_socket_recv_buffer_size(&socket, SOCKET_BUFFER)?;
+        set_socket_send_buffer_size(&socket, SOCKET_BUFFER)?;
         let settings =
             HostSettings { peer_limit: peers as usize, channel_limit: 1, ..Default::default() };
         let host = Host::new(socket, settings).map_err(|error| format!("{error:?}"))?;

@@ -8,7 +8,7 @@ use crate::spread::Spread;
 
 /// Everything in the tables, and every round.
 pub fn json(cases: &[Case], command: &[String]) -> Value {
-    let cases: Vec<Value> = cases.iter().map(|case| one_case(case)).collect();
+    let cases: Vec<Value> = cases.iter().map(one_case).collect();
     json!({"made_with": machine::facts(command), "cases": cases})
 }
 
