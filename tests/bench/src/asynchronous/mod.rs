@@ -140,8 +140,8 @@ impl Gate {
     }
 }
 
-/// Whether the client has all that it waits for. What a client says when it leaves may be lost, so a
-/// server does not wait for it.
+/// Whether the client has all that it waits for. What a client says when it leaves may be lost, so
+/// a server does not wait for it.
 #[derive(Clone, Default)]
 struct Over {
     flag: Arc<AtomicBool>,

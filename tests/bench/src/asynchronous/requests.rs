@@ -95,7 +95,10 @@ async fn ask_in_turn<W: Writer, R: Reader>(
             chunk.clear();
         }
     }
-    writer.finish().await
+    writer.finish().await?;
+    // To drop a stream that has not ended would be to refuse the rest, an error at the server.
+    while reader.fill(&mut chunk).await? {}
+    if chunk.is_empty() { Ok(()) } else { Err("there are too many answers".into()) }
 }
 
 /// Asks everything, as fast as the stream takes it.

@@ -13,8 +13,8 @@ const HEAD: &str = "\
 # The counted gate
 
 What fixed, small work takes of the engine: figures that do not depend on what else the machine
-does. Written by `gate --write`, checked by `gate`, which fails if a count is more than 5 % above its line
-(and tells where it is more than 5 % below: then write the table anew):
+does. Written by `gate --write`, checked by `gate`, which fails if a count is more than 5 % above
+its line (and tells where it is more than 5 % below: then write the table anew):
 
 ```
 cd tests/bench && cargo run --locked --release -p tripline-bench-ours --bin gate

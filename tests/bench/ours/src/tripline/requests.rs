@@ -42,8 +42,8 @@ fn run(task: &Task, window: u64) -> Result<Record, Failure> {
     Ok(Record::of(task.connections * task.requests, begun, end))
 }
 
-/// From so many connections on, connecting them all may take longer than a silent one lives, and more
-/// handshakes than a server answers in a second by default.
+/// From so many connections on, connecting them all may take longer than a silent one lives, and
+/// more handshakes than a server answers in a second by default.
 const MANY: u64 = 1_000;
 
 /// The same configuration, fit for many connections.

@@ -1,5 +1,5 @@
-//! A server with several endpoints on one port, each on a thread of its own; clients on four threads,
-//! whatever the number of endpoints, so that only the server differs.
+//! A server with several endpoints on one port, each on a thread of its own; clients on four
+//! threads, whatever the number of endpoints, so that only the server differs.
 //!
 //! Each endpoint has a loop of its own over one socket of a steered group: what `tripline-std`'s
 //! `Shards` is made of, without the threads that its blocking calls need.
