@@ -237,7 +237,7 @@ pub const WORKLOADS: &[Workload] = &[
         suites: AES,
         peers: &[
             peer("tripline", OURS, engine::messages::messages),
-            peer("quinn-proto", ALL, proto::messages),
+            slow(5, peer("quinn-proto", ALL, proto::messages)),
         ],
     },
 ];
@@ -278,7 +278,12 @@ impl Peer {
     /// The task as this peer gets it: a part, where it is slow.
     pub fn share(&self, task: &Task) -> Task {
         let part = |whole: u64| (whole / self.part).max(1);
-        Task { bytes: part(task.bytes), requests: part(task.requests), ..*task }
+        Task {
+            bytes: part(task.bytes),
+            requests: part(task.requests),
+            messages: part(task.messages),
+            ..*task
+        }
     }
 }
 
