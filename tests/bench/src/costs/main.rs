@@ -8,7 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod bulk;
-#[path = "../spread.rs"]
+#[path = "../../ours/src/spread.rs"]
 mod spread;
 mod strangers;
 

@@ -1,0 +1,133 @@
+//! Messages of 64 bytes on one ordered stream of our own engine, one call each way for each.
+
+use bytes::Bytes;
+use tripline::{
+    Config, ConnectionHandle, Endpoint, Event, Order, ReceiveResult, SendError, SendOptions,
+    StreamId, StreamOptions,
+};
+use tripline_sansio::Instant;
+
+use super::Costs;
+use super::ours::Pair;
+use crate::task::{Failure, Record, Task, complete};
+use crate::tripline::bulk::{MESSAGES_1200, transport};
+use crate::tripline::{App, with_suite};
+
+/// Bytes of a message.
+pub const MESSAGE: usize = 64;
+
+/// What is sent, again and again; each message is another piece of it, so that order shows.
+pub static BLOCK: [u8; 256 + MESSAGE] = block();
+
+const fn block() -> [u8; 256 + MESSAGE] {
+    let mut block = [0; 256 + MESSAGE];
+    let mut at = 0;
+    while at < block.len() {
+        block[at] = (at % 256) as u8;
+        at += 1;
+    }
+    block
+}
+
+/// Message `number`.
+pub fn message(number: u64) -> &'static [u8] {
+    let at = (number % 256) as usize;
+    &BLOCK[at..at + MESSAGE]
+}
+
+/// Moves them all once.
+pub fn messages(task: &Task) -> Result<Record, Failure> {
+    Ok(costs(task)?.per_message(task.messages))
+}
+
+/// The same, as costs.
+pub fn costs(task: &Task) -> Result<Costs, Failure> {
+    let config = |config: Config| {
+        with_suite(Config { transport: transport(task, MESSAGES_1200), ..config }, task.suite)
+    };
+    let sink = Sink { asked: task.messages, received: 0 };
+    let mut pair = Pair::new(
+        config(Config::default()),
+        config(Config::client()),
+        sink,
+        |endpoint, now, target| {
+            let connection = target.connect(endpoint, now)?;
+            Ok(Source { connection, stream: None, sent: 0, asked: task.messages })
+        },
+    )?;
+    let costs = pair.run(task.messages)?;
+    complete("messages", pair.progress(), task.messages)?;
+    Ok(costs)
+}
+
+struct Source {
+    connection: ConnectionHandle,
+    stream: Option<StreamId>,
+    sent: u64,
+    asked: u64,
+}
+
+impl Source {
+    fn pump(&mut self, endpoint: &mut Endpoint, now: Instant) -> Result<(), Failure> {
+        let Some(stream) = self.stream else { return Ok(()) };
+        while self.sent < self.asked {
+            let data = Bytes::from_static(message(self.sent));
+            match endpoint.send(now, self.connection, stream, data, SendOptions::default()) {
+                Ok(_) => self.sent += 1,
+                Err(SendError::Blocked) => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl App for Source {
+    fn on_event(
+        &mut self,
+        endpoint: &mut Endpoint,
+        now: Instant,
+        event: &Event,
+    ) -> Result<(), Failure> {
+        if let Event::Connected { .. } = event {
+            let options = StreamOptions::one_way(Order::Ordered);
+            self.stream = Some(endpoint.open(now, self.connection, options)?);
+        }
+        self.pump(endpoint, now)
+    }
+
+    fn done(&self) -> bool {
+        false
+    }
+}
+
+struct Sink {
+    asked: u64,
+    received: u64,
+}
+
+impl App for Sink {
+    fn on_event(
+        &mut self,
+        endpoint: &mut Endpoint,
+        now: Instant,
+        event: &Event,
+    ) -> Result<(), Failure> {
+        let Event::Readable { connection, stream } = event else { return Ok(()) };
+        while let ReceiveResult::Data(data) = endpoint.receive(now, *connection, *stream)? {
+            if data != message(self.received) {
+                return Err(format!("message {} is wrong", self.received).into());
+            }
+            self.received += 1;
+        }
+        Ok(())
+    }
+
+    fn done(&self) -> bool {
+        self.received == self.asked
+    }
+
+    fn progress(&self) -> u64 {
+        self.received
+    }
+}
