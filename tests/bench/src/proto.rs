@@ -20,6 +20,8 @@ use tripline_bench_ours::engine::{Costs, End, run};
 
 /// Bytes of one write of bulk; the buffer is shared, not copied.
 const CHUNK: usize = 64 << 10;
+/// Bytes of one write of messages.
+const BATCH: usize = 8 << 10;
 /// Datagrams of one train, as quinn's own loop asks for.
 const SEGMENTS: usize = 10;
 
@@ -29,9 +31,19 @@ pub fn bulk(task: &Task) -> Result<Record, Failure> {
     Ok(costs(task, work, task.bytes)?.per_packet(task.bytes))
 }
 
-/// Messages of 64 bytes behind a byte of length, a write for each.
+/// Messages of 64 bytes behind a byte of length, written in batches.
 pub fn messages(task: &Task) -> Result<Record, Failure> {
-    let work = Work::Messages { sent: 0, asked: task.messages, rest: Bytes::new() };
+    messages_in(task, BATCH)
+}
+
+/// The same with a write for each: the queue of what is not acknowledged then grows so long that
+/// quinn spends its time searching it.
+pub fn messages_each(task: &Task) -> Result<Record, Failure> {
+    messages_in(task, 1)
+}
+
+fn messages_in(task: &Task, batch: usize) -> Result<Record, Failure> {
+    let work = Work::Messages { sent: 0, asked: task.messages, rest: Bytes::new(), batch };
     Ok(costs(task, work, task.messages)?.per_message(task.messages))
 }
 
@@ -69,7 +81,7 @@ fn address(host: u8) -> SocketAddr {
 /// What the client sends.
 enum Work {
     Bytes { left: u64, chunk: Bytes },
-    Messages { sent: u64, asked: u64, rest: Bytes },
+    Messages { sent: u64, asked: u64, rest: Bytes, batch: usize },
 }
 
 /// What the server has taken.
@@ -186,16 +198,18 @@ impl Node {
                     }
                 }
             }
-            Some(Work::Messages { sent, asked, rest }) => loop {
+            Some(Work::Messages { sent, asked, rest, batch }) => loop {
                 if rest.is_empty() {
                     if sent == asked {
                         break;
                     }
-                    let mut framed = BytesMut::with_capacity(1 + MESSAGE);
-                    framed.extend_from_slice(&[MESSAGE as u8]);
-                    framed.extend_from_slice(message(*sent));
+                    let mut framed = BytesMut::with_capacity(*batch + MESSAGE);
+                    while sent < asked && framed.len() < *batch {
+                        framed.extend_from_slice(&[MESSAGE as u8]);
+                        framed.extend_from_slice(message(*sent));
+                        *sent += 1;
+                    }
                     *rest = framed.freeze();
-                    *sent += 1;
                 }
                 let mut chunks = [std::mem::take(rest)];
                 let result = sending.write_chunks(&mut chunks);

@@ -237,7 +237,8 @@ pub const WORKLOADS: &[Workload] = &[
         suites: AES,
         peers: &[
             peer("tripline", OURS, engine::messages::messages),
-            slow(5, peer("quinn-proto", ALL, proto::messages)),
+            peer("quinn-proto", ALL, proto::messages),
+            slow(10, peer("quinn-proto-each", ALL, proto::messages_each)),
         ],
     },
 ];
