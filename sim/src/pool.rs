@@ -68,16 +68,16 @@ pub(crate) struct Pool {
 impl Pool {
     /// Puts a datagram in: its bytes are copied from `bytes` into a recycled buffer. The network
     /// bounds how many there are.
-    pub(crate) fn put(&mut self, header: Header, bytes: &[u8]) -> Slot {
+    pub(crate) fn put(&mut self, header: &Header, bytes: &[u8]) -> Slot {
         if let Some(slot) = self.free.pop() {
             let old = &mut self.slots[slot.0 as usize];
-            old.header = header;
+            old.header = *header;
             old.bytes.clear();
             old.bytes.extend_from_slice(bytes);
             return slot;
         }
         let slot = Slot(self.slots.len() as u32);
-        self.slots.push(Datagram { header, bytes: bytes.to_vec() });
+        self.slots.push(Datagram { header: *header, bytes: bytes.to_vec() });
         slot
     }
 

@@ -133,6 +133,11 @@ impl Rules {
         self.rules.clear();
     }
 
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
     /// The first verdict that is not to pass.
     pub(crate) fn decide(&mut self, packet: &PacketView<'_>) -> Verdict {
         for (_, rule) in &mut self.rules {

@@ -233,6 +233,7 @@ impl<'a> Writer<'a> {
     /// Appends a variable-length integer in its shortest form; values above [`VARINT_MAX`] are
     /// written as that.
     #[expect(clippy::cast_possible_truncation, reason = "each arm holds values that fit")]
+    #[inline]
     pub fn varint(&mut self, value: u64) -> &mut Self {
         match varint_len(value) {
             1 => self.u8(value as u8),

@@ -132,11 +132,14 @@ impl Pass {
                 *lane = lane.wrapping_add(odd);
             }
         }
-        if !tail.is_empty() {
-            let mut block = [0; BLOCK];
-            block[..tail.len()].copy_from_slice(tail);
-            xor(&mut block, &lanes);
-            tail.copy_from_slice(&block[..tail.len()]);
+        let (eights, rest) = tail.as_chunks_mut::<8>();
+        let mut lanes = lanes.into_iter();
+        for (eight, key) in eights.iter_mut().zip(&mut lanes) {
+            *eight = (u64::from_le_bytes(*eight) ^ key).to_le_bytes();
+        }
+        let last = lanes.next().unwrap_or_default();
+        for (byte, key) in rest.iter_mut().zip(last.to_le_bytes()) {
+            *byte ^= key;
         }
     }
 

@@ -489,7 +489,7 @@ impl<M: DatagramMachine> Host<M> {
         let mut is_full = false;
         while allowance != Some(transmits) {
             let Some(transmit) = self.poll_transmit(around) else {
-                if !self.write_one(around) {
+                if self.piped.is_none() || !self.write_one(around) {
                     is_full = true;
                     break;
                 }
@@ -506,7 +506,9 @@ impl<M: DatagramMachine> Host<M> {
             self.count_transmits(around, transmits);
         }
         let events = self.drain_events(around);
-        self.close_wanted(around);
+        if self.piped.is_some() {
+            self.close_wanted(around);
+        }
         // Events must not hold back output: a loop that has drained transmits goes to sleep.
         if is_full && events > 0 && (self.poll_transmit(around).is_some() || self.write_one(around))
         {

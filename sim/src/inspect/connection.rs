@@ -25,6 +25,8 @@ use tripline_sansio::{Duration, Instant};
 
 /// Control frames of packets on their way that are remembered.
 const NOTES_MAX: usize = 16_384;
+/// Buffers that are kept for their memory.
+const SPARE_MAX: usize = 4;
 /// The first window (R-CC-1), and the most that probes add to it every ten milliseconds.
 const FIRST_WINDOW: u64 = 14_720;
 const PROBES: u64 = 3_000;
@@ -111,6 +113,8 @@ pub(super) struct Side {
     records: VecDeque<Record>,
     /// The frames of a packet but STREAM and PADDING, as they were written.
     notes: VecDeque<(u64, Vec<u8>)>,
+    /// Buffers of notes that were taken, kept for their memory.
+    spare: Vec<Vec<u8>>,
     addresses: Vec<SocketAddr>,
     unheard: Option<(Instant, u64)>,
     /// The token of the newest PING.
@@ -229,7 +233,9 @@ impl Side {
                 if self.notes.len() >= NOTES_MAX {
                     self.notes.pop_front();
                 }
-                self.notes.push_back((number, bytes.to_vec()));
+                let mut note = self.spare.pop().unwrap_or_default();
+                note.extend_from_slice(bytes);
+                self.notes.push_back((number, note));
             }
         }
     }
@@ -237,6 +243,14 @@ impl Side {
     fn take_note(&mut self, number: u64) -> Option<Vec<u8>> {
         let at = self.notes.binary_search_by_key(&number, |(number, _)| *number).ok()?;
         self.notes.remove(at).map(|(_, note)| note)
+    }
+
+    /// Takes a note's buffer back.
+    fn give_back(&mut self, mut note: Vec<u8>) {
+        if self.spare.len() < SPARE_MAX {
+            note.clear();
+            self.spare.push(note);
+        }
     }
 }
 
@@ -265,7 +279,7 @@ pub(super) struct Sent<'a> {
     pub(super) number: u64,
     pub(super) text: &'a [u8],
     pub(super) data: Data<'a>,
-    pub(super) view: PacketView<'a>,
+    pub(super) view: &'a PacketView<'a>,
 }
 
 impl Connection {
@@ -522,6 +536,7 @@ impl Connection {
             for frame in frames(&note).flatten() {
                 on_effect(report, own, peer, &frame, record.bits);
             }
+            own.give_back(note);
         }
         sender
     }

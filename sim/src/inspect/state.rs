@@ -151,14 +151,20 @@ impl State {
         while let Some(opened) = self.heard.pop_front() {
             self.on_opened(opened);
         }
-        if let Some(arrival) = self.arrival.take() {
-            self.report.hit_if(arrival.is_old, Mark::OldZoneTooLate);
-            if let Some((serial, role, number)) = arrival.good
-                && let Some(connection) = self.connections.get_mut(serial)
-            {
-                let now = self.report.now;
-                connection.sides[role as usize].refused.on_unopened(number, now);
-            }
+        if self.arrival.is_some() {
+            self.on_handed_in();
+        }
+    }
+
+    /// What was delivered last has been handed in, and what the cipher made of it is known.
+    fn on_handed_in(&mut self) {
+        let Some(arrival) = self.arrival.take() else { return };
+        self.report.hit_if(arrival.is_old, Mark::OldZoneTooLate);
+        if let Some((serial, role, number)) = arrival.good
+            && let Some(connection) = self.connections.get_mut(serial)
+        {
+            let now = self.report.now;
+            connection.sides[role as usize].refused.on_unopened(number, now);
         }
     }
 
@@ -310,7 +316,7 @@ impl State {
             number: text.number,
             text: &text.bytes,
             data,
-            view: *view,
+            view,
         };
         let (half, is_free) =
             connection.on_sent(&mut self.report, &self.hosts, &self.bounds, &sent);

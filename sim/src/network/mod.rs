@@ -254,7 +254,7 @@ impl Network {
                 self.send_faults.get_mut(&from).and_then(|state| state.refuse(datagram.len()));
             match refused.or(way.refused) {
                 Some(cause) => self.lose(now, &header, datagram, cause),
-                None => self.judge(now, header, way.outside, datagram),
+                None => self.judge(now, &header, way.outside, datagram),
             }
         }
     }
@@ -336,16 +336,22 @@ impl Network {
     }
 
     /// Asks the rules about a datagram and hands it to its link accordingly.
-    fn judge(&mut self, now: Instant, header: Header, outside: SocketAddr, bytes: &[u8]) {
-        let verdict = self.rules.decide(&header.view(Stage::Offered, now, bytes));
-        let header = Header { source: outside, ..header };
+    fn judge(&mut self, now: Instant, header: &Header, outside: SocketAddr, bytes: &[u8]) {
+        let verdict = if self.rules.is_empty() {
+            Verdict::Pass
+        } else {
+            self.rules.decide(&header.view(Stage::Offered, now, bytes))
+        };
+        let mut header = Header { source: outside, ..*header };
+        let header = &mut header;
         match verdict {
             Verdict::Pass => self.carry(now, header, bytes, Duration::ZERO, 1),
-            Verdict::Drop => self.lose(now, &header, bytes, DropCause::Scripted),
+            Verdict::Drop => self.lose(now, header, bytes, DropCause::Scripted),
             Verdict::Delay(more) => self.carry(now, header, bytes, more, 1),
             Verdict::Duplicate => self.carry(now, header, bytes, Duration::ZERO, 2),
             Verdict::Mark(ecn) => {
-                self.carry(now, Header { ecn, ..header }, bytes, Duration::ZERO, 1);
+                header.ecn = ecn;
+                self.carry(now, header, bytes, Duration::ZERO, 1);
             }
             Verdict::Corrupt(corruption) => {
                 let mut changed = std::mem::take(&mut self.changed);
@@ -353,7 +359,7 @@ impl Network {
                 changed.extend_from_slice(bytes);
                 corruption.apply(&mut changed);
                 self.trace.corrupted();
-                let header = Header { digest: digest(&changed), ..header };
+                header.digest = digest(&changed);
                 self.carry(now, header, &changed, Duration::ZERO, 1);
                 self.changed = changed;
             }
@@ -361,11 +367,11 @@ impl Network {
     }
 
     /// Offers a datagram to its link; each arrival is `more` later than the link says, and happens
-    /// `times` times.
+    /// `times` times. What the link changes shows in the header.
     fn carry(
         &mut self,
         now: Instant,
-        mut header: Header,
+        header: &mut Header,
         bytes: &[u8],
         more: Duration,
         times: usize,
@@ -375,7 +381,7 @@ impl Network {
         let shared = route.shared.and_then(|shared| self.bottlenecks.get_mut(shared.0 as usize));
         let fate = route.link.offer_marked(shared, now, bytes.len(), header.ecn);
         match fate {
-            Fate::Dropped(cause) => self.lose(now, &header, bytes, cause),
+            Fate::Dropped(cause) => self.lose(now, header, bytes, cause),
             Fate::Arrives(arrivals) => {
                 header.ecn = arrivals.ecn();
                 if arrivals.damage().is_none() {
@@ -402,7 +408,7 @@ impl Network {
         arrivals: &Arrivals,
         more: Duration,
         times: usize,
-        header: Header,
+        header: &Header,
         bytes: &[u8],
     ) {
         self.trace.copied((arrivals.times().len() * times) as u64 - 1);
@@ -437,14 +443,14 @@ impl Network {
             route: None,
             realm: behind,
         };
-        self.enqueue(at, header, bytes);
+        self.enqueue(at, &header, bytes);
     }
 
     /// Lets a datagram arrive at `at`.
     ///
     /// # Panics
     /// With too many in flight.
-    fn enqueue(&mut self, at: Instant, header: Header, bytes: &[u8]) {
+    fn enqueue(&mut self, at: Instant, header: &Header, bytes: &[u8]) {
         if self.in_flight() >= MAX_IN_FLIGHT {
             let Report { seed, .. } = self.report;
             let rerun = self.report.rerun();

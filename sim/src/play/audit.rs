@@ -49,7 +49,15 @@ impl Audit {
         let hosts = scenario.hosts.iter();
         let connections_max = hosts.map(|host| stage::connections_max(scenario, host)).collect();
         let asks_on = scenario.hosts.iter().map(stage::probes).collect();
-        Self { since, connections_max, asks_on, probes: Vec::new(), next: 0, is_settled: false, stays }
+        Self {
+            since,
+            connections_max,
+            asks_on,
+            probes: Vec::new(),
+            next: 0,
+            is_settled: false,
+            stays,
+        }
     }
 
     /// Whether a probe timeout since the last acknowledgement may let packets pass the window.

@@ -349,6 +349,9 @@ impl Addresses {
     /// The active address is the proven one from which the highest number came (R-PATH-2). If that
     /// is another one now, the peer has moved.
     pub(crate) fn elect(&mut self, now: Instant) -> Option<Move> {
+        if self.is_alone() {
+            return None;
+        }
         self.age(now);
         let (follows, active) = (self.follows(), self.active.path);
         let rival = self.others.iter_mut().filter(|one| one.proven && one.highest.is_some());

@@ -514,10 +514,12 @@ impl Connection {
 
     /// Puts a stream with payload to send into the schedule.
     fn wake_stream(&mut self, key: StreamKey) {
-        let may_send = self.streams.get(key).is_some_and(|stream| self.streams.may_send(stream.id));
+        // Who hands in many messages at once comes here for each.
+        let Some(stream) = self.streams.get(key).filter(|stream| !stream.scheduled) else { return };
+        let may_send = self.streams.may_send(stream.id);
         let Some(stream) = self.streams.get_mut(key) else { return };
         let ready = stream.send.as_ref().is_some_and(|send| send.has_payload());
-        if may_send && ready && !stream.scheduled {
+        if may_send && ready {
             stream.scheduled = true;
             self.schedule.push(key, stream.priority);
         }

@@ -152,6 +152,14 @@ impl MtuSearch {
         }
     }
 
+    /// Whether [`Self::due`] has nothing to try before something happens.
+    pub(super) fn is_at_rest(&self) -> bool {
+        match self.probe {
+            Some(probe) => probe.out,
+            None => !matches!(self.phase, Phase::Searching { .. }),
+        }
+    }
+
     /// The size to try now, if any, and the token to try it with, if it was tried before.
     pub(super) fn due(&mut self, now: Instant) -> Option<(u16, Option<u64>)> {
         if let Some(probe) = self.probe {

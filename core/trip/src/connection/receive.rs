@@ -34,8 +34,9 @@ pub(crate) struct Opened<'a> {
 
 /// What the first reading of a packet found.
 #[derive(Default)]
-struct Survey {
-    frames: usize,
+struct Survey<'a> {
+    /// The first frame, and those behind it: most packets have no other, so none is read twice.
+    first: Option<(Frame<'a>, Frames<'a>)>,
     eliciting: bool,
     urgent: bool,
     payload: bool,
@@ -110,8 +111,12 @@ impl Connection {
         if survey.payload {
             self.on_payload(cx);
         }
-        let mut frames = Frames::new(packet.plaintext);
-        while let Ok(Some(frame)) = frames.next() {
+        let (mut next, mut frames) = match survey.first {
+            Some((frame, rest)) => (Some(frame), rest),
+            None => return,
+        };
+        while let Some(frame) = next {
+            next = frames.next().ok().flatten();
             if let Frame::Ping { token, fill, .. } = frame {
                 self.on_ping(packet.path, token, fill);
                 continue;
@@ -133,7 +138,7 @@ impl Connection {
     }
 
     /// Reads a packet without effect (R-DATA-4, and the bounds of PROTOCOL.md §11).
-    fn survey(&self, plaintext: &[u8]) -> Result<Survey, Refusal> {
+    fn survey<'a>(&self, plaintext: &'a [u8]) -> Result<Survey<'a>, Refusal> {
         let mut survey = Survey::default();
         let mut frames = Frames::new(plaintext);
         let mut gaps = PacketGaps::default();
@@ -146,7 +151,9 @@ impl Connection {
                     return Err(Refusal::Close(violation, error.frame_type));
                 }
             };
-            survey.frames = survey.frames.saturating_add(1);
+            if survey.first.is_none() {
+                survey.first = Some((frame, frames.clone()));
+            }
             survey.eliciting |= frame.is_ack_eliciting();
             survey.payload |= matches!(frame, Frame::Stream(_));
             survey.urgent |= matches!(frame, Frame::Ping { .. });
@@ -167,7 +174,7 @@ impl Connection {
                 _ => {}
             }
         }
-        if survey.frames == 0 {
+        if survey.first.is_none() {
             let violation = Violation::new(Code::PROTOCOL, "a packet without frames");
             return Err(Refusal::Close(violation, 0));
         }

@@ -19,7 +19,7 @@ use crate::wire::{
 };
 use alloc::vec::Vec;
 use core::ops::Range;
-use tripline_sansio::{Ecn, Transmit};
+use tripline_sansio::{Ecn, Instant, Transmit};
 
 /// A train is at most this long: the largest UDP payload over IPv4.
 const TRAIN_MAX: usize = DATAGRAM_MAX as usize;
@@ -157,6 +157,28 @@ impl Connection {
             || self.is_renew_due()
             || !self.control.is_empty()
             || (flows && !self.schedule.is_empty())
+    }
+
+    /// Whether a drain at this time would find nothing to send, and nothing to do but
+    /// [`Self::rest`] and [`Self::on_drained`]. In doubt it says no.
+    pub(crate) fn is_spent(&self, now: Instant) -> bool {
+        let steady = self.stage == Stage::Ready
+            && !self.closing.is_leaving()
+            && !self.is_key_spent()
+            && !self.confirm_due
+            && self.path.is_alone()
+            && !self.is_linked();
+        steady
+            && self.mtu.is_at_rest()
+            && !self.received.is_ack_wanted()
+            && !self.has_eliciting(true)
+            && self.timers.next().is_none_or(|at| at > now)
+    }
+
+    /// What a drain does for a connection that [is spent](Self::is_spent): what went last may have
+    /// been a packet by itself (a probe of the MTU), which armed nothing.
+    pub(crate) fn rest(&mut self) {
+        self.arm_recovery();
     }
 
     /// Appends one packet of at most `size` bytes; `None` if there is nothing to send, or nothing

@@ -275,7 +275,11 @@ impl Endpoint {
         connection: ConnectionHandle,
         stream: StreamId,
     ) -> Result<ReceiveResult, ReceiveError> {
-        self.command(now, connection, |connection, _| connection.receive(stream))
+        self.tick(now);
+        self.connection(connection)
+            .is_some()
+            .then(|| self.with_reader(connection.slot, |one, _| one.receive(stream)))
+            .flatten()
             .unwrap_or(Err(ReceiveError::UnknownConnection))
     }
 

@@ -58,6 +58,8 @@ struct Slot {
     connection: Option<Box<Connection>>,
     /// Is in the list of connections that may have something to send.
     ready: bool,
+    /// When it was seen to have nothing to say, if it was not touched since.
+    spent: Option<Instant>,
     /// The peer's token that ends the connection, as the index of them has it.
     reset_token: Option<Token>,
     /// The link that its connection sends to.
@@ -157,8 +159,48 @@ impl Endpoint {
         slot: u32,
         act: impl FnOnce(&mut Connection, &mut Cx<'_>) -> R,
     ) -> Option<R> {
+        let result = self.touch(slot, act)?;
+        self.settle(slot);
+        Some(result)
+    }
+
+    /// The same for a call that takes something out and hands nothing in. Unless that gives the
+    /// connection something to do, the books stay as they are; it only takes its place among those
+    /// that are asked for packets, as one that has nothing to say.
+    fn with_reader<R>(
+        &mut self,
+        slot: u32,
+        act: impl FnOnce(&mut Connection, &mut Cx<'_>) -> R,
+    ) -> Option<R> {
         let index = usize::try_from(slot).ok()?;
-        let connection = self.slots.get_mut(index)?.connection.as_deref_mut()?;
+        let before = self.slots.get(index)?.spent;
+        let (result, spent) = self.touch(slot, |connection, cx| {
+            let result = act(connection, cx);
+            (result, connection.is_spent(cx.now))
+        })?;
+        if !spent {
+            self.settle(slot);
+        } else if let Some(place) = self.slots.get_mut(index) {
+            if core::mem::replace(&mut place.ready, true) {
+                place.spent = before;
+            } else {
+                place.spent = Some(self.now);
+                self.ready.push_back(slot);
+            }
+        }
+        Some(result)
+    }
+
+    /// Calls `act` with the connection in `slot`; then [`Self::settle`] is due.
+    fn touch<R>(
+        &mut self,
+        slot: u32,
+        act: impl FnOnce(&mut Connection, &mut Cx<'_>) -> R,
+    ) -> Option<R> {
+        let index = usize::try_from(slot).ok()?;
+        let place = self.slots.get_mut(index)?;
+        place.spent = None;
+        let connection = place.connection.as_deref_mut()?;
         self.stats.connections_touched = self.stats.connections_touched.saturating_add(1);
         let mut cx = Cx {
             now: self.now,
@@ -167,9 +209,7 @@ impl Endpoint {
             settled: &mut self.settled,
         };
         connection.notice_absence(cx.now);
-        let result = act(connection, &mut cx);
-        self.settle(slot);
-        Some(result)
+        Some(act(connection, &mut cx))
     }
 
     /// A connection was touched: it may have something to send, another deadline, or be gone.
@@ -427,21 +467,26 @@ impl DatagramMachine for Endpoint {
         while let Some(slot) = self.ready.front().copied() {
             self.prepare_link(slot);
             let segments = self.config.segments_max;
+            let asks = !self.is_spent(slot);
             let transmit = self.with(slot, |connection, cx| {
                 // What a datagram made due (a shorter probe timeout) fires in the same turn.
-                connection.on_timeout(cx);
-                let transmit = connection.poll_transmit(out, segments, cx);
-                if transmit.is_none() {
-                    connection.on_drained(cx);
+                if asks {
+                    connection.on_timeout(cx);
+                    if let Some(transmit) = connection.poll_transmit(out, segments, cx) {
+                        return Some((transmit, connection.is_spent(cx.now)));
+                    }
+                } else {
+                    connection.rest();
                 }
-                transmit
+                connection.on_drained(cx);
+                None
             });
             self.ready.pop_front();
-            if let Some(transmit) = transmit.flatten() {
+            if let Some((transmit, spent)) = transmit.flatten() {
                 // Behind the others: connections take turns.
                 self.ready.push_back(slot);
                 self.count_sent(transmit.segments());
-                self.sender = self.handle_of(slot);
+                self.sender = self.note_sender(slot, spent);
                 return Some(transmit);
             }
             if self.tend_zones(slot) || self.tend_attempt(slot) {
@@ -481,6 +526,20 @@ fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
 }
 
 impl Endpoint {
+    /// Whether the connection in `slot` was asked at this very time, and has nothing to say.
+    fn is_spent(&self, slot: u32) -> bool {
+        let place = usize::try_from(slot).ok().and_then(|index| self.slots.get(index));
+        place.is_some_and(|place| place.spent == Some(self.now))
+    }
+
+    /// The connection in `slot` has sent something, and all that there was if it is `spent`.
+    /// Returns its handle.
+    fn note_sender(&mut self, slot: u32, spent: bool) -> Option<ConnectionHandle> {
+        let place = self.slots.get_mut(usize::try_from(slot).ok()?)?;
+        place.spent = spent.then_some(self.now);
+        Some(ConnectionHandle { slot, generation: place.generation })
+    }
+
     fn count_sent(&mut self, datagrams: usize) {
         let stats = &mut self.stats;
         stats.transmits = stats.transmits.saturating_add(1);
