@@ -80,8 +80,8 @@ mod on_linux {
         let time = Duration::from_secs(args.next().unwrap_or(60));
         let keep_alive = Duration::from_secs(args.next().unwrap_or(0));
         let quiet = |mut config: Config| {
-            config.transport.idle_timeout = Duration::ZERO.into();
-            config.transport.keep_alive = keep_alive.into();
+            config.transport.idle_timeout = Duration::ZERO;
+            config.transport.keep_alive = keep_alive;
             config
         };
         let key = SecretKey::from_bytes([9; 32]);
