@@ -51,24 +51,34 @@ mod on_linux {
     }
 
     /// Runs until then; says whether the connection came about, and lasts.
-    fn run(mut looper: Looper, until: Instant) -> Result<(bool, u64), Failure> {
-        let mut is_open = false;
+    fn run(looper: &mut Looper, is_open: &mut bool, until: Instant) -> Result<(), Failure> {
         loop {
             while let Some(event) = looper.next_event() {
                 match event {
-                    Event::Connected { .. } => is_open = true,
+                    Event::Connected { .. } => *is_open = true,
                     Event::Failed { .. } | Event::Lost { .. } | Event::Closed { .. } => {
-                        is_open = false;
+                        *is_open = false;
                     }
                     _ => {}
                 }
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Ok((is_open, looper.counts().waits));
+                return Ok(());
             }
             looper.run_once(Some(left))?;
         }
+    }
+
+    /// Both ends at once, each in a thread, for so long.
+    fn run_both(ends: &mut [(Looper, bool); 2], time: Duration) -> Result<(), Failure> {
+        let until = Instant::now() + time;
+        thread::scope(|scope| {
+            let threads = ends
+                .each_mut()
+                .map(|(looper, is_open)| scope.spawn(move || run(looper, is_open, until)));
+            threads.into_iter().try_for_each(|one| one.join().map_err(|_| "a thread panicked")?)
+        })
     }
 
     pub(super) fn main() -> Result<(), Failure> {
@@ -91,22 +101,19 @@ mod on_linux {
         let mut client = looper(quiet(Config::client()), 2)?;
         client
             .with(|endpoint, now| endpoint.connect(now, to.into(), ConnectOptions::to(public)))?;
-        let until = Instant::now() + SETTLED + time;
-        let ends = [server, client].map(|looper| thread::spawn(move || run(looper, until)));
-        thread::sleep(SETTLED);
+        let mut ends = [(server, false), (client, false)];
+        run_both(&mut ends, SETTLED)?;
         let before = processor_time();
-        let mut waits = Vec::new();
-        for end in ends {
-            let (is_open, count) = end.join().map_err(|_| "a thread panicked")??;
-            if !is_open {
-                return Err("the connection did not last".into());
-            }
-            waits.push(count);
-        }
+        let waits = ends.each_ref().map(|(looper, _)| looper.counts().waits);
+        run_both(&mut ends, time)?;
         let spent = processor_time().saturating_sub(before).as_secs_f64() * 1_000.0;
+        if !ends.iter().all(|(_, is_open)| *is_open) {
+            return Err("the connection did not last".into());
+        }
+        let waits: u64 = ends.iter().zip(waits).map(|(end, old)| end.0.counts().waits - old).sum();
         println!(
             "both ends, {time:?}, keep-alive {keep_alive:?}: {spent:.3} ms of processor time, \
-             {waits:?} waits in all"
+             {waits} waits"
         );
         Ok(())
     }
