@@ -1,6 +1,6 @@
 //! The tests of pairs that are not run over links, and why not: each was looked at, and its reason
-//! is true of it. `refer::*` and two of `single` want a third host with links, which the fixture has
-//! not yet; why `r_zone_failed_opens_renew_and_end` fails over links is not known for certain.
+//! is true of it. `refer::*` and two of `single` want a third host with links, which the fixture
+//! has not; why `r_zone_failed_opens_renew_and_end` fails over links is not known for certain.
 
 /// All of them.
 pub(super) const ALL: [&[&str]; 4] = [PACKETS, ADDRESSES, RATES, NO_PAIR];
