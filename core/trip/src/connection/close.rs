@@ -12,12 +12,12 @@ use super::timer::Timer;
 use super::{Connection, Cx, Stage};
 use crate::error::{ConnectError, LostCause};
 use crate::event::{By, Event};
+use crate::events::Events;
 use crate::stream::send::SendHalf;
 use crate::wire::{
     Code, DataHeader, Frame, Frames, Side, StreamId, TAG_LEN, TruncatedNumber, Violation,
 };
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use tripline_sansio::{Duration, Ecn, Instant, Transmit};
@@ -175,7 +175,7 @@ impl Connection {
 
     /// Says `Drained`, once, when nothing will be sent or received any more (R-CLOSE-6).
     /// Whether it did.
-    pub(crate) fn tell_drained(&mut self, events: &mut VecDeque<Event>) -> bool {
+    pub(crate) fn tell_drained(&mut self, events: &mut Events) -> bool {
         let drained =
             self.stage == Stage::Over && !core::mem::replace(&mut self.drained_told, true);
         if drained {

@@ -142,8 +142,18 @@ impl Connection {
         Ok(())
     }
 
-    /// Takes the next message or chunk (row T29).
-    pub(crate) fn receive(&mut self, stream: StreamId) -> Result<ReceiveResult, ReceiveError> {
+    /// Takes the next message or chunk (row T29). Says, too, whether there may be something to do
+    /// now that there was not before.
+    pub(crate) fn receive(
+        &mut self,
+        stream: StreamId,
+    ) -> (Result<ReceiveResult, ReceiveError>, bool) {
+        let mut due = true;
+        let result = self.take(stream, &mut due);
+        (result, due)
+    }
+
+    fn take(&mut self, stream: StreamId, due: &mut bool) -> Result<ReceiveResult, ReceiveError> {
         let key = self.streams.find(stream).ok_or(ReceiveError::UnknownStream)?;
         let entry = self.streams.get_mut(key).ok_or(ReceiveError::UnknownStream)?;
         let recv = entry.recv.as_mut().ok_or(ReceiveError::SendOnly)?;
@@ -154,7 +164,7 @@ impl Connection {
         match taken {
             Taken::Data { bytes, consumed } => {
                 self.stats.messages_received = self.stats.messages_received.saturating_add(1);
-                self.on_consumed(key, consumed);
+                *due = self.on_consumed(key, consumed);
                 Ok(ReceiveResult::Data(bytes))
             }
             Taken::Nothing => Ok(ReceiveResult::Nothing),
@@ -190,30 +200,31 @@ impl Connection {
         Ok(())
     }
 
-    /// Bytes of a stream were taken, skipped or discarded: grants may follow.
-    pub(super) fn on_consumed(&mut self, key: StreamKey, bytes: u64) {
+    /// Bytes of a stream were taken, skipped or discarded: says whether a grant is to follow.
+    pub(super) fn on_consumed(&mut self, key: StreamKey, bytes: u64) -> bool {
         if bytes == 0 {
-            return;
+            return false;
         }
         self.recv_credit.on_consumed(bytes);
-        let Some(recv) = self.streams.get_mut(key).and_then(|stream| stream.recv.as_mut()) else {
-            return;
-        };
-        recv.credit.on_consumed(bytes);
-        self.list_grant(key);
+        if let Some(recv) = self.streams.get_mut(key).and_then(|stream| stream.recv.as_mut()) {
+            recv.credit.on_consumed(bytes);
+        }
+        let listed = self.list_grant(key);
+        listed || self.recv_credit.wanted().is_some()
     }
 
-    /// Lists a stream if a new grant is worth a frame.
-    pub(super) fn list_grant(&mut self, key: StreamKey) {
+    /// Lists a stream if a new grant is worth a frame; says whether it is.
+    pub(super) fn list_grant(&mut self, key: StreamKey) -> bool {
         let Some(recv) = self.streams.get(key).and_then(|stream| stream.recv.as_ref()) else {
-            return;
+            return false;
         };
-        let wanted = recv.stop == Stop::Not
-            && recv.half.final_offset().is_none()
-            && recv.credit.wanted().is_some();
+        let wanted = recv.credit.wanted().is_some()
+            && recv.stop == Stop::Not
+            && recv.half.final_offset().is_none();
         if wanted {
             self.list_control(key);
         }
+        wanted
     }
 
     /// Says `Writable` where `send` said *blocked* and there is room again.

@@ -20,6 +20,11 @@ impl Expiry {
         self.by_token.insert(token, at);
     }
 
+    /// Whether no message has a time.
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_token.is_empty()
+    }
+
     /// The fate of a message was told.
     pub(super) fn remove(&mut self, token: MessageToken) {
         if let Some(at) = self.by_token.remove(&token) {

@@ -64,9 +64,11 @@ use crate::config::TransportConfig;
 use crate::crypto::{PublicKey, ReplayWindow, Suite};
 use crate::error::Phase;
 use crate::event::Event;
+use crate::events::Events;
+use crate::fates::Fates;
 use crate::handle::ConnectionHandle;
 use crate::stats::ConnectionStats;
-use crate::stream::send::{Fates, SendCredit};
+use crate::stream::send::SendCredit;
 use crate::wire::{DATA_OVERHEAD_LONG, Parameters, Side, StreamId, Violation};
 use addresses::Addresses;
 use alloc::boxed::Box;
@@ -114,7 +116,7 @@ const GRANT_MAX: u64 = 1 << 58;
 /// What a call may use besides the connection itself.
 pub(crate) struct Cx<'a> {
     pub(crate) now: Instant,
-    pub(crate) events: &'a mut VecDeque<Event>,
+    pub(crate) events: &'a mut Events,
     pub(crate) random: &'a mut Random,
     /// Where frames wait while their fates are dealt with; empty between calls. One for all
     /// connections, as each would keep its own forever.
@@ -367,7 +369,7 @@ impl Connection {
             gaps: 0,
             next_token: 0,
             expiring: Expiry::default(),
-            fates: Vec::new(),
+            fates: Fates::new(),
             pings: Pings::default(),
             closing: Closing::default(),
             timers: Timers::default(),
@@ -537,14 +539,11 @@ impl Connection {
 
     /// Turns the fates that a call left behind into events.
     fn tell_fates(&mut self, id: StreamId, cx: &mut Cx<'_>) {
-        for (token, fate) in self.fates.drain(..) {
-            self.expiring.remove(token);
-            cx.events.push_back(Event::Message {
-                connection: self.handle,
-                stream: id,
-                token,
-                fate,
-            });
+        for run in self.fates.drain() {
+            if !self.expiring.is_empty() {
+                run.tokens().for_each(|token| self.expiring.remove(token));
+            }
+            cx.events.push_fates(self.handle, id, run);
         }
     }
 

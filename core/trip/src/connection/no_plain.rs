@@ -1,8 +1,8 @@
 //! What a connection does without where plain mode is not built in: nothing.
 
-use crate::event::{Event, Unsafe};
+use crate::event::Unsafe;
+use crate::events::Events;
 use crate::handle::ConnectionHandle;
-use alloc::collections::VecDeque;
 
 /// No switch of plain mode is in use.
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +13,7 @@ impl InUse {
     pub(crate) const NONE: Self = Self;
 
     /// There is nothing to warn of.
-    pub(crate) fn tell(self, _: ConnectionHandle, _: &mut VecDeque<Event>) {}
+    pub(crate) fn tell(self, _: ConnectionHandle, _: &mut Events) {}
 
     /// None of them.
     pub(crate) fn all(self) -> impl Iterator<Item = Unsafe> {

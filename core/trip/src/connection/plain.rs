@@ -4,8 +4,8 @@
 //! the endpoint, before the connection begins.
 
 use crate::event::{Event, Unsafe};
+use crate::events::Events;
 use crate::handle::ConnectionHandle;
-use alloc::collections::VecDeque;
 
 /// The switches of plain mode that a connection makes use of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +26,8 @@ impl InUse {
         Self { unsigned_out: false, unsigned_in: false, plain_open: false, plain_traffic: false };
 
     /// Says each of them. To be called once a connection, right behind `Connected`.
-    pub(crate) fn tell(self, connection: ConnectionHandle, events: &mut VecDeque<Event>) {
-        events.extend(self.all().map(|what| Event::Unsafe { connection, what }));
+    pub(crate) fn tell(self, connection: ConnectionHandle, events: &mut Events) {
+        self.all().for_each(|what| events.push_back(Event::Unsafe { connection, what }));
     }
 
     /// Each of them.

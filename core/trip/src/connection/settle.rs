@@ -8,6 +8,7 @@ use super::recovery::sent::{Fate as PacketFate, LossOutcome, PacketInfo, SentPac
 use super::streams::{Stop, StreamKey};
 use super::timer::Timer;
 use super::{Connection, Cx, Stage};
+use crate::fates::Fates;
 use crate::stream::send::Piece;
 use crate::wire::{AckFrame, Code, Direction, Violation};
 use alloc::vec::Vec;
@@ -253,7 +254,7 @@ impl Connection {
         act: impl FnOnce(
             &mut crate::stream::send::SendHalf,
             &mut crate::stream::send::SendCredit,
-            &mut crate::stream::send::Fates,
+            &mut Fates,
         ),
     ) {
         let Self { streams, send_credit, fates, .. } = self;

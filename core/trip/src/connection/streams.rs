@@ -246,6 +246,8 @@ pub(crate) struct Streams {
     free: Vec<u32>,
     /// By ID without its order, so that one index cannot live twice with two orders.
     index: BTreeMap<u64, StreamKey>,
+    /// The stream that was looked for last: mostly it is the next one, too.
+    recent: Option<(u64, StreamKey)>,
     own: [OwnLimit; 2],
     peer: [PeerLimit; 2],
     pub(crate) defaults: StreamDefaults,
@@ -272,6 +274,7 @@ impl Streams {
             slots: Vec::new(),
             free: Vec::new(),
             index: BTreeMap::new(),
+            recent: None,
             own: [OwnLimit::default(), OwnLimit::default()],
             peer: [limit(two_way), limit(one_way)],
             defaults,
@@ -305,9 +308,19 @@ impl Streams {
     }
 
     /// The slot of an open stream.
-    pub(crate) fn find(&self, id: StreamId) -> Option<StreamKey> {
-        let key = *self.index.get(&orderless(id))?;
+    pub(crate) fn find(&mut self, id: StreamId) -> Option<StreamKey> {
+        let name = orderless(id);
+        let key = self.key_of(name)?;
+        self.recent = Some((name, key));
         (self.get(key)?.id == id).then_some(key)
+    }
+
+    /// The slot of the stream whose ID is `name` but for its order.
+    fn key_of(&self, name: u64) -> Option<StreamKey> {
+        match self.recent {
+            Some((recent, key)) if recent == name => Some(key),
+            _ => self.index.get(&name).copied(),
+        }
     }
 
     /// All open streams, by ID.
@@ -357,9 +370,9 @@ impl Streams {
                 "a frame for a half that the stream does not have",
             ));
         }
-        if let Some(key) = self.index.get(&orderless(id)) {
-            return match self.get(*key) {
-                Some(stream) if stream.id == id => Ok(Known::Open(*key)),
+        if let Some(key) = self.key_of(orderless(id)) {
+            return match self.get(key) {
+                Some(stream) if stream.id == id => Ok(Known::Open(key)),
                 _ => Err(Violation::new(Code::STREAM_STATE, "one stream index with two orders")),
             };
         }
@@ -442,7 +455,9 @@ impl Streams {
         let Some(stream) = slot.stream.take() else { return false };
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(key.slot);
-        self.index.remove(&orderless(stream.id));
+        let name = orderless(stream.id);
+        self.index.remove(&name);
+        self.recent = self.recent.filter(|(recent, _)| *recent != name);
         if stream.id.opener() != self.side {
             let index = stream.id.index();
             if let Some(peer) = self.peer(stream.id.direction()) {

@@ -258,10 +258,16 @@ impl Endpoint {
         data: impl Into<Bytes>,
         options: SendOptions,
     ) -> Result<MessageToken, SendError> {
-        self.command(now, connection, |connection, cx| {
-            connection.send(stream, data.into(), options, cx)
-        })
-        .unwrap_or(Err(SendError::UnknownConnection))
+        self.tick(now);
+        self.connection(connection)
+            .is_some()
+            .then(|| {
+                self.with_writer(connection.slot, |connection, cx| {
+                    connection.send(stream, data.into(), options, cx)
+                })
+            })
+            .flatten()
+            .unwrap_or(Err(SendError::UnknownConnection))
     }
 
     /// Takes the next message or chunk of a stream. After [`Event::Readable`], call it until it
@@ -278,7 +284,7 @@ impl Endpoint {
         self.tick(now);
         self.connection(connection)
             .is_some()
-            .then(|| self.with_reader(connection.slot, |one, _| one.receive(stream)))
+            .then(|| self.with_reader(connection.slot, |one| one.receive(stream)))
             .flatten()
             .unwrap_or(Err(ReceiveError::UnknownConnection))
     }

@@ -35,6 +35,7 @@ use crate::config::{Config, TransportConfig};
 use crate::connection::{Connection, Cx, Opened, SentFrame};
 use crate::crypto::{PublicKey, SecretKey};
 use crate::event::Event;
+use crate::events::Events;
 use crate::handle::ConnectionHandle;
 use crate::stats::EndpointStats;
 use crate::wire::{Challenge, DataHeader, PacketKind, Retry, VersionHint, classify};
@@ -101,7 +102,7 @@ pub struct Endpoint {
     sender: Option<ConnectionHandle>,
     deadlines: Deadlines,
     links: link::Links,
-    events: VecDeque<Event>,
+    events: Events,
     /// Room that connections borrow in turn; empty between calls.
     settled: Vec<SentFrame>,
     leave: Leave,
@@ -138,7 +139,7 @@ impl Endpoint {
             sender: None,
             deadlines: Deadlines::default(),
             links: link::Links::default(),
-            events: VecDeque::new(),
+            events: Events::default(),
             settled: Vec::new(),
             leave: Leave::default(),
             ephemerals: seed.random("ephemeral keys"),
@@ -164,29 +165,42 @@ impl Endpoint {
         Some(result)
     }
 
-    /// The same for a call that takes something out and hands nothing in. Unless that gives the
-    /// connection something to do, the books stay as they are; it only takes its place among those
-    /// that are asked for packets, as one that has nothing to say.
-    fn with_reader<R>(
+    /// The same for a call that hands something in for a stream, and changes nothing that concerns
+    /// others than the connection.
+    fn with_writer<R>(
         &mut self,
         slot: u32,
         act: impl FnOnce(&mut Connection, &mut Cx<'_>) -> R,
     ) -> Option<R> {
+        let result = self.touch(slot, act)?;
+        self.enlist(slot);
+        Some(result)
+    }
+
+    /// The same for a call that takes something out and hands nothing in; `act` says whether that
+    /// may have given the connection something to do. If not, the books stay as they are; it only
+    /// takes its place among those that are asked for packets, as one that has nothing to say.
+    fn with_reader<R>(
+        &mut self,
+        slot: u32,
+        act: impl FnOnce(&mut Connection) -> (R, bool),
+    ) -> Option<R> {
         let index = usize::try_from(slot).ok()?;
-        let before = self.slots.get(index)?.spent;
+        let place = self.slots.get(index)?;
+        let (before, listed) = (place.spent, place.ready);
         let (result, spent) = self.touch(slot, |connection, cx| {
-            let result = act(connection, cx);
-            (result, connection.is_spent(cx.now))
+            let (result, due) = act(connection);
+            (result, if !due && listed { None } else { Some(connection.is_spent(cx.now)) })
         })?;
-        if !spent {
-            self.settle(slot);
-        } else if let Some(place) = self.slots.get_mut(index) {
-            if core::mem::replace(&mut place.ready, true) {
-                place.spent = before;
-            } else {
+        match (spent, self.slots.get_mut(index)) {
+            (Some(false), _) => self.settle(slot),
+            (_, Some(place)) if listed => place.spent = before,
+            (_, Some(place)) => {
+                place.ready = true;
                 place.spent = Some(self.now);
                 self.ready.push_back(slot);
             }
+            _ => {}
         }
         Some(result)
     }
@@ -224,16 +238,27 @@ impl Endpoint {
             let token = token.copied();
             self.resets.replace(slot, core::mem::replace(&mut place.reset_token, token), token);
         }
-        if !connection.is_gone() {
+        let (gone, turned) = (connection.is_gone(), connection.has_turned());
+        if !gone {
             self.links.track(slot, &mut place.link, connection.link());
-            self.deadlines.set(slot, connection.next_timeout());
-            if !place.ready {
-                place.ready = true;
-                self.ready.push_back(slot);
-            }
+            self.enlist(slot);
         }
-        if connection.has_turned() {
+        if turned {
             self.on_turn(slot);
+        }
+    }
+
+    /// Notes a connection's deadline, and that it may have something to send.
+    fn enlist(&mut self, slot: u32) {
+        let Some(place) = usize::try_from(slot).ok().and_then(|index| self.slots.get_mut(index))
+        else {
+            return;
+        };
+        let Some(connection) = place.connection.as_deref() else { return };
+        self.deadlines.set(slot, connection.next_timeout());
+        if !place.ready {
+            place.ready = true;
+            self.ready.push_back(slot);
         }
     }
 

@@ -3,8 +3,9 @@
 //! The choice comes first, as a number of bytes from an offset on; then exactly those bytes of the
 //! offset space are written. So a frame never needs to be taken back.
 
-use super::{End, Fates, Outgoing, Piece, Reliability, SendCredit, SendHalf, State};
+use super::{End, Outgoing, Piece, Reliability, SendCredit, SendHalf, State};
 use crate::event::Fate;
+use crate::fates::Fates;
 use crate::wire::{Order, StreamHeader, stream_header_len, write_stream_header};
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -227,7 +228,7 @@ impl SendHalf {
                 break;
             }
             if message.reliability == Reliability::Unreliable {
-                fates.push((message.token, Fate::Sent));
+                fates.push(message.token, Fate::Sent);
                 self.buffered = self.buffered.saturating_sub(data_len(message));
                 message.data.clear();
             }
@@ -244,7 +245,7 @@ impl SendHalf {
             && (message.state != State::Live || message.size == 0)
         {
             if message.state == State::Live {
-                fates.push((message.token, Fate::Acked));
+                fates.push(message.token, Fate::Acked);
                 message.state = State::Settled;
                 empty = true;
             }

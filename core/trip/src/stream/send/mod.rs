@@ -17,17 +17,14 @@ pub(crate) use build::Written;
 pub(crate) use credit::SendCredit;
 
 use crate::event::Fate;
+use crate::fates::Fates;
 use crate::handle::MessageToken;
 use crate::ranges::RangeSet;
 use crate::wire::{Code, Order, StreamId};
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 use bytes::Bytes;
 use core::ops::Range;
 use tripline_sansio::codec::varint_len;
-
-/// Where the fates of messages are put.
-pub(crate) type Fates = Vec<(MessageToken, Fate)>;
 
 /// How often a message may be sent (PROTOCOL.md §4, *Reliability*; R-REL-1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -269,7 +266,7 @@ impl SendHalf {
         for message in self.queue.drain(..) {
             let told = message.reliability == Reliability::Unreliable && message.is_all_sent();
             if message.state == State::Live && !told {
-                fates.push((message.token, Fate::Undelivered));
+                fates.push(message.token, Fate::Undelivered);
             }
             if message.is_begun() && self.id.order() != Order::Bytes {
                 credit.release(message.unsent());
@@ -291,7 +288,7 @@ impl SendHalf {
         for message in unbegun {
             let len = u64::try_from(message.data.len()).unwrap_or(u64::MAX);
             if len > limit {
-                fates.push((message.token, Fate::Undelivered));
+                fates.push(message.token, Fate::Undelivered);
                 self.buffered = self.buffered.saturating_sub(len);
                 message.data.clear();
                 message.size = 0;

@@ -1,7 +1,8 @@
 //! What became of what was sent: acknowledged, lost, or given up (R-SKIP-1, R-SKIP-2).
 
-use super::{End, Fates, Lost, Outgoing, Piece, Reliability, SendCredit, SendHalf, State};
+use super::{End, Lost, Outgoing, Piece, Reliability, SendCredit, SendHalf, State};
 use crate::event::Fate;
+use crate::fates::Fates;
 use crate::handle::MessageToken;
 use crate::wire::Order;
 use core::ops::Range;
@@ -119,6 +120,9 @@ impl SendHalf {
             return;
         }
         self.settled.insert(range.clone());
+        if self.settle_in_order(&range, fates) {
+            return self.pop_settled();
+        }
         let mut newest_acked = None;
         let mut at = self.first_in(&range);
         while let Some(message) = self.queue.get_mut(at)
@@ -128,7 +132,7 @@ impl SendHalf {
             match message.state {
                 State::Live if complete => {
                     if message.reliability != Reliability::Unreliable {
-                        fates.push((message.token, Fate::Acked));
+                        fates.push(message.token, Fate::Acked);
                     }
                     self.buffered = self.buffered.saturating_sub(held(message));
                     message.data.clear();
@@ -146,6 +150,32 @@ impl SendHalf {
             self.supersede(newest, credit, fates);
         }
         self.pop_settled();
+    }
+
+    /// What is acknowledged mostly touches what was before it: then whole messages leave at the
+    /// front, and nothing is searched for. Says `false` if there is more to do.
+    fn settle_in_order(&mut self, range: &Range<u64>, fates: &mut Fates) -> bool {
+        let upto =
+            self.settled.first().filter(|first| first.start == 0).map_or(0, |first| first.end);
+        if upto < range.end || self.id.order() == Order::Latest {
+            return false;
+        }
+        while let Some(front) = self.queue.front()
+            && front.range().end <= upto
+            && front.is_all_sent()
+        {
+            match front.state {
+                State::Live if front.reliability != Reliability::Unreliable => {
+                    fates.push(front.token, Fate::Acked);
+                }
+                State::Live | State::Settled => {}
+                State::GivenUp => return false,
+            }
+            self.buffered = self.buffered.saturating_sub(held(front));
+            self.queue.pop_front();
+            self.cursor = self.cursor.saturating_sub(1);
+        }
+        true
     }
 
     /// A newer message of a *latest* stream is acknowledged whole: whatever is older is pointless,
@@ -192,7 +222,7 @@ impl SendHalf {
         let Some(message) = self.queue.get_mut(at) else { return };
         let told = message.reliability == Reliability::Unreliable && message.is_all_sent();
         if !told {
-            fates.push((message.token, Fate::Expired));
+            fates.push(message.token, Fate::Expired);
         }
         self.buffered = self.buffered.saturating_sub(held(message));
         message.data.clear();

@@ -89,11 +89,15 @@ impl App for Source {
         now: Instant,
         event: &Event,
     ) -> Result<(), Failure> {
-        if let Event::Connected { .. } = event {
-            let options = StreamOptions::one_way(Order::Ordered);
-            self.stream = Some(endpoint.open(now, self.connection, options)?);
+        match event {
+            Event::Connected { .. } => {
+                let options = StreamOptions::one_way(Order::Ordered);
+                self.stream = Some(endpoint.open(now, self.connection, options)?);
+                self.pump(endpoint, now)
+            }
+            Event::Writable { .. } => self.pump(endpoint, now),
+            _ => Ok(()),
         }
-        self.pump(endpoint, now)
     }
 
     fn done(&self) -> bool {

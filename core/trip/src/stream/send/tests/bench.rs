@@ -1,7 +1,8 @@
 //! The bench: a sending half, its peer, the packets between them, and the model that judges.
 
-use super::super::{Fates, Piece, Reliability, SendCredit, SendHalf, Written};
+use super::super::{Piece, Reliability, SendCredit, SendHalf, Written};
 use crate::event::Fate;
+use crate::fates::Fates;
 use crate::handle::MessageToken;
 use crate::stream::recv::{RecvHalf, Taken};
 use crate::wire::{Code, Direction, Frame, Frames, Order, Side, StreamFrame, StreamId, write_skip};
@@ -367,7 +368,8 @@ impl Bench {
 
     /// Notes the fates told, each message's once.
     fn fold(&mut self) {
-        for (token, fate) in self.fates.drain(..) {
+        let told = self.fates.drain();
+        for (token, fate) in told.flat_map(|run| run.tokens().map(move |token| (token, run.fate))) {
             let promise = &mut self.promises[token.number() as usize];
             assert_eq!(promise.fate.replace(fate), None, "{token:?} has two fates (T30)");
             let reliable = promise.reliability == Reliability::Reliable;
