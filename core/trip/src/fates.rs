@@ -70,8 +70,12 @@ impl Fates {
 
     /// This became of a message.
     pub(crate) fn push(&mut self, token: MessageToken, fate: Fate) {
-        let next = FateRun::one(token, fate);
-        if !self.runs.last_mut().is_some_and(|last| last.join(next)) {
+        self.push_run(FateRun::one(token, fate));
+    }
+
+    /// This became of several messages.
+    pub(crate) fn push_run(&mut self, next: FateRun) {
+        if next.count > 0 && !self.runs.last_mut().is_some_and(|last| last.join(next)) {
             self.runs.push(next);
         }
     }
@@ -85,6 +89,7 @@ impl Fates {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
 
     #[test]
     fn runs_hold_what_follows_with_the_same_fate() {

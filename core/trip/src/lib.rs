@@ -31,6 +31,7 @@
 extern crate alloc;
 
 mod agreed;
+mod batch;
 mod bucket;
 mod carrier;
 mod config;
@@ -57,6 +58,7 @@ mod stream;
 mod wire;
 
 pub use agreed::{Agreed, Granted, Limits, Minimum, Reconfigure};
+pub use batch::{Batch, BatchIter};
 pub use carrier::LinkId;
 pub use config::{
     Access, Config, Congestion, ConnectOptions, GuardConfig, OnSilence, Screening, SendOptions,
@@ -69,7 +71,7 @@ pub use connection::recovery::congestion::{
 pub use connection::recovery::ecn::EcnStatus;
 pub use connection::recovery::rtt::RttSummary;
 pub use connection::zone::limits::KeyLimits;
-pub use connection::{ReceiveResult, State};
+pub use connection::{BatchResult, ReceiveResult, State};
 #[cfg(feature = "fast-aead")]
 pub use crypto::FastAead;
 pub use crypto::{

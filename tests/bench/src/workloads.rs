@@ -121,6 +121,7 @@ pub const WORKLOADS: &[Workload] = &[
         suites: AES,
         peers: &[
             peer("tripline", OURS, tripline::requests::requests),
+            peer("tripline-each", OURS, tripline::requests::requests_each),
             peer("quinn", ALL, quinn::requests),
             peer("quinn-tuned", ALL, quinn::requests_tuned),
             slow(5, peer("quinn-streams", ALL, quinn::requests_on_streams)),
@@ -237,6 +238,7 @@ pub const WORKLOADS: &[Workload] = &[
         suites: AES,
         peers: &[
             peer("tripline", OURS, engine::messages::messages),
+            slow(5, peer("tripline-each", OURS, engine::messages::messages_each)),
             peer("quinn-proto", ALL, proto::messages),
             slow(10, peer("quinn-proto-each", ALL, proto::messages_each)),
         ],

@@ -1,6 +1,6 @@
 //! What the user can tell a connection to do with its streams.
 
-use super::streams::{Stop, StreamKey};
+use super::streams::{Receiving, Stop, StreamKey};
 use super::timer::Timer;
 use super::{Connection, Cx, Stage};
 use crate::config::{SendOptions, StreamOptions};
@@ -51,11 +51,26 @@ impl Connection {
         options: SendOptions,
         cx: &mut Cx<'_>,
     ) -> Result<MessageToken, SendError> {
+        let len = u64::try_from(data.len()).unwrap_or(u64::MAX);
+        if stream.order() == Order::Bytes && options != SendOptions::default() {
+            return Err(SendError::AlwaysReliable);
+        }
+        let key = self.check_send(stream, len, len, cx)?;
+        Ok(self.push_message(key, data, options, cx))
+    }
+
+    /// Whether a stream takes `bytes` now, in messages of at most `longest` bytes.
+    pub(super) fn check_send(
+        &mut self,
+        stream: StreamId,
+        longest: u64,
+        bytes: u64,
+        cx: &Cx<'_>,
+    ) -> Result<StreamKey, SendError> {
         let limit = match self.zone {
             Some(_) => self.peer_limits.message_max,
             None => self.config.message_max,
         };
-        let len = u64::try_from(data.len()).unwrap_or(u64::MAX);
         let key = self.streams.find(stream).ok_or(SendError::UnknownStream)?;
         if !self.is_live() || self.closing.takes_no_more() {
             return Err(SendError::Closing);
@@ -65,29 +80,39 @@ impl Connection {
         if !half.is_open() {
             return Err(SendError::Finished);
         }
-        if stream.order() == Order::Bytes {
-            if options != SendOptions::default() {
-                return Err(SendError::AlwaysReliable);
-            }
-        } else if len > limit {
+        if stream.order() != Order::Bytes && longest > limit {
             return Err(SendError::TooLarge { limit });
         }
         let full =
-            half.buffered() > 0 && half.buffered().saturating_add(len) > self.config.send_buffer;
+            half.buffered() > 0 && half.buffered().saturating_add(bytes) > self.config.send_buffer;
         if full || cx.events.len() >= super::EVENTS_MAX {
             entry.writable_wanted = true;
             return Err(SendError::Blocked);
         }
+        Ok(key)
+    }
+
+    /// Appends a message to what a stream has to send.
+    pub(super) fn push_message(
+        &mut self,
+        key: StreamKey,
+        data: Bytes,
+        options: SendOptions,
+        cx: &Cx<'_>,
+    ) -> MessageToken {
         let token = MessageToken(self.next_token);
         self.next_token = self.next_token.saturating_add(1);
-        half.push(token, data, options.reliability);
+        let joins = options.expires_after.is_none() && self.zone.is_some();
+        if let Some(half) = self.streams.get_mut(key).and_then(|entry| entry.send.as_mut()) {
+            half.push(token, data, options.reliability, joins);
+        }
         self.stats.messages_sent = self.stats.messages_sent.saturating_add(1);
         if let Some(after) = options.expires_after {
             self.expiring.insert(cx.now + after, token, key);
             self.arm_expire();
         }
         self.wake_stream(key);
-        Ok(token)
+        token
     }
 
     /// The user sends no more on this stream; what was handed in still goes out.
@@ -154,9 +179,7 @@ impl Connection {
     }
 
     fn take(&mut self, stream: StreamId, due: &mut bool) -> Result<ReceiveResult, ReceiveError> {
-        let key = self.streams.find(stream).ok_or(ReceiveError::UnknownStream)?;
-        let entry = self.streams.get_mut(key).ok_or(ReceiveError::UnknownStream)?;
-        let recv = entry.recv.as_mut().ok_or(ReceiveError::SendOnly)?;
+        let (key, recv) = self.receiving(stream)?;
         let taken = recv.half.take();
         if !matches!(taken, Taken::Data { .. }) {
             self.on_drained_stream(key);
@@ -179,8 +202,18 @@ impl Connection {
         }
     }
 
+    /// The receiving half of a stream.
+    pub(super) fn receiving(
+        &mut self,
+        stream: StreamId,
+    ) -> Result<(StreamKey, &mut Receiving), ReceiveError> {
+        let key = self.streams.find(stream).ok_or(ReceiveError::UnknownStream)?;
+        let entry = self.streams.get_mut(key).ok_or(ReceiveError::UnknownStream)?;
+        Ok((key, entry.recv.as_mut().ok_or(ReceiveError::SendOnly)?))
+    }
+
     /// The user has seen all that a stream has to give for now.
-    fn on_drained_stream(&mut self, key: StreamKey) {
+    pub(super) fn on_drained_stream(&mut self, key: StreamKey) {
         if let Some(recv) = self.streams.get_mut(key).and_then(|stream| stream.recv.as_mut())
             && core::mem::take(&mut recv.readable_told)
         {

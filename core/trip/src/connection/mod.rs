@@ -15,7 +15,7 @@
 //!   `liveness`: whether it is there; `link`: what is otherwise on a reliable stream of bytes;
 //! - `single`: whether it is the only one with this peer;
 //! - `zone`, `renew`: the keys, their renewal, and what it means for the rest;
-//! - `explain`: why it waits;
+//! - `commands`, `batches`: what the user says; `explain`: why it waits;
 //! - `gaps`: the bounds on them; `streams`, `schedule`, `ping`, `addresses`, `mtu`, `timer`,
 //!   `recovery`: leaf components.
 
@@ -24,6 +24,7 @@ mod addresses;
 pub(crate) mod again;
 mod agree;
 mod aside;
+mod batches;
 mod clock;
 mod close;
 mod commands;
@@ -96,6 +97,7 @@ use timer::{Timer, Timers};
 use tripline_sansio::{Duration, Instant, Path, Random};
 use zone::renewal::Renewal;
 
+pub use batches::BatchResult;
 pub use commands::ReceiveResult;
 pub(crate) use plain::InUse;
 pub(crate) use receive::Opened;

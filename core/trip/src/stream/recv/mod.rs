@@ -20,6 +20,7 @@ mod ready;
 #[cfg(test)]
 mod tests;
 
+use crate::batch::Batch;
 pub(super) use crate::wire::Violation;
 use crate::wire::{Code, Order};
 use ::bytes::Bytes;
@@ -259,6 +260,23 @@ impl RecvHalf {
         }
         self.told = true;
         self.closed.map_or(Taken::Finished, Taken::Closed)
+    }
+
+    /// Appends what waits to a batch, until that has about `room` bytes. Returns how many offsets
+    /// this consumes; 0 if nothing waits, then [`Self::take`] says why.
+    pub(crate) fn take_batch(&mut self, batch: &mut Batch, room: usize) -> u64 {
+        if self.stopped || self.told {
+            return 0;
+        }
+        let consumed = match &mut self.body {
+            Body::Bytes(body) => body.ready().pop_chunk().map_or(0, |chunk| {
+                batch.push(&chunk);
+                len64(&chunk)
+            }),
+            Body::Messages(body) => body.ready().pop_batch(batch, room),
+        };
+        self.consumed = self.consumed.saturating_add(consumed);
+        consumed
     }
 
     /// Whether [`Self::take`] gives something other than [`Taken::Nothing`].

@@ -7,6 +7,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use super::to_usize;
+use crate::batch::Batch;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use bytes::{Buf, Bytes, BytesMut};
@@ -141,6 +142,38 @@ impl Ready {
         let wire = prefix.saturating_add(length);
         self.popped(wire);
         Some((message, u64::try_from(wire).unwrap_or(u64::MAX)))
+    }
+
+    /// Appends the messages that wait to `batch`, until that has about `room` bytes. Returns how
+    /// many bytes they were, with their lengths.
+    pub(super) fn pop_batch(&mut self, batch: &mut Batch, room: usize) -> u64 {
+        let before = self.queued;
+        while self.queued > 0 && batch.wire_len() < room {
+            let left = room.saturating_sub(batch.wire_len());
+            let Some(segment) = self.segments.front_mut() else {
+                let taken = batch.push_wire(&self.tail, left);
+                self.tail.advance(taken);
+                if self.tail.is_empty() {
+                    // Nobody else has seen it: its room is there again.
+                    self.tail.clear();
+                }
+                self.popped(taken);
+                if taken == 0 {
+                    break;
+                }
+                continue;
+            };
+            let taken = batch.push_wire(&segment.bytes, left);
+            segment.bytes.advance(taken);
+            if segment.bytes.is_empty() {
+                self.segments.pop_front();
+            }
+            self.popped(taken);
+            if taken == 0 {
+                break;
+            }
+        }
+        u64::try_from(before.saturating_sub(self.queued)).unwrap_or(u64::MAX)
     }
 
     /// Forgets all that waits.

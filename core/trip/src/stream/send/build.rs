@@ -3,13 +3,14 @@
 //! The choice comes first, as a number of bytes from an offset on; then exactly those bytes of the
 //! offset space are written. So a frame never needs to be taken back.
 
-use super::{End, Outgoing, Piece, Reliability, SendCredit, SendHalf, State};
+use super::run::FitEnd;
+use super::{Content, End, Piece, Reliability, SendCredit, SendHalf, State};
 use crate::event::Fate;
 use crate::fates::Fates;
 use crate::wire::{Order, StreamHeader, stream_header_len, write_stream_header};
 use alloc::vec::Vec;
 use core::ops::Range;
-use tripline_sansio::codec::{Writer, varint_len};
+use tripline_sansio::codec::varint_len;
 
 /// The bit of a STREAM frame's type that says *fin*; the type is one byte.
 const FIN_BIT: u8 = 4;
@@ -148,8 +149,9 @@ impl SendHalf {
         let short_of = if granted < room { Written::StreamBlocked } else { Written::NoSpace };
         if let Some(message) = self.queue.get(self.cursor)
             && message.sent > 0
+            && message.rest() > 0
         {
-            let len = message.unsent().min(most);
+            let len = message.rest().min(most);
             return match len {
                 0 => Planned::Blocked(short_of),
                 len => Planned::Bytes { len, aligned: false },
@@ -158,6 +160,16 @@ impl SendHalf {
         let (mut len, mut free): (u64, u64) = (0, credit.free());
         for message in self.queue.iter().skip(self.cursor).filter(|m| m.state == State::Live) {
             let left = most.saturating_sub(len);
+            if let Content::Run(run) = &message.content {
+                let fit = run.fit(message.sent, message.size, left, free);
+                len = len.saturating_add(fit.len);
+                free = free.saturating_sub(fit.len);
+                match fit.end {
+                    FitEnd::Run => continue,
+                    FitEnd::Room => return or_blocked(len, short_of),
+                    FitEnd::Credit => return or_blocked(len, Written::ConnectionBlocked),
+                }
+            }
             if message.size > free {
                 return or_blocked(len, Written::ConnectionBlocked);
             }
@@ -210,13 +222,16 @@ impl SendHalf {
             let Some(message) = self.queue.get_mut(self.cursor) else { break };
             if !message.is_begun() {
                 message.start = self.next_offset;
-                if !bytes_order {
+                if !bytes_order && matches!(message.content, Content::One(_)) {
                     credit.reserve(message.size);
                 }
             }
             let take = message.unsent().min(left);
-            write_range(out, message, message.sent..message.sent.saturating_add(take));
+            message.write(out, message.sent..message.sent.saturating_add(take));
             message.sent = message.sent.saturating_add(take);
+            if let Content::Run(run) = &mut message.content {
+                credit.reserve(run.begin_upto(message.sent));
+            }
             self.next_offset = self.next_offset.saturating_add(take);
             left = left.saturating_sub(take);
             if bytes_order {
@@ -228,9 +243,7 @@ impl SendHalf {
                 break;
             }
             if message.reliability == Reliability::Unreliable {
-                fates.push(message.token, Fate::Sent);
-                self.buffered = self.buffered.saturating_sub(data_len(message));
-                message.data.clear();
+                self.buffered = self.buffered.saturating_sub(message.let_go(fates));
             }
             self.cursor = self.cursor.saturating_add(1);
         }
@@ -322,6 +335,23 @@ impl SendHalf {
         let mut len: u64 = 0;
         for message in self.queue.iter().skip(first) {
             let sent = message.range();
+            let left = most.saturating_sub(len);
+            if let Content::Run(run) = &message.content {
+                let from = wanted.start.saturating_sub(message.start);
+                let end = run.end_at(from).min(message.sent);
+                if end > from {
+                    return or_blocked_unaligned(end.saturating_sub(from).min(most));
+                }
+                if !message.may_go_again() || message.sent == 0 {
+                    break;
+                }
+                let fit = run.fit(from, message.sent, left, u64::MAX);
+                len = len.saturating_add(fit.len);
+                if fit.end != FitEnd::Run {
+                    break;
+                }
+                continue;
+            }
             if sent.start < wanted.start {
                 let rest = sent.end.saturating_sub(wanted.start);
                 return or_blocked_unaligned(rest.min(most));
@@ -329,7 +359,6 @@ impl SendHalf {
             if message.state == State::Settled && message.sent == 0 {
                 continue;
             }
-            let left = most.saturating_sub(len);
             let take = message.sent.min(left);
             if !message.may_go_again() || take < u64::from(message.prefix) {
                 break;
@@ -352,7 +381,7 @@ impl SendHalf {
             }
             let from = range.start.max(sent.start).saturating_sub(message.start);
             let upto = range.end.min(sent.end).saturating_sub(message.start);
-            write_range(out, message, from..upto);
+            message.write(out, from..upto);
         }
     }
 
@@ -360,29 +389,6 @@ impl SendHalf {
     pub(super) fn index_of(&self, offset: u64) -> Option<usize> {
         self.queue.partition_point(|message| message.start <= offset).checked_sub(1)
     }
-}
-
-/// Appends the bytes at `range` of a message: its length prefix, then its data.
-fn write_range(out: &mut Vec<u8>, message: &Outgoing, range: Range<u64>) {
-    if range.is_empty() {
-        return;
-    }
-    let prefix = u64::from(message.prefix);
-    let mut from = range.start;
-    if from < prefix {
-        // A cut never falls into the prefix, so it is always written whole.
-        Writer::new(out).varint(data_len(message));
-        from = prefix;
-    }
-    let from = usize::try_from(from.saturating_sub(prefix)).unwrap_or(usize::MAX);
-    let upto = usize::try_from(range.end.saturating_sub(prefix)).unwrap_or(usize::MAX);
-    if let Some(bytes) = message.data.get(from..upto) {
-        out.extend_from_slice(bytes);
-    }
-}
-
-fn data_len(message: &Outgoing) -> u64 {
-    u64::try_from(message.data.len()).unwrap_or(u64::MAX)
 }
 
 fn or_blocked(len: u64, why: Written) -> Planned {

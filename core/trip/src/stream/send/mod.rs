@@ -8,6 +8,8 @@
 
 mod build;
 mod credit;
+mod outgoing;
+mod run;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -16,6 +18,7 @@ mod waits;
 pub(crate) use build::Written;
 pub(crate) use credit::SendCredit;
 
+use crate::batch::Batch;
 use crate::event::Fate;
 use crate::fates::Fates;
 use crate::handle::MessageToken;
@@ -24,6 +27,8 @@ use crate::wire::{Code, Order, StreamId};
 use alloc::collections::VecDeque;
 use bytes::Bytes;
 use core::ops::Range;
+use outgoing::{Content, Outgoing, State};
+use run::{MESSAGE_MAX as JOINED_MAX, Run};
 use tripline_sansio::codec::varint_len;
 
 /// How often a message may be sent (PROTOCOL.md §4, *Reliability*; R-REL-1).
@@ -49,6 +54,14 @@ impl Reliability {
     }
 }
 
+/// A batch of fewer bytes is copied; the buffer of a longer one is kept as it is.
+const COPIED: usize = 1024;
+/// A longer batch becomes several runs, as each is searched from its beginning when something of it
+/// was lost.
+const RUN_LONGEST: usize = 64 * 1024;
+/// From this length on a run lets expect that the next one gets long, too.
+const LONG: u64 = 1024;
+
 /// A run of offsets that was put into a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Piece {
@@ -65,62 +78,6 @@ pub(crate) struct Piece {
 impl Piece {
     fn range(self) -> Range<u64> {
         self.offset..self.offset.saturating_add(u64::from(self.len))
-    }
-}
-
-/// What a message in the queue is up to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// Not settled: waiting, or on its way.
-    Live,
-    /// Given up after it was begun: its range is skipped, which the peer has yet to acknowledge.
-    GivenUp,
-    /// Nothing more to do; leaves when it comes to the front.
-    Settled,
-}
-
-/// A message (or a chunk of a byte stream) on its way.
-#[derive(Clone, Debug)]
-struct Outgoing {
-    token: MessageToken,
-    data: Bytes,
-    /// Bytes of the length prefix in front of the data; 0 in a byte stream.
-    prefix: u8,
-    /// Length prefix and data together; cut to `sent` when given up half-way.
-    size: u64,
-    /// The offset of the first byte; `u64::MAX` until it is begun, so that the queue is sorted by
-    /// it.
-    start: u64,
-    /// How much of `size` has been sent at least once.
-    sent: u64,
-    reliability: Reliability,
-    state: State,
-}
-
-impl Outgoing {
-    const UNBEGUN: u64 = u64::MAX;
-
-    fn is_begun(&self) -> bool {
-        self.start != Self::UNBEGUN
-    }
-
-    fn is_all_sent(&self) -> bool {
-        self.sent == self.size
-    }
-
-    fn unsent(&self) -> u64 {
-        self.size.saturating_sub(self.sent)
-    }
-
-    /// Whether what was sent of it may be sent again: what is unreliable was let go of.
-    fn may_go_again(&self) -> bool {
-        let let_go = self.reliability == Reliability::Unreliable && self.is_all_sent();
-        self.state == State::Live && !let_go
-    }
-
-    /// The offsets that were sent.
-    fn range(&self) -> Range<u64> {
-        self.start..self.start.saturating_add(self.sent)
     }
 }
 
@@ -172,6 +129,8 @@ pub(crate) struct SendHalf {
     blocked: Option<(u64, bool)>,
     /// Bytes of messages held.
     buffered: u64,
+    /// The last run got long: the next one is given room at once.
+    long_run: bool,
     end: End,
 }
 
@@ -189,29 +148,114 @@ impl SendHalf {
             limit,
             blocked: None,
             buffered: 0,
+            long_run: false,
             end: End::Open,
         }
     }
 
     /// Appends a message. The caller has checked its length and that the half [is
-    /// open](Self::is_open).
-    pub(crate) fn push(&mut self, token: MessageToken, data: Bytes, reliability: Reliability) {
+    /// open](Self::is_open). `joins`: it may be copied together with its neighbours, as it has no
+    /// time of its own and the peer is known to take messages of its length.
+    pub(crate) fn push(
+        &mut self,
+        token: MessageToken,
+        data: Bytes,
+        reliability: Reliability,
+        joins: bool,
+    ) {
         let len = u64::try_from(data.len()).unwrap_or(u64::MAX);
+        self.buffered = self.buffered.saturating_add(len);
+        let joins = joins
+            && data.len() <= JOINED_MAX
+            && reliability == Reliability::Reliable
+            && self.takes_runs();
+        if joins && self.join(token, &data) {
+            return;
+        }
         let prefix = match self.id.order() {
             Order::Bytes => 0,
             _ => u8::try_from(varint_len(len)).unwrap_or(8),
         };
-        self.buffered = self.buffered.saturating_add(len);
         self.queue.push_back(Outgoing {
             token,
-            data,
+            content: Content::One(data),
             prefix,
             size: len.saturating_add(u64::from(prefix)),
             start: Outgoing::UNBEGUN,
             sent: 0,
             reliability,
             state: State::Live,
+            joins,
         });
+    }
+
+    /// Appends all messages of a batch, of which the first has this token, and empties it. The same
+    /// holds for them as for those that [join](Self::push), and [`Self::takes_runs`].
+    pub(crate) fn push_batch(&mut self, first: MessageToken, batch: &mut Batch) {
+        if batch.wire_len() <= RUN_LONGEST {
+            return self.push_run(first, batch);
+        }
+        let (wire, mut token, mut at) = (batch.take_wire(), first, 0);
+        let mut part = Batch::new();
+        while let Some(rest) = wire.get(at..).filter(|rest| !rest.is_empty()) {
+            at = at.saturating_add(part.push_wire(rest, RUN_LONGEST).max(1));
+            let next = token.0.saturating_add(u64::try_from(part.len()).unwrap_or(u64::MAX));
+            self.push_run(token, &mut part);
+            token = MessageToken(next);
+        }
+    }
+
+    fn push_run(&mut self, first: MessageToken, batch: &mut Batch) {
+        let count = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+        let bytes = u64::try_from(batch.bytes()).unwrap_or(u64::MAX);
+        self.buffered = self.buffered.saturating_add(bytes);
+        if let Some(last) = self.queue.back_mut().filter(|last| last.is_followed_by(first))
+            && let Content::Run(run) = &mut last.content
+            && run.append_wire(batch.wire(), count)
+        {
+            last.size = last.content.len();
+            return batch.clear();
+        }
+        let wire =
+            if batch.wire_len() < COPIED { batch.wire().to_vec() } else { batch.take_wire() };
+        batch.clear();
+        let content = Content::Run(Run::of(wire, count));
+        self.queue.push_back(Outgoing {
+            token: first,
+            size: content.len(),
+            content,
+            prefix: 0,
+            start: Outgoing::UNBEGUN,
+            sent: 0,
+            reliability: Reliability::Reliable,
+            state: State::Live,
+            joins: true,
+        });
+    }
+
+    /// Whether messages of this stream may wait as runs.
+    pub(crate) fn takes_runs(&self) -> bool {
+        matches!(self.id.order(), Order::Ordered | Order::Unordered)
+    }
+
+    /// Copies a small message behind the last one, if nothing of that was sent yet.
+    fn join(&mut self, token: MessageToken, data: &[u8]) -> bool {
+        let Some(last) = self.queue.back_mut().filter(|last| last.is_followed_by(token)) else {
+            return false;
+        };
+        match &mut last.content {
+            Content::Run(run) if run.has_room(data.len()) => run.append(data),
+            Content::Run(_) => return false,
+            Content::One(first) => {
+                let mut run = Run::with(first, self.long_run);
+                run.append(data);
+                last.content = Content::Run(run);
+                last.prefix = 0;
+            }
+        }
+        last.size = last.content.len();
+        self.long_run = last.size >= LONG;
+        true
     }
 
     /// Whether the user may still append.
@@ -263,13 +307,12 @@ impl SendHalf {
     /// Drops every message, with the fates that were not told yet (R-REL-2): the stream or the
     /// connection is over.
     pub(crate) fn drop_all(&mut self, credit: &mut SendCredit, fates: &mut Fates) {
-        for message in self.queue.drain(..) {
-            let told = message.reliability == Reliability::Unreliable && message.is_all_sent();
-            if message.state == State::Live && !told {
-                fates.push(message.token, Fate::Undelivered);
+        for mut message in self.queue.drain(..) {
+            if message.state == State::Live {
+                message.tell_all(Fate::Undelivered, fates);
             }
-            if message.is_begun() && self.id.order() != Order::Bytes {
-                credit.release(message.unsent());
+            if self.id.order() != Order::Bytes {
+                credit.release(message.rest());
             }
         }
         self.cursor = 0;
@@ -286,14 +329,8 @@ impl SendHalf {
         }
         let unbegun = self.queue.iter_mut().filter(|m| !m.is_begun() && m.state == State::Live);
         for message in unbegun {
-            let len = u64::try_from(message.data.len()).unwrap_or(u64::MAX);
-            if len > limit {
-                fates.push(message.token, Fate::Undelivered);
-                self.buffered = self.buffered.saturating_sub(len);
-                message.data.clear();
-                message.size = 0;
-                message.state = State::Settled;
-            }
+            let freed = message.drop_larger(limit, fates);
+            self.buffered = self.buffered.saturating_sub(freed);
         }
     }
 

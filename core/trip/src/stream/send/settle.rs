@@ -1,6 +1,6 @@
 //! What became of what was sent: acknowledged, lost, or given up (R-SKIP-1, R-SKIP-2).
 
-use super::{End, Lost, Outgoing, Piece, Reliability, SendCredit, SendHalf, State};
+use super::{End, Lost, Piece, Reliability, SendCredit, SendHalf, State};
 use crate::event::Fate;
 use crate::fates::Fates;
 use crate::handle::MessageToken;
@@ -131,11 +131,8 @@ impl SendHalf {
             let complete = message.is_all_sent() && self.settled.covers(&message.range());
             match message.state {
                 State::Live if complete => {
-                    if message.reliability != Reliability::Unreliable {
-                        fates.push(message.token, Fate::Acked);
-                    }
-                    self.buffered = self.buffered.saturating_sub(held(message));
-                    message.data.clear();
+                    let freed = message.tell_all(Fate::Acked, fates);
+                    self.buffered = self.buffered.saturating_sub(freed);
                     message.state = State::Settled;
                     newest_acked = Some(at);
                 }
@@ -160,18 +157,20 @@ impl SendHalf {
         if upto < range.end || self.id.order() == Order::Latest {
             return false;
         }
-        while let Some(front) = self.queue.front()
-            && front.range().end <= upto
-            && front.is_all_sent()
-        {
-            match front.state {
-                State::Live if front.reliability != Reliability::Unreliable => {
-                    fates.push(front.token, Fate::Acked);
+        while let Some(front) = self.queue.front_mut() {
+            let whole = front.range().end <= upto && front.is_all_sent();
+            let freed = match front.state {
+                State::Live if whole => front.tell_all(Fate::Acked, fates),
+                State::Live => {
+                    front.tell_below(upto.saturating_sub(front.start), Fate::Acked, fates)
                 }
-                State::Live | State::Settled => {}
-                State::GivenUp => return false,
+                State::Settled => 0,
+                State::GivenUp => return !whole,
+            };
+            self.buffered = self.buffered.saturating_sub(freed);
+            if !whole {
+                break;
             }
-            self.buffered = self.buffered.saturating_sub(held(front));
             self.queue.pop_front();
             self.cursor = self.cursor.saturating_sub(1);
         }
@@ -220,19 +219,16 @@ impl SendHalf {
     fn give_up(&mut self, at: usize, credit: &mut SendCredit, fates: &mut Fates) {
         let bytes_order = self.id.order() == Order::Bytes;
         let Some(message) = self.queue.get_mut(at) else { return };
-        let told = message.reliability == Reliability::Unreliable && message.is_all_sent();
-        if !told {
-            fates.push(message.token, Fate::Expired);
-        }
-        self.buffered = self.buffered.saturating_sub(held(message));
-        message.data.clear();
+        let rest = message.rest();
+        let freed = message.tell_all(Fate::Expired, fates);
+        self.buffered = self.buffered.saturating_sub(freed);
         if !message.is_begun() {
             message.size = 0;
             message.state = State::Settled;
             return;
         }
         if !bytes_order {
-            credit.release(message.unsent());
+            credit.release(rest);
         }
         message.size = message.sent;
         message.state = State::GivenUp;
@@ -256,9 +252,4 @@ impl SendHalf {
             self.settled.insert(0..base);
         }
     }
-}
-
-/// Bytes of data that a message still holds.
-fn held(message: &Outgoing) -> u64 {
-    u64::try_from(message.data.len()).unwrap_or(u64::MAX)
 }

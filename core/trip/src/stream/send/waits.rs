@@ -7,10 +7,7 @@ impl SendHalf {
     pub(crate) fn unsent(&self) -> u64 {
         let waiting = self.queue.iter().skip(self.cursor).filter(|one| one.state == State::Live);
         waiting
-            .map(|one: &Outgoing| {
-                let len = u64::try_from(one.data.len()).unwrap_or(u64::MAX);
-                one.unsent().min(len)
-            })
+            .map(|one: &Outgoing| one.unsent().min(one.content.len()))
             .fold(0, u64::saturating_add)
     }
 

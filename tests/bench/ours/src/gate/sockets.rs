@@ -14,7 +14,7 @@ use tripline_std::{Clock, Loop, Options};
 use super::Counts;
 use crate::task::{Failure, Task, complete};
 use crate::tripline::bulk::{MESSAGES_1200, Sink, Source, transport};
-use crate::tripline::requests::{Asker, Echo};
+use crate::tripline::requests::{Asker, Echo, call};
 use crate::tripline::{App, Target, server_with, with_suite};
 
 /// Nanoseconds of the clock.
@@ -96,8 +96,8 @@ pub fn requests(task: &Task, window: u64) -> Result<Counts, Failure> {
     let (counts, _) = run(
         config(Config::default()),
         config(Config::client()),
-        Echo::default(),
-        |endpoint, now, target| Asker::connect(endpoint, now, target, task, window),
+        Echo::new(call(window)),
+        |endpoint, now, target| Asker::connect(endpoint, now, target, task, window, call(window)),
     )?;
     Ok(counts)
 }

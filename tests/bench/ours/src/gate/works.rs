@@ -10,7 +10,7 @@ use crate::meter::heap;
 use crate::task::{Failure, Suite, Task};
 use crate::tripline::bulk::{BYTES_1452, DEFAULT, MESSAGES_1200};
 use crate::tripline::connects::{GUARD, Host, Visitor};
-use crate::tripline::requests::{Asker, Echo};
+use crate::tripline::requests::{Asker, Call, Echo, call};
 use crate::tripline::with_suite;
 
 /// One work.
@@ -47,8 +47,11 @@ pub const WORKS: &[Work] = &[
     work("defaults", "8 MiB with the engine's defaults", true, || {
         memory(bulk_costs(&task(Suite::Aes256), DEFAULT))
     }),
-    work("messages", "100,000 messages of 64 bytes on one stream", true, || {
-        memory(messages::costs(&task(Suite::Aes256)))
+    work("messages", "100,000 messages of 64 bytes on one stream, in batches", true, || {
+        memory(messages::costs(&task(Suite::Aes256), Call::Batch))
+    }),
+    work("messages-each", "the same with a call for each on both sides", true, || {
+        memory(messages::costs(&task(Suite::Aes256), Call::Each))
     }),
     work("requests", "20 connections of 500 requests, pipelined", true, || {
         memory(requests(u64::MAX))
@@ -117,8 +120,8 @@ fn requests(window: u64) -> Result<Costs, Failure> {
     let mut pair = Pair::new(
         config(Config::default()),
         config(Config::client()),
-        Echo::default(),
-        |endpoint, now, target| Asker::connect(endpoint, now, target, &task, window),
+        Echo::new(call(window)),
+        |endpoint, now, target| Asker::connect(endpoint, now, target, &task, window, call(window)),
     )?;
     pair.run(u64::MAX)
 }

@@ -180,11 +180,12 @@ fn drive<A: App>(
         if looper.run_once(Some(app.patience()))? == Turn::TimedOut {
             app.on_silence().map_err(|error| format!("{side}: {error}"))?;
         }
+        let now = looper.clock().now();
         while let Some(event) = looper.next_event() {
             if let Event::Failed { .. } | Event::Lost { .. } = event {
                 return Err(format!("the {side}'s connection ended: {event:?}").into());
             }
-            looper.with(|endpoint, now| app.on_event(endpoint, now, &event))?;
+            app.on_event(looper.machine_mut(), now, &event)?;
         }
     }
     stop.ring();

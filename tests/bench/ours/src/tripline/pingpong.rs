@@ -8,7 +8,7 @@ use tripline::{
 };
 use tripline_sansio::Instant;
 
-use super::requests::Echo;
+use super::requests::{Call, Echo};
 use super::{App, Run, Target};
 use crate::latency::{PING, Times};
 use crate::task::{Failure, Record, Task, complete};
@@ -17,9 +17,10 @@ use crate::task::{Failure, Record, Task, complete};
 pub fn pingpong(task: &Task) -> Result<Record, Failure> {
     let pings = task.pings;
     let run = Run { pin: true, ..Run::new(task) };
-    let (_, client) = run.go(Echo::default, move |endpoint, now, target| {
-        Player::connect(endpoint, now, target, pings)
-    })?;
+    let (_, client) = run.go(
+        || Echo::new(Call::Each),
+        move |endpoint, now, target| Player::connect(endpoint, now, target, pings),
+    )?;
     complete("round trips", u64::from(!client.times.wants_more()), 1)?;
     Ok(client.times.record())
 }

@@ -15,7 +15,7 @@ use tripline_std::{Clock, Loop, UdpLink, os_seed};
 use tripline_udp::{Options, Socket, Steering, bind_group};
 
 use super::bulk::{DEFAULT, Source};
-use super::requests::{Asker, Echo, for_many};
+use super::requests::{Asker, Call, Echo, for_many};
 use super::{App, Run, Stop, Target, drive, looper, server_with};
 use crate::meter::Mark;
 use crate::task::{Failure, Record, Task};
@@ -67,9 +67,9 @@ fn bulk(task: &Task) -> Result<Record, Failure> {
 fn requests(task: &Task) -> Result<Record, Failure> {
     let part = Task { connections: (task.connections / CLIENTS).max(1), ..*task };
     let done = Arc::new(AtomicU64::new(0));
-    let group = Group::start(task, |_| Echo::default())?;
+    let group = Group::start(task, |_| Echo::new(Call::Batch))?;
     let clients = group.clients(move |endpoint, now, target| {
-        let inner = Asker::connect(endpoint, now, target, &part, u64::MAX)?;
+        let inner = Asker::connect(endpoint, now, target, &part, u64::MAX, Call::Batch)?;
         Ok(Together { inner, counted: false, done: Arc::clone(&done) })
     })?;
     group.end()?;

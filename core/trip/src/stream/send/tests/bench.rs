@@ -1,6 +1,7 @@
 //! The bench: a sending half, its peer, the packets between them, and the model that judges.
 
 use super::super::{Piece, Reliability, SendCredit, SendHalf, Written};
+use crate::batch::Batch;
 use crate::event::Fate;
 use crate::fates::Fates;
 use crate::handle::MessageToken;
@@ -128,6 +129,34 @@ impl Bench {
         if !self.half.is_open() {
             return;
         }
+        let token = MessageToken(self.promises.len() as u64);
+        let bytes_order = self.order() == Order::Bytes;
+        let reliability = if bytes_order { Reliability::Reliable } else { reliability };
+        let data = self.promise(size, reliability, may_expire);
+        self.half.push(token, data.into(), reliability, !may_expire);
+        self.check();
+    }
+
+    /// Messages of these sizes with one call, where the stream takes that.
+    pub(super) fn push_batch(&mut self, sizes: &[usize]) {
+        if !self.half.takes_runs() {
+            return sizes.iter().for_each(|size| self.push(*size, Reliability::Reliable, false));
+        }
+        if !self.half.is_open() {
+            return;
+        }
+        let first = MessageToken(self.promises.len() as u64);
+        let mut batch = Batch::new();
+        for size in sizes {
+            batch.push(&self.promise(*size, Reliability::Reliable, false));
+        }
+        self.half.push_batch(first, &mut batch);
+        assert!(batch.is_empty());
+        self.check();
+    }
+
+    /// Notes a message to come, and makes it.
+    fn promise(&mut self, size: usize, reliability: Reliability, may_expire: bool) -> Vec<u8> {
         let number = self.promises.len();
         let size = size.max(usize::from(self.order() == Order::Latest));
         let data: Vec<u8> =
@@ -139,8 +168,6 @@ impl Bench {
             Writer::new(&mut wire).varint_bytes(&data);
         }
         let bytes_order = self.order() == Order::Bytes;
-        let reliability = if bytes_order { Reliability::Reliable } else { reliability };
-        self.half.push(MessageToken(number as u64), data.into(), reliability);
         self.promises.push(Promise {
             prefix: wire.len() - size,
             wire,
@@ -150,7 +177,7 @@ impl Bench {
             sent: 0,
             fate: None,
         });
-        self.check();
+        data
     }
 
     /// Builds a packet as the connection does; false if there was nothing to put in.

@@ -14,6 +14,7 @@ const CASES: u32 = 4_000;
 #[derive(Clone, Debug)]
 enum Op {
     Push { size: usize, reliability: Reliability, may_expire: bool },
+    Batch { sizes: Vec<usize> },
     Packet { space: usize },
     Deliver { among: usize, again: bool },
     Ack { among: usize },
@@ -41,6 +42,8 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         60 => (size, reliability(), any::<bool>())
             .prop_map(|(size, reliability, may_expire)| Op::Push { size, reliability, may_expire }),
+        30 => prop::collection::vec(prop_oneof![0_usize..4, 0_usize..200], 1..12)
+            .prop_map(|sizes| Op::Batch { sizes }),
         80 => space.prop_map(|space| Op::Packet { space }),
         60 => (some(), prop::bool::weighted(0.1))
             .prop_map(|(among, again)| Op::Deliver { among, again }),
@@ -60,6 +63,7 @@ fn run(order: Order, stream: u64, connection: u64, ops: &[Op]) {
     let mut bench = Bench::new(order, stream, connection);
     for op in ops {
         match *op {
+            Op::Batch { ref sizes } => bench.push_batch(sizes),
             Op::Push { size, reliability, may_expire } => bench.push(size, reliability, may_expire),
             Op::Packet { space } => {
                 bench.packet(space);

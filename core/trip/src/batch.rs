@@ -1,0 +1,212 @@
+//! Many messages in one buffer: how small ones are handed in and taken out with one call for all.
+//!
+//! In go messages one by one; out come the same, in order. In the buffer each stands as on the wire,
+//! its length before its bytes, so that a batch moves into and out of the engine as it is.
+#![deny(clippy::arithmetic_side_effects)]
+
+use alloc::vec::Vec;
+use tripline_sansio::codec::{Reader, Writer};
+
+/// Messages that are handed in by [`send_batch`](crate::Endpoint::send_batch), or were taken by
+/// [`receive_batch`](crate::Endpoint::receive_batch), with one call for all of them.
+///
+/// Each message is copied into it once and costs no memory of its own. [`clear`](Self::clear) keeps
+/// the buffer, so a loop that uses one batch again and again allocates nothing.
+///
+/// ```
+/// let mut batch = tripline::Batch::new();
+/// batch.push(b"one");
+/// batch.push(b"");
+/// assert_eq!((batch.len(), batch.bytes()), (2, 3));
+/// assert!(batch.iter().eq([&b"one"[..], b""]));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    wire: Vec<u8>,
+    count: usize,
+    /// Bytes of all messages.
+    bytes: usize,
+    /// Bytes of the longest message.
+    longest: usize,
+}
+
+impl Batch {
+    /// No messages.
+    pub const fn new() -> Self {
+        Self { wire: Vec::new(), count: 0, bytes: 0, longest: 0 }
+    }
+
+    /// No messages, and room for so many bytes: one to four for each message beside its own.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { wire: Vec::with_capacity(bytes), ..Self::new() }
+    }
+
+    /// Appends a copy of a message.
+    #[inline]
+    pub fn push(&mut self, message: &[u8]) {
+        write_message(&mut self.wire, message);
+        self.count_in(message.len());
+    }
+
+    /// How many messages there are.
+    pub const fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// How many bytes all messages have together.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The messages, in order.
+    pub fn iter(&self) -> BatchIter<'_> {
+        BatchIter { walk: Walk { rest: &self.wire } }
+    }
+
+    /// Forgets all messages; the memory stays for the next ones.
+    pub fn clear(&mut self) {
+        self.wire.clear();
+        (self.count, self.bytes, self.longest) = (0, 0, 0);
+    }
+
+    /// Bytes of the longest message.
+    pub(crate) const fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// How many bytes it has in all: on the wire they are as many.
+    pub(crate) fn wire_len(&self) -> usize {
+        self.wire.len()
+    }
+
+    /// The messages as they go over the wire.
+    pub(crate) fn wire(&self) -> &[u8] {
+        &self.wire
+    }
+
+    /// Takes all messages out, in wire form.
+    pub(crate) fn take_wire(&mut self) -> Vec<u8> {
+        (self.count, self.bytes, self.longest) = (0, 0, 0);
+        core::mem::take(&mut self.wire)
+    }
+
+    /// Appends the whole messages at the front of `wire`, as long as there is room for `room` bytes,
+    /// but one at the least. Returns how many bytes that were.
+    pub(crate) fn push_wire(&mut self, wire: &[u8], room: usize) -> usize {
+        let (mut walk, mut end) = (Walk { rest: wire }, 0_usize);
+        while let Some((prefix, len)) = walk.next()
+            && (end == 0 || end.saturating_add(len) <= room)
+        {
+            end = end.saturating_add(len);
+            self.count_in(len.saturating_sub(prefix));
+        }
+        self.wire.extend_from_slice(wire.get(..end).unwrap_or_default());
+        end
+    }
+
+    fn count_in(&mut self, len: usize) {
+        self.count = self.count.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(len);
+        self.longest = self.longest.max(len);
+    }
+}
+
+impl<'a> IntoIterator for &'a Batch {
+    type Item = &'a [u8];
+    type IntoIter = BatchIter<'a>;
+
+    fn into_iter(self) -> BatchIter<'a> {
+        self.iter()
+    }
+}
+
+impl<'a> Extend<&'a [u8]> for Batch {
+    fn extend<T: IntoIterator<Item = &'a [u8]>>(&mut self, messages: T) {
+        messages.into_iter().for_each(|message| self.push(message));
+    }
+}
+
+/// The messages of a [`Batch`], in order.
+#[derive(Clone, Debug)]
+pub struct BatchIter<'a> {
+    walk: Walk<'a>,
+}
+
+impl<'a> Iterator for BatchIter<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let all = self.walk.rest;
+        let (prefix, len) = self.walk.next()?;
+        all.get(prefix..len)
+    }
+}
+
+/// Walks over whole messages in wire form: how long each one's length is, and each with it.
+#[derive(Clone, Debug)]
+pub(crate) struct Walk<'a> {
+    /// What was not walked over.
+    pub(crate) rest: &'a [u8],
+}
+
+impl Iterator for Walk<'_> {
+    type Item = (usize, usize);
+
+    #[inline]
+    fn next(&mut self) -> Option<(usize, usize)> {
+        let mut reader = Reader::new(self.rest);
+        let length = reader.varint().ok()?;
+        let prefix = self.rest.len().saturating_sub(reader.remaining());
+        let len = prefix.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
+        self.rest = self.rest.get(len..)?;
+        Some((prefix, len))
+    }
+}
+
+/// Appends a message in wire form.
+#[inline]
+pub(crate) fn write_message(wire: &mut Vec<u8>, message: &[u8]) {
+    Writer::new(wire).varint(u64::try_from(message.len()).unwrap_or(u64::MAX));
+    wire.extend_from_slice(message);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn messages_come_out_as_they_went_in() {
+        let messages = [vec![1; 10], vec![], vec![2; 100], vec![3; 20_000]];
+        let mut batch = Batch::with_capacity(100);
+        batch.extend(messages.iter().map(Vec::as_slice));
+        assert!(batch.iter().eq(messages.iter().map(Vec::as_slice)));
+        assert_eq!((batch.len(), batch.bytes(), batch.longest()), (4, 20_110, 20_000));
+        let wire = batch.take_wire();
+        assert_eq!(wire.len(), 20_110 + 1 + 1 + 2 + 4);
+        assert!(batch.is_empty() && batch == Batch::new());
+    }
+
+    /// What is taken is whole messages, one at the least.
+    #[test]
+    fn a_batch_is_filled_as_far_as_there_is_room() {
+        let mut from = Batch::new();
+        (0..4).for_each(|byte| from.push(&[byte; 9]));
+        let wire = from.take_wire();
+        let mut batch = Batch::new();
+        assert_eq!(batch.push_wire(&wire, 25), 20);
+        assert_eq!(batch.push_wire(&wire[20..], 0), 10);
+        assert_eq!(batch.push_wire(&wire[30..], usize::MAX), 10);
+        assert_eq!((batch.len(), batch.bytes()), (4, 36));
+        assert!(batch.iter().zip(0..).all(|(message, byte)| message == [byte; 9]));
+        assert_eq!(batch.push_wire(&[9, 1], 100), 0, "not whole");
+        batch.clear();
+        assert_eq!(batch.iter().next(), None);
+    }
+}
