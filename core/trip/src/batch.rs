@@ -7,6 +7,9 @@
 use alloc::vec::Vec;
 use tripline_sansio::codec::{Reader, Writer};
 
+/// The most room that a batch makes before it is asked for.
+const ROOM_MAX: usize = 64 * 1024;
+
 /// Messages that are handed in by [`send_batch`](crate::Endpoint::send_batch), or were taken by
 /// [`receive_batch`](crate::Endpoint::receive_batch), with one call for all of them.
 ///
@@ -89,10 +92,11 @@ impl Batch {
         &self.wire
     }
 
-    /// Takes all messages out, in wire form.
+    /// Takes all messages out, in wire form. The next ones find as much room as these had.
     pub(crate) fn take_wire(&mut self) -> Vec<u8> {
         (self.count, self.bytes, self.longest) = (0, 0, 0);
-        core::mem::take(&mut self.wire)
+        let room = self.wire.len().min(ROOM_MAX);
+        core::mem::replace(&mut self.wire, Vec::with_capacity(room))
     }
 
     /// Appends the whole messages at the front of `wire`, as long as there is room for `room` bytes,
