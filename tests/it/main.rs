@@ -8,6 +8,7 @@ mod again;
 mod agree;
 mod api;
 mod attack;
+mod batches;
 mod bulk;
 mod cells_admission;
 mod cells_close;

@@ -64,6 +64,12 @@ suite! {
         r_hand_1_a_refused_confirm_reflects_nothing,
         t17_a_private_server_does_not_answer_xx,
     }
+    batches {
+        t11_batches_where_messages_cannot_be_gathered,
+        t28_batches_arrive_as_their_messages,
+        t30_gathered_messages_have_fates_of_their_own,
+        t44_a_batch_is_taken_whole_or_not_at_all,
+    }
     cells_admission {
         r_hand_half_open_lost,
         r_hand_half_open_repeated,

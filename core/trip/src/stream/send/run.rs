@@ -173,9 +173,9 @@ impl Run {
     /// The messages below `upto` that were not told of are now: how many, and their bytes without
     /// lengths.
     pub(super) fn tell_below(&mut self, upto: u64) -> (u32, u64) {
-        let mut walk = Walk { rest: self.wire.get(self.told_upto..).unwrap_or_default() };
+        let walk = Walk { rest: self.wire.get(self.told_upto..).unwrap_or_default() };
         let (mut count, mut bytes, upto) = (0_u32, 0_usize, index(upto));
-        while let Some((prefix, wire)) = walk.next() {
+        for (prefix, wire) in walk {
             let end = self.told_upto.saturating_add(wire);
             if end > upto {
                 break;
