@@ -7,9 +7,10 @@ use super::fault::{Fault, Verdict, ensure};
 use super::pact::{Pact, Phase};
 use super::player::{Place, Player, Task};
 use crate::scenario::Reading;
+use std::collections::VecDeque;
 use tripline::{
-    Code, ConnectionHandle, Direction, Endpoint, Event, Order, ReceiveError, ReceiveResult,
-    SendError, SendOptions, StreamError,
+    Batch, BatchResult, Code, ConnectionHandle, Direction, Endpoint, Event, Order, ReceiveError,
+    ReceiveResult, SendError, SendOptions, StreamError, StreamId,
 };
 use tripline_sansio::{Duration, Instant};
 
@@ -36,10 +37,13 @@ pub(super) struct Outbox {
     pub(super) finish: bool,
 }
 
-/// What became of a message that was to be handed in.
+/// How many messages go with a call at the most, on halves where several do.
+const BATCH: u64 = 20;
+
+/// What became of messages that were to be handed in.
 enum Said {
-    /// It was taken.
-    Taken,
+    /// So many were taken.
+    Taken(u64),
     /// Not now.
     Blocked,
     /// Neither it nor any other of its kind.
@@ -56,8 +60,40 @@ struct Hand<'a> {
     longest: u64,
 }
 
+/// How an application takes what is there: by itself, or many messages with a call.
+#[derive(Default)]
+struct Taking {
+    batched: bool,
+    taken: VecDeque<Vec<u8>>,
+}
+
+impl Taking {
+    fn next(
+        &mut self,
+        endpoint: &mut Endpoint,
+        now: Instant,
+        handle: ConnectionHandle,
+        id: StreamId,
+    ) -> Result<ReceiveResult, ReceiveError> {
+        if !self.batched {
+            return endpoint.receive(now, handle, id);
+        }
+        if self.taken.is_empty() {
+            let mut batch = Batch::new();
+            match endpoint.receive_batch(now, handle, id, &mut batch)? {
+                BatchResult::Messages(_) => self.taken.extend(batch.iter().map(<[u8]>::to_vec)),
+                BatchResult::Nothing => {}
+                BatchResult::Finished => return Ok(ReceiveResult::Finished),
+                BatchResult::Closed(code) => return Ok(ReceiveResult::Closed(code)),
+            }
+        }
+        let next = self.taken.pop_front();
+        Ok(next.map_or(ReceiveResult::Nothing, |one| ReceiveResult::Data(one.into())))
+    }
+}
+
 impl Hand<'_> {
-    /// Hands in one message of a job.
+    /// Hands in the next message of a job, or several with one call.
     fn send(
         &mut self,
         endpoint: &mut Endpoint,
@@ -71,17 +107,32 @@ impl Hand<'_> {
         let Some(half) = known.sending(*side).filter(|half| !half.blocked) else {
             return Ok(Said::Blocked);
         };
-        match endpoint.send(now, handle, id, half.next_message(job.bytes), job.options) {
-            Ok(token) => {
-                model.on_token(*side, *stream, token)?;
-                if let Some(half) = model.streams[*stream].sending(*side) {
-                    half.on_sent(job.bytes, job.options, job.bytes as u64 <= *longest)?;
+        let batched = half.goes_by_batches() && job.options == SendOptions::default();
+        let count = if batched { job.due.min(BATCH) } else { 1 };
+        let tokens = if count == 1 {
+            let message = half.next_message(job.bytes, 0);
+            let token = endpoint.send(now, handle, id, message, job.options);
+            token.map(|token| token.number()..token.number() + 1)
+        } else {
+            let mut batch = Batch::new();
+            (0..count).for_each(|before| batch.push(&half.next_message(job.bytes, before)));
+            let tokens = endpoint.send_batch(now, handle, id, &mut batch);
+            tokens.map(|tokens| tokens.start.number()..tokens.end.number())
+        };
+        match tokens {
+            Ok(tokens) => {
+                half.on_call(job.bytes as u64 * count);
+                for token in tokens {
+                    model.on_token(*side, *stream, token)?;
+                    if let Some(half) = model.streams[*stream].sending(*side) {
+                        half.on_sent(job.bytes, job.options, job.bytes as u64 <= *longest)?;
+                    }
                 }
-                deeds.sent += 1;
-                deeds.sent_bytes += job.bytes as u64;
-                job.due -= 1;
-                job.left -= 1;
-                Ok(Said::Taken)
+                deeds.sent += count;
+                deeds.sent_bytes += job.bytes as u64 * count;
+                job.due -= count;
+                job.left -= count;
+                Ok(Said::Taken(count))
             }
             // Its clock has jumped, and what happened to the connection is told in a moment.
             Err(SendError::UnknownConnection) => Ok(Said::Blocked),
@@ -176,8 +227,10 @@ impl Player<'_> {
             for job in jobs {
                 while job.due > 0 {
                     match hand.send(endpoint, (now, handle), job)? {
-                        Said::Taken if watched => taken.push(job.bytes as u64),
-                        Said::Taken => {}
+                        Said::Taken(count) if watched => {
+                            taken.extend((0..count).map(|_| job.bytes as u64));
+                        }
+                        Said::Taken(_) => {}
                         Said::Blocked => return Ok(()),
                         Said::Never => (job.due, job.left) = (0, 0),
                     }
@@ -293,12 +346,15 @@ impl Player<'_> {
         let tells = self.onlooker.is_some() || super::stage::echoes(actor.spec);
         let mut got: Vec<usize> = Vec::new();
         let before = deeds.received;
+        let batched = model.receiving(side).is_some_and(|half| half.goes_by_batches());
+        let mut hearing =
+            Taking { batched: batched && most == u64::MAX && !bounded, ..Taking::default() };
         let result = self.world.with(actor.id, |endpoint, now| -> Verdict<bool> {
             for _ in 0..most {
                 if bounded && actor.allowance == 0 {
                     return Ok(false);
                 }
-                let taken = endpoint.receive(now, handle, id);
+                let taken = hearing.next(endpoint, now, handle, id);
                 let may_be_gone = model.may_be_gone(side);
                 let Some(half) = model.receiving(side) else { return Ok(false) };
                 match taken {

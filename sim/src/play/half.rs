@@ -46,7 +46,7 @@ pub(super) struct Half {
     pub(super) end: Option<ReceiveResult>,
     sent_bytes: u64,
     got_bytes: u64,
-    /// The longest message handed in, in bytes.
+    /// The most that was handed in with one call, in bytes.
     longest: u64,
     /// Everything that was handed in has to come.
     all_due: bool,
@@ -99,7 +99,7 @@ impl Half {
         self.got_bytes
     }
 
-    /// The longest message that was handed in, in bytes.
+    /// The most that was handed in with one call, in bytes.
     pub(super) const fn longest(&self) -> u64 {
         self.longest
     }
@@ -122,12 +122,22 @@ impl Half {
         })
     }
 
-    /// The next message of `len` bytes.
-    pub(super) fn next_message(&self, len: usize) -> Vec<u8> {
+    /// The next message of `len` bytes behind `before` others of that length.
+    pub(super) fn next_message(&self, len: usize, before: u64) -> Vec<u8> {
         match self.order {
-            Order::Bytes => content::run(self.salt, self.sent_bytes, len),
-            _ => content::message(self.salt, self.promises.len() as u32, len),
+            Order::Bytes => content::run(self.salt, self.sent_bytes + before * len as u64, len),
+            _ => content::message(self.salt, self.promises.len() as u32 + before as u32, len),
         }
+    }
+
+    /// Whether messages of this half are handed in and taken many with a call: of every second.
+    pub(super) const fn goes_by_batches(&self) -> bool {
+        self.salt.is_multiple_of(2)
+    }
+
+    /// So many bytes were taken with one call.
+    pub(super) fn on_call(&mut self, bytes: u64) {
+        self.longest = self.longest.max(bytes);
     }
 
     /// The message was taken; `fits` is false if the peer takes none of this length, which an
@@ -139,7 +149,6 @@ impl Half {
         self.promises.push(Promise { len: len as u32, due, unreliable, fate: None, got: false });
         self.unsettled += 1;
         self.sent_bytes += len as u64;
-        self.longest = self.longest.max(len as u64);
         self.all_due &= due;
         if self.order != Order::Bytes && len < content::NUMBERED {
             self.tiny[len].0 += 1;

@@ -22,6 +22,7 @@ const LEN: usize = 40;
 fn half(order: Order) -> Half {
     let mut half = Half::new(order, 7);
     for _ in 0..3 {
+        half.on_call(LEN as u64);
         assert_eq!(oracle(half.on_sent(LEN, SendOptions::default(), true)), None);
     }
     half.readable = true;

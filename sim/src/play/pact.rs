@@ -233,12 +233,12 @@ impl Pact {
     }
 
     /// A message was taken on the stream with this index. Tokens rise without gaps.
-    pub(super) fn on_token(&mut self, side: usize, stream: usize, token: MessageToken) -> Verdict {
+    pub(super) fn on_token(&mut self, side: usize, stream: usize, token: u64) -> Verdict {
         let number = self.streams[stream].sending(side).map_or(0, |half| half.handed_in());
         let end = &mut self.ends[side];
         let next = end.first_token + end.tokens.len() as u64;
-        ensure(token.number() == next, "T30", || {
-            format!("the token is {}, the last was {next} less one", token.number())
+        ensure(token == next, "T30", || {
+            format!("the token is {token}, the last was {next} less one")
         })?;
         end.tokens.push_back(Some((stream as u32, number as u32)));
         Ok(())
