@@ -1,4 +1,4 @@
-//! Rows T28 to T30, T36 and T44 for messages that are handed in and taken many at a time, and for
+//! Rows T11, T28 to T30 and T44 for messages that are handed in and taken many at a time, and for
 //! small ones that the engine gathers by itself.
 
 use std::collections::BTreeSet;
@@ -100,7 +100,7 @@ pub(crate) fn t28_batches_arrive_as_their_messages() {
     }
 }
 
-/// T11, T37, T38: also before the connection is ready, on a byte stream (a chunk each), and where
+/// T11: also before the connection is ready, on a byte stream (a chunk each), and where
 /// only the newest message counts.
 #[test]
 pub(crate) fn t11_batches_where_messages_cannot_be_gathered() {
@@ -131,7 +131,7 @@ pub(crate) fn t11_batches_where_messages_cannot_be_gathered() {
     assert_eq!(latest.iter().last(), Some(&message(11)[..]));
 }
 
-/// T36, T44: a batch is taken whole or stays as it is: too much for now, or a message that the peer
+/// T44: a batch is taken whole or stays as it is: too much for now, or a message that the peer
 /// does not take. An empty one is nothing.
 #[test]
 pub(crate) fn t44_a_batch_is_taken_whole_or_not_at_all() {

@@ -1,7 +1,7 @@
 //! Many messages in one buffer: how small ones are handed in and taken out with one call for all.
 //!
-//! In go messages one by one; out come the same, in order. In the buffer each stands as on the wire,
-//! its length before its bytes, so that a batch moves into and out of the engine as it is.
+//! In go messages one by one; out come the same, in order. In the buffer each stands as on the
+//! wire, its length before its bytes, so that a batch moves into and out of the engine as it is.
 #![deny(clippy::arithmetic_side_effects)]
 
 use alloc::vec::Vec;
@@ -99,8 +99,8 @@ impl Batch {
         core::mem::replace(&mut self.wire, Vec::with_capacity(room))
     }
 
-    /// Appends the whole messages at the front of `wire`, as long as there is room for `room` bytes,
-    /// but one at the least. Returns how many bytes that were.
+    /// Appends the whole messages at the front of `wire`, as long as there is room for `room`
+    /// bytes, but one at the least. Returns how many bytes that were.
     pub(crate) fn push_wire(&mut self, wire: &[u8], room: usize) -> usize {
         let (mut walk, mut end) = (Walk { rest: wire }, 0_usize);
         while let Some((prefix, len)) = walk.next()

@@ -1,5 +1,5 @@
-//! What became of messages, in runs: messages handed in one after the other mostly share their fate,
-//! and are told of together.
+//! What became of messages, in runs: messages handed in one after the other mostly share their
+//! fate, and are told of together.
 //!
 //! In go a message and its fate, one at a time; out come runs of rising tokens with one fate. It
 //! keeps the order in which fates were put in, and forgets none.

@@ -8,7 +8,8 @@
 //! (`R-OPEN-3`) the code cites.
 //!
 //! - Connect with [`Endpoint::connect`], open a stream with [`Endpoint::open`], hand in messages
-//!   with [`Endpoint::send`] and take them with [`Endpoint::receive`].
+//!   with [`Endpoint::send`] and take them with [`Endpoint::receive`]; many small ones with
+//!   [`Endpoint::send_batch`] and [`Endpoint::receive_batch`].
 //! - Streams come in four orders ([`Order`]), one-way and two-way; reliability is chosen message by
 //!   message ([`SendOptions`]).
 //! - Every call has an error type of its own, and [`Error`] takes them all in; how a connection

@@ -246,8 +246,8 @@ pub(crate) struct Streams {
     free: Vec<u32>,
     /// By ID without its order, so that one index cannot live twice with two orders.
     index: BTreeMap<u64, StreamKey>,
-    /// The stream that was looked for last: mostly it is the next one, too.
-    recent: Option<(u64, StreamKey)>,
+    /// Where the stream was that was looked for last: mostly it is the next one, too.
+    recent: StreamKey,
     own: [OwnLimit; 2],
     peer: [PeerLimit; 2],
     pub(crate) defaults: StreamDefaults,
@@ -274,7 +274,7 @@ impl Streams {
             slots: Vec::new(),
             free: Vec::new(),
             index: BTreeMap::new(),
-            recent: None,
+            recent: StreamKey { slot: u32::MAX, generation: 0 },
             own: [OwnLimit::default(), OwnLimit::default()],
             peer: [limit(two_way), limit(one_way)],
             defaults,
@@ -311,14 +311,14 @@ impl Streams {
     pub(crate) fn find(&mut self, id: StreamId) -> Option<StreamKey> {
         let name = orderless(id);
         let key = self.key_of(name)?;
-        self.recent = Some((name, key));
+        self.recent = key;
         (self.get(key)?.id == id).then_some(key)
     }
 
     /// The slot of the stream whose ID is `name` but for its order.
     fn key_of(&self, name: u64) -> Option<StreamKey> {
-        match self.recent {
-            Some((recent, key)) if recent == name => Some(key),
+        match self.get(self.recent) {
+            Some(stream) if orderless(stream.id) == name => Some(self.recent),
             _ => self.index.get(&name).copied(),
         }
     }
@@ -455,9 +455,7 @@ impl Streams {
         let Some(stream) = slot.stream.take() else { return false };
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(key.slot);
-        let name = orderless(stream.id);
-        self.index.remove(&name);
-        self.recent = self.recent.filter(|(recent, _)| *recent != name);
+        self.index.remove(&orderless(stream.id));
         if stream.id.opener() != self.side {
             let index = stream.id.index();
             if let Some(peer) = self.peer(stream.id.direction()) {

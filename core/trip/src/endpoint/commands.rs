@@ -296,8 +296,8 @@ impl Endpoint {
     /// the messages' tokens, which follow each other.
     ///
     /// For many small messages this is several times cheaper than a call for each; one of kilobytes
-    /// is better handed to [`send`](Self::send), which copies nothing. Of a byte stream each message
-    /// is a chunk.
+    /// is better handed to [`send`](Self::send), which copies nothing. Of a byte stream each
+    /// message is a chunk.
     ///
     /// # Errors
     /// See [`SendError`]; no message was taken then, and the batch is as it was.

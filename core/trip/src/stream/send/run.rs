@@ -1,5 +1,5 @@
-//! Runs: small messages that wait one behind the other, copied together in the form in which they go
-//! over the wire (length and bytes).
+//! Runs: small messages that wait one behind the other, copied together in the form in which they
+//! go over the wire (length and bytes).
 //!
 //! In go messages, for as long as nothing of the run was sent; out come places where a frame may
 //! end, and how many messages a prefix of the run holds. So a small message costs its bytes and no
@@ -16,8 +16,8 @@ pub(super) const MESSAGE_MAX: usize = 256;
 /// grows.
 const RUN_MAX: usize = 4 * 1024;
 /// A message of at most this many bytes (its length included) goes whole or not at all into a
-/// packet: two halves cost both sides more than the room that is left empty, three hundredths of the
-/// smallest full packet on average.
+/// packet (R-MSG-2d): two halves cost both sides more than the room that is left empty, three
+/// hundredths of the smallest full packet on average.
 const WHOLE: u64 = 72;
 
 /// Whole messages in wire form.

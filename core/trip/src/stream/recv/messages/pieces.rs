@@ -16,10 +16,6 @@ use tripline_sansio::codec::Reader;
 /// How many spans of `links` are remembered; beyond, contradictions may go unnoticed.
 const LINKS_MAX: usize = 1024;
 
-/// By how much the buffer of a message grows at a time: each byte that waits in it was copied half as
-/// often as by doubling, and memory is still some times what came, whatever the length declares.
-const GROWTH: usize = 4;
-
 /// A message of which the first byte is known, and not all.
 #[derive(Debug)]
 pub(super) struct Begun {
@@ -261,13 +257,12 @@ impl Messages {
 }
 
 impl Begun {
-    /// Appends bytes. The buffer grows to [`GROWTH`] times what is needed, and never gets larger than
-    /// the message (R-MSG-3).
+    /// Appends bytes. The buffer doubles, and never gets larger than the message (R-MSG-3).
     fn append(&mut self, start: u64, bytes: &[u8]) {
         let needed = self.bytes.len().saturating_add(bytes.len());
         if needed > self.bytes.capacity() {
             let most = to_usize(self.end.saturating_sub(start)).max(needed);
-            let size = needed.saturating_mul(GROWTH).min(most);
+            let size = needed.max(self.bytes.capacity().saturating_mul(2)).min(most);
             self.bytes.reserve_exact(size.saturating_sub(self.bytes.len()));
         }
         self.bytes.extend_from_slice(bytes);
