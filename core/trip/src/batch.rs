@@ -68,7 +68,7 @@ impl Batch {
 
     /// The messages, in order.
     pub fn iter(&self) -> BatchIter<'_> {
-        BatchIter { walk: Walk { rest: &self.wire } }
+        BatchIter::new(&self.wire)
     }
 
     /// Forgets all messages; the memory stays for the next ones.
@@ -139,6 +139,13 @@ impl<'a> Extend<&'a [u8]> for Batch {
 #[derive(Clone, Debug)]
 pub struct BatchIter<'a> {
     walk: Walk<'a>,
+}
+
+impl<'a> BatchIter<'a> {
+    /// The messages that stand in `wire`.
+    pub(crate) fn new(wire: &'a [u8]) -> Self {
+        Self { walk: Walk { rest: wire } }
+    }
 }
 
 impl<'a> Iterator for BatchIter<'a> {

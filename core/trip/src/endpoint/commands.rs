@@ -260,16 +260,10 @@ impl Endpoint {
         data: impl Into<Bytes>,
         options: SendOptions,
     ) -> Result<MessageToken, SendError> {
-        self.tick(now);
-        self.connection(connection)
-            .is_some()
-            .then(|| {
-                self.with_writer(connection.slot, |connection, cx| {
-                    connection.send(stream, data.into(), options, cx)
-                })
-            })
-            .flatten()
-            .unwrap_or(Err(SendError::UnknownConnection))
+        self.hand_in(now, connection, |connection, cx| {
+            connection.send(stream, data.into(), options, cx)
+        })
+        .unwrap_or(Err(SendError::UnknownConnection))
     }
 
     /// Takes the next message or chunk of a stream. After [`Event::Readable`], call it until it
@@ -283,11 +277,7 @@ impl Endpoint {
         connection: ConnectionHandle,
         stream: StreamId,
     ) -> Result<ReceiveResult, ReceiveError> {
-        self.tick(now);
-        self.connection(connection)
-            .is_some()
-            .then(|| self.with_reader(connection.slot, |one| one.receive(stream)))
-            .flatten()
+        self.take_out(now, connection, |connection| connection.receive(stream))
             .unwrap_or(Err(ReceiveError::UnknownConnection))
     }
 
@@ -308,15 +298,7 @@ impl Endpoint {
         stream: StreamId,
         batch: &mut Batch,
     ) -> Result<Range<MessageToken>, SendError> {
-        self.tick(now);
-        self.connection(connection)
-            .is_some()
-            .then(|| {
-                self.with_writer(connection.slot, |connection, cx| {
-                    connection.send_batch(stream, batch, cx)
-                })
-            })
-            .flatten()
+        self.hand_in(now, connection, |connection, cx| connection.send_batch(stream, batch, cx))
             .unwrap_or(Err(SendError::UnknownConnection))
     }
 
@@ -334,11 +316,7 @@ impl Endpoint {
         stream: StreamId,
         batch: &mut Batch,
     ) -> Result<BatchResult, ReceiveError> {
-        self.tick(now);
-        self.connection(connection)
-            .is_some()
-            .then(|| self.with_reader(connection.slot, |one| one.receive_batch(stream, batch)))
-            .flatten()
+        self.take_out(now, connection, |connection| connection.receive_batch(stream, batch))
             .unwrap_or(Err(ReceiveError::UnknownConnection))
     }
 
@@ -499,5 +477,31 @@ impl Endpoint {
         self.tick(now);
         self.connection(handle)?;
         self.with(handle.slot, act)
+    }
+
+    /// The same where `act` hands something in for a stream, and changes nothing that concerns
+    /// others than the connection.
+    fn hand_in<R>(
+        &mut self,
+        now: Instant,
+        handle: ConnectionHandle,
+        act: impl FnOnce(&mut Connection, &mut Cx<'_>) -> R,
+    ) -> Option<R> {
+        self.tick(now);
+        self.connection(handle)?;
+        self.with_writer(handle.slot, act)
+    }
+
+    /// The same where `act` takes something out, and says whether that may have given the
+    /// connection something to do.
+    fn take_out<R>(
+        &mut self,
+        now: Instant,
+        handle: ConnectionHandle,
+        act: impl FnOnce(&mut Connection) -> (R, bool),
+    ) -> Option<R> {
+        self.tick(now);
+        self.connection(handle)?;
+        self.with_reader(handle.slot, act)
     }
 }

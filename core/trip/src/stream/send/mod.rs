@@ -327,6 +327,13 @@ impl SendHalf {
         if self.id.order() == Order::Bytes {
             return;
         }
+        // A run has one fate at a time: where some of its messages may not go, none goes in a run.
+        for message in core::mem::take(&mut self.queue) {
+            match message.taken_apart(limit) {
+                Some(single) => self.queue.extend(single),
+                None => self.queue.push_back(message),
+            }
+        }
         let unbegun = self.queue.iter_mut().filter(|m| !m.is_begun() && m.state == State::Live);
         for message in unbegun {
             let freed = message.drop_larger(limit, fates);

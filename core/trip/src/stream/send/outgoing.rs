@@ -11,7 +11,7 @@ use crate::handle::MessageToken;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::ops::Range;
-use tripline_sansio::codec::Writer;
+use tripline_sansio::codec::{Writer, varint_len};
 
 /// What a message in the queue is up to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,14 +152,31 @@ impl Outgoing {
         held
     }
 
-    /// Drops what has not been begun and is larger than the peer takes. Returns how many bytes that
-    /// held.
-    pub(super) fn drop_larger(&mut self, limit: u64, fates: &mut Fates) -> u64 {
-        let largest = match &self.content {
-            Content::One(data) => len64(data),
-            Content::Run(run) => run.longest(),
+    /// What a run that was not begun is in single messages, if one of them is longer than `limit`.
+    pub(super) fn taken_apart(&self, limit: u64) -> Option<Vec<Self>> {
+        let Content::Run(run) = &self.content else { return None };
+        if self.is_begun() || run.messages().all(|message| len64(message) <= limit) {
+            return None;
+        }
+        let one = |(token, message): (u64, &[u8])| {
+            let len = len64(message);
+            let prefix = u8::try_from(varint_len(len)).unwrap_or(8);
+            Self {
+                token: MessageToken(token),
+                content: Content::One(Bytes::copy_from_slice(message)),
+                prefix,
+                size: len.saturating_add(u64::from(prefix)),
+                ..*self
+            }
         };
-        if largest <= limit {
+        Some((self.token.0..).zip(run.messages()).map(one).collect())
+    }
+
+    /// Drops a message that has not been begun and is larger than the peer takes. Returns how many
+    /// bytes that held.
+    pub(super) fn drop_larger(&mut self, limit: u64, fates: &mut Fates) -> u64 {
+        let too_large = matches!(&self.content, Content::One(data) if len64(data) > limit);
+        if !too_large {
             return 0;
         }
         let held = self.tell_all(Fate::Undelivered, fates);

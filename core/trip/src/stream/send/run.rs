@@ -7,7 +7,7 @@
 //! credit or packets. All messages of a run are reliable, and their tokens consecutive.
 #![deny(clippy::arithmetic_side_effects)]
 
-use crate::batch::{Walk, write_message};
+use crate::batch::{BatchIter, Walk, write_message};
 use alloc::vec::Vec;
 
 /// The longest message that is copied into a run, in bytes.
@@ -139,10 +139,9 @@ impl Run {
         fit(at, 0, FitEnd::Run)
     }
 
-    /// How many bytes the longest of its messages has, without its length.
-    pub(super) fn longest(&self) -> u64 {
-        let messages = Walk { rest: &self.wire };
-        messages.map(|(prefix, wire)| size(wire.saturating_sub(prefix))).max().unwrap_or(0)
+    /// Its messages.
+    pub(super) fn messages(&self) -> BatchIter<'_> {
+        BatchIter::new(&self.wire)
     }
 
     /// Everything below `sent` was sent. Returns by how much that reaches further than what was

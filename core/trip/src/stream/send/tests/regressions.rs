@@ -1,10 +1,34 @@
 //! Schedules that once went wrong, each with what it needs and no more.
 
-use super::super::Reliability;
+use super::super::{Reliability, SendCredit, SendHalf, Written};
 use super::bench::{Bench, Ended};
-use crate::wire::Order;
+use crate::event::Fate;
+use crate::fates::{FateRun, Fates};
+use crate::handle::MessageToken;
+use crate::wire::{Direction, Order, Side, StreamId};
+use alloc::vec;
+use alloc::vec::Vec;
 
 const PLENTY: u64 = 1 << 20;
+
+/// R-REL-2: of small messages that wait together, a peer that takes less than was thought (it is
+/// another one, after a RESET) costs those that it does not take, and no others.
+#[test]
+fn of_messages_that_wait_together_only_the_larger_are_dropped() {
+    let id = StreamId::new(0, Order::Ordered, Direction::OneWay, Side::Client).unwrap();
+    let (mut half, mut fates) = (SendHalf::new(id, PLENTY), Fates::new());
+    for (token, len) in (0..).zip([10, 100, 10, 10]) {
+        half.push(MessageToken(token), vec![1; len].into(), Reliability::Reliable, true);
+    }
+    half.drop_larger(50, &mut fates);
+    let told: Vec<FateRun> = fates.drain().collect();
+    assert_eq!(told, [FateRun::one(MessageToken(1), Fate::Undelivered)]);
+    assert_eq!(half.buffered(), 30);
+    let (mut out, mut credit) = (Vec::new(), SendCredit::default());
+    credit.on_grant(PLENTY);
+    let written = half.write_piece(&mut out, 1_000, &mut credit, &mut fates);
+    assert!(matches!(written, Written::Piece(piece) if piece.len == 33), "{written:?}");
+}
 
 /// R-MSG-2: a message that expired before it was begun has an entry without length between its
 /// neighbours; a resend of both wrote its length prefix all the same.
