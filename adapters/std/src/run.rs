@@ -85,8 +85,8 @@ impl<M: DatagramMachine, L: Link> Loop<M, L> {
     }
 
     /// Uses the machine at the present time; what it has to send goes out with the next
-    /// [`Self::run_once`]. Its events are [`Self::next_event`]'s: polled from the machine itself they
-    /// would come out of order, as the loop has looked at the first.
+    /// [`Self::run_once`]. Its events are [`Self::next_event`]'s: polled from the machine itself
+    /// they would come out of order, as the loop has looked at the first.
     pub fn with<R>(&mut self, action: impl FnOnce(&mut M, Instant) -> R) -> R {
         let now = self.cycle.clock.now();
         action(self.machine_mut(), now)

@@ -12,7 +12,7 @@
 //!   shapes; and [`Hub`], both with several links at once, with [`Solo`] and [`Crowd`], which make
 //!   hubs of stream machines;
 //! - [`StreamLayer`] and [`Layered`]: what lies between a link and a stream machine (TLS);
-//! - [`Backoff`]: growing, jittered waits;
+//! - [`Deadlines`]: which of many is the first; [`Backoff`]: growing, jittered waits;
 //! - [`codec`]: a bounds-checked reader, a writer and QUIC's variable-length integers.
 //!
 //! # The run loop
@@ -44,6 +44,7 @@ extern crate alloc;
 mod backoff;
 pub mod codec;
 mod crowd;
+mod deadlines;
 mod hub;
 mod layer;
 mod machine;
@@ -54,6 +55,7 @@ mod time;
 pub use backoff::Backoff;
 pub use core::time::Duration;
 pub use crowd::{Crowd, CrowdEvent, Greeter};
+pub use deadlines::Deadlines;
 pub use hub::{Answer, Hub, LinkError, LinkFailure, LinkKind, Wish};
 pub use layer::{LayerEvent, Layered, LinkLayer, Secure, StreamLayer};
 pub use machine::{DatagramMachine, Ecn, Path, StreamMachine, Transmit};

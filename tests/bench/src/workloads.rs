@@ -294,8 +294,8 @@ impl Peer {
 mod tests {
     use super::*;
 
-    /// Every peer moves a small task in every workload with every suite it has, and says what its
-    /// columns show.
+    /// N45, N46, N47: every peer moves a small task in every workload with every suite it has, and
+    /// says what its columns show.
     #[test]
     fn every_peer_does_every_workload_with_every_suite() {
         for workload in WORKLOADS.iter().filter(|workload| workload.heap != Heap::Alone) {

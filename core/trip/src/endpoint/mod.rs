@@ -11,7 +11,6 @@ pub(crate) mod bounds;
 mod choose;
 mod commands;
 mod confirmed;
-mod deadlines;
 mod explain;
 mod guard;
 mod half_open;
@@ -44,14 +43,13 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bounds::ANSWERS_MAX;
-use deadlines::Deadlines;
 use guard::Guard;
 use half_open::HalfOpens;
 use ids::{Ids, Owner};
 use resets::{Resets, Token};
 use shutdown::Leave;
 use single::Singles;
-use tripline_sansio::{DatagramMachine, Ecn, Instant, Path, Random, Seed, Transmit};
+use tripline_sansio::{DatagramMachine, Deadlines, Ecn, Instant, Path, Random, Seed, Transmit};
 
 #[derive(Debug, Default)]
 struct Slot {

@@ -1,5 +1,6 @@
 //! What the calls of an endpoint cost this machine: OPENs of strangers that are dropped, told to
-//! prove their address, or answered; packets of data and what is sent for them.
+//! prove their address, or answered; packets of data and what is sent for them; and those of its
+//! deadlines, with few and with a million of them.
 //!
 //! In goes how often to measure, out comes a table in Markdown: for each call the least and the
 //! median of many short runs, in nanoseconds. No socket and no system call; the engine's clock is a
@@ -11,6 +12,7 @@ mod bulk;
 #[path = "../../ours/src/spread.rs"]
 mod spread;
 mod strangers;
+mod timers;
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -80,6 +82,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<usize, String> {
 /// with each cipher and each back end.
 fn measure(runs: usize) -> Result<Vec<Line>, Failure> {
     let mut lines = strangers::measure(runs)?;
+    lines.extend(timers::measure(runs));
     let backs: [(&str, Arc<dyn Aead>); 2] =
         [("portable", Arc::new(PureAead)), ("ring", Arc::new(FastAead))];
     for (back, aead) in backs {
@@ -104,12 +107,12 @@ fn table(lines: &[Line]) -> String {
 mod tests {
     use super::*;
 
-    /// Every call is measured, and none for nothing: what is measured is checked by the endpoint's
-    /// own counters where it happens.
+    /// N35 among others: every call is measured, and none for nothing: what is measured is checked
+    /// by the endpoint's own counters where it happens.
     #[test]
     fn every_call_has_a_cost() {
         let lines = measure(1).unwrap();
-        assert_eq!(lines.len(), 7 + 4 * 4);
+        assert_eq!(lines.len(), 7 + timers::LINES + 4 * 4);
         for line in &lines {
             assert!(line.nanos.min > 0.0, "{}", line.call);
             assert!(table(&lines).contains(&format!("| {} |", line.call)));
