@@ -52,6 +52,7 @@ mod supply;
 mod tidy;
 mod transfer;
 mod turmoil;
+mod unpolled;
 mod versions;
 mod violations;
 mod zones;

@@ -10,6 +10,7 @@ use crate::fates::FateRun;
 use crate::handle::ConnectionHandle;
 use crate::wire::StreamId;
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 /// What waits in one place of the queue.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(crate) struct Events {
     queue: VecDeque<Entry>,
     /// How many events that will be.
     len: usize,
+    /// Streams that took no message because so many wait.
+    refused: Vec<(ConnectionHandle, StreamId)>,
 }
 
 impl Events {
@@ -68,6 +71,19 @@ impl Events {
         Some(event)
     }
 
+    /// Notes a stream that takes no message until fewer events wait; not twice.
+    pub(crate) fn refuse(&mut self, connection: ConnectionHandle, stream: StreamId) {
+        self.refused.push((connection, stream));
+    }
+
+    /// The streams that waited for it, if at most `most` events are left.
+    pub(crate) fn take_refused(&mut self, most: usize) -> Vec<(ConnectionHandle, StreamId)> {
+        if self.refused.is_empty() || self.len > most {
+            return Vec::new();
+        }
+        core::mem::take(&mut self.refused)
+    }
+
     /// How many events there are.
     pub(crate) fn len(&self) -> usize {
         self.len
@@ -85,7 +101,6 @@ mod tests {
     use crate::event::Fate;
     use crate::handle::MessageToken;
     use crate::wire::{Direction, Order, Side};
-    use alloc::vec::Vec;
 
     /// T30, T80: a burst of fates takes one place, and is told one by one and in order.
     #[test]

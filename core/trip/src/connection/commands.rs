@@ -65,7 +65,7 @@ impl Connection {
         stream: StreamId,
         longest: u64,
         bytes: u64,
-        cx: &Cx<'_>,
+        cx: &mut Cx<'_>,
     ) -> Result<StreamKey, SendError> {
         let limit = match self.zone {
             Some(_) => self.peer_limits.message_max,
@@ -85,7 +85,12 @@ impl Connection {
         }
         let full =
             half.buffered() > 0 && half.buffered().saturating_add(bytes) > self.config.send_buffer;
-        if full || cx.events.len() >= super::EVENTS_MAX {
+        let too_many = cx.events.len() >= super::EVENTS_MAX;
+        if full || too_many {
+            // Nothing may be on its way any more whose ACK would wake the stream.
+            if !full && !core::mem::replace(&mut entry.writable_wanted, true) {
+                cx.events.refuse(self.handle, stream);
+            }
             entry.writable_wanted = true;
             return Err(SendError::Blocked);
         }
@@ -269,6 +274,13 @@ impl Connection {
         if stream.writable_wanted && has_room {
             stream.writable_wanted = false;
             cx.events.push_back(Event::Writable { connection: self.handle, stream: stream.id });
+        }
+    }
+
+    /// Fewer events wait: says `Writable` of a stream that waited for that.
+    pub(crate) fn on_events_polled(&mut self, stream: StreamId, cx: &mut Cx<'_>) {
+        if let Some(key) = self.streams.find(stream) {
+            self.tell_writable(key, cx);
         }
     }
 

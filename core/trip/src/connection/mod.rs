@@ -107,6 +107,9 @@ pub(crate) use zone::{Zone, renewal::OwnHalf};
 /// Above this many events that were not polled, `send` says *blocked*.
 pub(crate) const EVENTS_MAX: usize = 65_536;
 
+/// When so few are left, streams that said so for that reason are told of.
+pub(crate) const EVENTS_LOW: usize = EVENTS_MAX / 2;
+
 /// Until its own first DATA is acknowledged, a side's idle limit is at most this (PROTOCOL.md
 /// §2.5).
 const IDLE_BEFORE_ACK: Duration = Duration::from_secs(15);

@@ -31,7 +31,7 @@ mod vain;
 
 use crate::carrier::LinkId;
 use crate::config::{Config, TransportConfig};
-use crate::connection::{Connection, Cx, Opened, SentFrame};
+use crate::connection::{Connection, Cx, EVENTS_LOW, Opened, SentFrame};
 use crate::crypto::{PublicKey, SecretKey};
 use crate::event::Event;
 use crate::events::Events;
@@ -536,7 +536,13 @@ impl DatagramMachine for Endpoint {
     }
 
     fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let event = self.events.pop_front();
+        for (handle, stream) in self.events.take_refused(EVENTS_LOW) {
+            if self.connection(handle).is_some() {
+                self.with(handle.slot, |connection, cx| connection.on_events_polled(stream, cx));
+            }
+        }
+        event
     }
 }
 
