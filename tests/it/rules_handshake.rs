@@ -3,6 +3,7 @@
 //! an address; and that trains of datagrams keep one size (R-DATA-4a).
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use tripline::{
@@ -373,4 +374,39 @@ pub(crate) fn r_data_4a_trains_have_one_size() {
         }
     }
     assert!(padded > 100, "{padded} of {} had to be filled", sent.len());
+}
+
+/// R-DATA-4b: small packets of connections between the same two addresses leave together, for which
+/// they are filled up to a few sizes; a connection alone fills nothing.
+#[test]
+pub(crate) fn r_data_4b_connections_share_trains() {
+    let mut pair = Pair::new(1);
+    let tape = pair.tape();
+    let connections: Vec<_> = (0..40).map(|_| pair.connected().0).collect();
+    let streams: Vec<_> = connections
+        .iter()
+        .map(|client| pair.open(Side::Client, *client, StreamOptions::one_way(Order::Ordered)))
+        .collect();
+    pair.run(Duration::from_secs(1));
+    tape.clear();
+    let before = pair.call(Side::Client, |endpoint, _| endpoint.stats().clone());
+    let options = tripline::SendOptions::default();
+    pair.call(Side::Client, |endpoint, now| {
+        for (at, (client, stream)) in connections.iter().zip(&streams).enumerate() {
+            endpoint.send(now, *client, *stream, vec![1; 8 + at], options).unwrap();
+        }
+    });
+    // No time passes but that of the way there.
+    pair.run(Duration::from_millis(1));
+    let after = pair.call(Side::Client, |endpoint, _| endpoint.stats().clone());
+    let sizes: BTreeSet<_> = tape.of(Side::Client).iter().map(|taped| taped.bytes.len()).collect();
+    assert!(sizes.iter().all(|size| size % 32 == 0), "{sizes:?}");
+    assert_eq!(after.datagrams_sent - before.datagrams_sent, 40);
+    assert_eq!(after.transmits - before.transmits, sizes.len() as u64, "{sizes:?}");
+    pair.run(Duration::from_secs(1));
+    tape.clear();
+    pair.send(Side::Client, connections[0], streams[0], &[2; 9]);
+    pair.run(Duration::from_secs(1));
+    let alone = tape.of(Side::Client)[0].bytes.len();
+    assert!(alone % 32 != 0, "one that is alone is not filled up: {alone} bytes");
 }

@@ -52,6 +52,7 @@ mod memory;
 mod plain;
 mod profile;
 mod ranges;
+mod recycle;
 mod referral;
 mod shard;
 mod stats;

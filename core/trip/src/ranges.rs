@@ -141,6 +141,10 @@ impl RangeSet {
 
     /// How many numbers of `range` are in the set.
     pub(crate) fn count_in(&self, range: &Range<u64>) -> u64 {
+        // What comes in order lies behind all there is.
+        if self.ranges.back().is_none_or(|last| last.end <= range.start) {
+            return 0;
+        }
         let at = self.ranges.partition_point(|old| old.end <= range.start);
         self.ranges
             .iter()

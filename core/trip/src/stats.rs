@@ -41,6 +41,9 @@ pub struct EndpointStats {
     pub datagrams_received: u64,
     /// Datagrams handed out.
     pub datagrams_sent: u64,
+    /// Datagrams that connections have written, and that wait to leave together: none, but in a
+    /// drain that was broken off.
+    pub datagrams_waiting: u64,
     /// Trains handed out; with segmentation offload one system call each.
     pub transmits: u64,
     /// Handshakes that began: valid OPENs taken in.

@@ -105,6 +105,7 @@ pub(super) const RATES: &[&str] = &[
     "row_streams::t50_a_users_own_controller_decides",
     "rows::t07_the_third_leg_is_a_full_sized_ping",
     "rules_handshake::r_data_4a_trains_have_one_size",
+    "rules_handshake::r_data_4b_connections_share_trains",
 ];
 
 /// They call one endpoint by hand, packet by packet, instead of connecting two, or send nothing to

@@ -242,6 +242,16 @@ impl Addresses {
         self.others.iter_mut().find(|address| address.is(path))
     }
 
+    /// The same as [`Self::on_received`] where there is but one address, and `path` is that; false
+    /// if not, and nothing happened.
+    pub(crate) fn on_usual(&mut self, path: Path, bytes: usize) -> bool {
+        let usual = self.others.is_empty() && self.active.is(path);
+        if usual {
+            self.active.earn(bytes);
+        }
+        usual
+    }
+
     /// `bytes` came by `path`, verified. A new address gets a place if there is one (R-PATH-3):
     /// free, or that of an unproven one whose PING is older than a PTO, or, among proven ones
     /// alone, that of the one that was active longest ago.
@@ -298,7 +308,8 @@ impl Addresses {
     /// own address on the way from the active one is another than before.
     pub(crate) fn on_newest(&mut self, path: Path, number: u64) -> bool {
         let active = self.active.is(path);
-        let Some(address) = self.of(path) else { return false };
+        let address = if active { Some(&mut self.active) } else { self.of(path) };
+        let Some(address) = address else { return false };
         address.highest = address.highest.max(Some(number));
         let before = address.local;
         address.local = path.local.or(before);

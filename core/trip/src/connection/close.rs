@@ -153,7 +153,7 @@ impl Connection {
 
     /// The deadline that the peer's NOTIFY set, if it leaves too.
     fn deadline_of_peer(&self) -> Option<Instant> {
-        self.closing.peer.then(|| self.timers.next_deadline()).flatten()
+        self.closing.peer.then(|| self.timers.at(Timer::Deadline)).flatten()
     }
 
     /// Frees everything at once and in silence (row T25).
@@ -265,7 +265,7 @@ impl Connection {
         self.closing.began.get_or_insert(cx.now);
         let until = cx.now + grace;
         // A first NOTIFY that says "nothing left" sets no time: the one that did was lost.
-        let sooner = self.timers.next_deadline().is_none_or(|ours| until < ours);
+        let sooner = self.timers.at(Timer::Deadline).is_none_or(|ours| until < ours);
         if deadline_ms > 0 && sooner {
             self.timers.set(Timer::Deadline, Some(until));
         }

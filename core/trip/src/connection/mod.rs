@@ -68,6 +68,7 @@ use crate::event::Event;
 use crate::events::Events;
 use crate::fates::Fates;
 use crate::handle::ConnectionHandle;
+use crate::recycle::Recycler;
 use crate::stats::ConnectionStats;
 use crate::stream::send::SendCredit;
 use crate::wire::{DATA_OVERHEAD_LONG, Parameters, Side, StreamId, Violation};
@@ -94,6 +95,7 @@ pub(crate) use settle::SentFrame;
 use single::Single;
 use streams::{RecvCredit, StreamDefaults, StreamKey, Streams};
 use timer::{Timer, Timers};
+pub(crate) use transmit::{Room, SHARED_SIZE_MAX, TRAIN_MAX};
 use tripline_sansio::{Duration, Instant, Path, Random};
 use zone::renewal::Renewal;
 
@@ -126,6 +128,7 @@ pub(crate) struct Cx<'a> {
     /// Where frames wait while their fates are dealt with; empty between calls. One for all
     /// connections, as each would keep its own forever.
     pub(crate) settled: &'a mut Vec<SentFrame>,
+    pub(crate) recycler: &'a mut Recycler,
 }
 
 /// Where a connection stands (row T01).
@@ -566,13 +569,22 @@ impl Connection {
         Some(agreed.map_or(IDLE_BEFORE_ACK, |limit| limit.min(IDLE_BEFORE_ACK)))
     }
 
-    fn arm_idle(&mut self, now: Instant) {
-        self.last_received = now;
+    /// A packet came.
+    fn on_heard(&mut self, now: Instant) {
         if self.liveness.on_packet() {
             // No probe timeout ran during the silence: it begins anew, from now.
             self.probed_at = now;
             self.arm_recovery();
+        } else if self.last_received == now && self.timers.at(Timer::Idle).is_some() {
+            // Another of the same batch: nothing is later than it was.
+            return;
         }
+        self.last_received = now;
+        self.arm_idle(now);
+        self.arm_keep_alive();
+    }
+
+    fn arm_idle(&mut self, now: Instant) {
         let at = self.idle_limit().map(|limit| now + limit);
         self.timers.set(Timer::Idle, at);
     }

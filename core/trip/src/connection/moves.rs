@@ -22,6 +22,9 @@ impl Connection {
     /// A packet that verified came by `path`: what may go there grows, and a new address gets a
     /// place if there is one (R-PATH-3).
     pub(super) fn on_origin(&mut self, path: Path, bytes: usize, now: Instant) {
+        if self.path.on_usual(path, bytes) {
+            return;
+        }
         let open = matches!(self.stage, Stage::Pinging | Stage::Ready);
         if !open && !self.path.knows(path) {
             return;

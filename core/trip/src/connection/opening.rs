@@ -528,6 +528,7 @@ impl Connection {
         // The first DATA asks for a full-sized answer, and is full-sized itself (R-HAND-5a).
         self.pings.want(true);
         self.on_parameters(parameters, cx);
+        self.last_received = cx.now;
         self.arm_idle(cx.now);
     }
 }

@@ -14,6 +14,7 @@ use crate::wire::{
     BlockedBy, Code, DataHeader, Direction, Frame, Frames, SkipFrame, StreamFrame, StreamId,
     Violation,
 };
+use alloc::vec::Vec;
 use tripline_sansio::{Ecn, Path};
 
 /// A packet whose tag verified.
@@ -87,10 +88,12 @@ impl Connection {
             Stage::Pinging | Stage::Ready => {}
         }
         // A tag that verified is a sign of life, whatever becomes of the packet (R-CLOSE-2).
-        self.arm_idle(cx.now);
-        self.arm_keep_alive();
+        self.on_heard(cx.now);
         if let Err(violation) = self.on_zone_number(packet.id, packet.number, cx) {
             return self.on_violation(violation, 0, cx);
+        }
+        if let Some((key, stream)) = self.as_payload_alone(packet.plaintext) {
+            return self.on_payload_alone(packet, newest, key, &stream, cx);
         }
         let survey = match self.survey(packet.plaintext) {
             Ok(survey) => survey,
@@ -132,9 +135,51 @@ impl Connection {
                 return;
             }
         }
+        self.finish_packet(packet, anew, survey.eliciting, survey.urgent, cx);
+    }
+
+    /// All frames of a packet have taken effect.
+    fn finish_packet(
+        &mut self,
+        packet: &Opened<'_>,
+        anew: bool,
+        eliciting: bool,
+        urgent: bool,
+        cx: &mut Cx<'_>,
+    ) {
         self.follow_peer(anew, cx);
-        self.received.on_packet(cx.now, packet.number, survey.eliciting, packet.ecn, survey.urgent);
+        self.received.on_packet(cx.now, packet.number, eliciting, packet.ecn, urgent);
         self.arm_ack_delay();
+    }
+
+    /// The frame of a packet that holds nothing but payload for a stream that is open, and that
+    /// adds no gap: what bulk is made of, and all that has to be known of it beforehand.
+    fn as_payload_alone<'a>(&self, plaintext: &'a [u8]) -> Option<(StreamKey, StreamFrame<'a>)> {
+        if self.stage != Stage::Ready {
+            return None;
+        }
+        let stream = Frames::new(plaintext).stream_alone()?;
+        let Ok(Known::Open(key)) = self.streams.lookup(stream.id, true) else { return None };
+        let recv = self.streams.get(key)?.recv.as_ref()?;
+        (stream.offset <= recv.half.first_gap()).then_some((key, stream))
+    }
+
+    /// The rest of [`Self::on_packet`] for such a packet.
+    fn on_payload_alone(
+        &mut self,
+        packet: &Opened<'_>,
+        newest: bool,
+        key: StreamKey,
+        stream: &StreamFrame<'_>,
+        cx: &mut Cx<'_>,
+    ) {
+        let moves = newest && self.may_move(packet.path, true);
+        let anew = moves && self.path.on_newest(packet.path, packet.number);
+        self.on_payload(cx);
+        if let Err(violation) = self.take_in(key, stream, cx) {
+            return self.on_violation(violation, Frame::Stream(*stream).frame_type(), cx);
+        }
+        self.finish_packet(packet, anew, true, false, cx);
     }
 
     /// Reads a packet without effect (R-DATA-4, and the bounds of PROTOCOL.md §11).
@@ -298,12 +343,26 @@ impl Connection {
     }
 
     fn on_stream(&mut self, frame: &StreamFrame<'_>, cx: &mut Cx<'_>) -> Result<(), Violation> {
-        let Some(key) = self.stream_of(frame.id, true, cx)? else { return Ok(()) };
+        match self.stream_of(frame.id, true, cx)? {
+            Some(key) => self.take_in(key, frame, cx),
+            None => Ok(()),
+        }
+    }
+
+    /// Payload of an open stream takes effect.
+    fn take_in(
+        &mut self,
+        key: StreamKey,
+        frame: &StreamFrame<'_>,
+        cx: &mut Cx<'_>,
+    ) -> Result<(), Violation> {
         let len = u64::try_from(frame.payload.len()).unwrap_or(u64::MAX);
         self.charge(key, frame.offset.saturating_add(len))?;
-        self.apply(key, cx, |half| {
-            half.on_stream(frame.offset, frame.payload, frame.aligned, frame.fin)
-        })
+        // Only where a message begins, one may begin that wants a buffer.
+        let mut buffer = if frame.aligned { cx.recycler.take() } else { Vec::new() };
+        let result = self.apply(key, cx, |half| half.on_stream_with(frame, &mut buffer));
+        cx.recycler.give_back(buffer);
+        result
     }
 
     fn on_skip(&mut self, frame: &SkipFrame<'_>, cx: &mut Cx<'_>) -> Result<(), Violation> {
@@ -390,7 +449,7 @@ impl Connection {
         let ours = |id: StreamId| {
             id.opener() == self.side && id.direction() == direction && id.index() >= old
         };
-        let waiting: alloc::vec::Vec<StreamKey> = self
+        let waiting: Vec<StreamKey> = self
             .streams
             .keys()
             .filter(|key| self.streams.get(*key).is_some_and(|stream| ours(stream.id)))

@@ -14,7 +14,7 @@ impl Connection {
     /// Leaves until then at the latest, with this code and text; with no time left, at once.
     pub(crate) fn shut(&mut self, until: Instant, code: Code, reason: &str, cx: &mut Cx<'_>) {
         if self.closing.hasten(until) {
-            let sooner = self.timers.next_deadline().is_none_or(|at| until < at);
+            let sooner = self.timers.at(Timer::Deadline).is_none_or(|at| until < at);
             if sooner {
                 self.timers.set(Timer::Deadline, Some(until));
             }

@@ -135,12 +135,20 @@ impl Timers {
 
     /// When a timer fires.
     pub(crate) fn at(&self, timer: Timer) -> Option<Instant> {
-        Some(*self.clone().slot(timer)).filter(|at| *at != NEVER)
-    }
-
-    /// When [`Timer::Deadline`] fires.
-    pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        Some(self.deadline).filter(|at| *at != NEVER)
+        let at = match timer {
+            Timer::Open => self.open,
+            Timer::Deadline => self.deadline,
+            Timer::Recovery => self.recovery,
+            Timer::Pacing => self.pacing,
+            Timer::AckDelay => self.ack_delay,
+            Timer::Idle => self.idle,
+            Timer::KeepAlive => self.keep_alive,
+            Timer::Expire => self.expire,
+            Timer::Repeat => self.repeat,
+            Timer::Paths => self.paths,
+            Timer::Zone => self.zone,
+        };
+        Some(at).filter(|at| *at != NEVER)
     }
 
     /// Whether this timer is due; if so it is cleared.

@@ -22,7 +22,7 @@ use core::ops::Range;
 use tripline_sansio::{Ecn, Instant, Transmit};
 
 /// A train is at most this long: the largest UDP payload over IPv4.
-const TRAIN_MAX: usize = DATAGRAM_MAX as usize;
+pub(crate) const TRAIN_MAX: usize = DATAGRAM_MAX as usize;
 
 /// And so is a datagram.
 pub(super) const DATAGRAM_MAX: u16 = 65_507;
@@ -32,6 +32,39 @@ const STREAM_ROOM_MIN: usize = 32;
 
 /// Ranges in one SKIP frame.
 const SKIP_RANGES: usize = 16;
+
+/// A datagram of at most so many bytes may share a train with those of other connections.
+pub(crate) const SHARED_SIZE_MAX: usize = 256;
+
+/// Such a datagram is filled up to a multiple of this (R-DATA-4b).
+const SHARED_STEP: usize = 32;
+
+/// What a drain offers a connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// Datagrams of one train.
+    pub(crate) segments_max: usize,
+    /// Other connections send to the same address: a small packet that is a multiple of
+    /// [`SHARED_STEP`] may go with theirs.
+    pub(crate) company: bool,
+}
+
+/// The cipher works in blocks of so many bytes, and a part of one costs about as much as four.
+const CIPHER_BLOCK: usize = 16;
+
+/// So many bytes of a packet are left unused for whole blocks.
+const UNUSED_MAX: usize = 2;
+
+/// A train in the making.
+struct Train {
+    /// Of a full datagram.
+    size: usize,
+    /// A small packet is to have a size that others have too.
+    company: bool,
+    /// There may be control frames to send. What asks for them comes from outside, so that most
+    /// packets of a train need not look.
+    control: bool,
+}
 
 /// A packet in the making.
 struct Packet {
@@ -58,7 +91,7 @@ impl Connection {
     pub(crate) fn poll_transmit(
         &mut self,
         out: &mut Vec<u8>,
-        segments_max: usize,
+        room: Room,
         cx: &mut Cx<'_>,
     ) -> Option<Transmit> {
         match self.stage {
@@ -67,7 +100,7 @@ impl Connection {
                 self.tick_leaving(cx);
                 self.tick_keys(cx);
                 match self.stage {
-                    Stage::Pinging | Stage::Ready => self.transmit_train(out, segments_max, cx),
+                    Stage::Pinging | Stage::Ready => self.transmit_train(out, room, cx),
                     _ => self.transmit_disconnect(out, cx),
                 }
             }
@@ -79,7 +112,7 @@ impl Connection {
     fn transmit_train(
         &mut self,
         out: &mut Vec<u8>,
-        segments_max: usize,
+        room: Room,
         cx: &mut Cx<'_>,
     ) -> Option<Transmit> {
         if let Some(transmit) = self.transmit_confirm(out) {
@@ -98,8 +131,9 @@ impl Connection {
             return self.transmit_mtu_probe(out, cx);
         }
         let start = out.len();
-        let size = self.sending_size();
-        let segments_max = if self.is_linked() { 1 } else { segments_max };
+        let size = self.whole_blocks(self.sending_size());
+        let mut train = Train { size, company: room.company, control: true };
+        let segments_max = if self.is_linked() { 1 } else { room.segments_max };
         self.refill_pacer(size, cx);
         let ecn = self.begin_marked_train();
         let mut segment_size = 0;
@@ -108,7 +142,9 @@ impl Connection {
             if len.saturating_add(size) > TRAIN_MAX {
                 break;
             }
-            let Some(added) = self.build_packet(out, size, cx) else { break };
+            let Some(added) = self.build_packet(out, &mut train, cx) else { break };
+            // Only a train of its own is short enough to share one with others.
+            train.company = false;
             if segment_size == 0 {
                 segment_size = added;
             }
@@ -181,17 +217,33 @@ impl Connection {
         self.arm_recovery();
     }
 
-    /// Appends one packet of at most `size` bytes; `None` if there is nothing to send, or nothing
-    /// may be sent now.
-    fn build_packet(&mut self, out: &mut Vec<u8>, size: usize, cx: &mut Cx<'_>) -> Option<usize> {
+    /// The size of full datagrams, `size` at most: such that the cipher has no part of a block left
+    /// over, if that takes next to nothing away.
+    fn whole_blocks(&self, size: usize) -> usize {
+        let number = TruncatedNumber::new(self.sent.next_number(), self.sent.largest_acked());
+        let overhead = DataHeader { id: 0, number }.header_len().saturating_add(TAG_LEN);
+        let unused = size.saturating_sub(overhead) % CIPHER_BLOCK;
+        if unused > UNUSED_MAX { size } else { size.saturating_sub(unused) }
+    }
+
+    /// Appends the next packet of a train; `None` if there is nothing to send, or nothing may be
+    /// sent now.
+    fn build_packet(
+        &mut self,
+        out: &mut Vec<u8>,
+        train: &mut Train,
+        cx: &mut Cx<'_>,
+    ) -> Option<usize> {
         if self.is_key_spent() {
             return None;
         }
+        let size = train.size;
         let may_send = self.may_send(size);
         let flows = self.may_flow();
         let ack_wanted = self.received.is_ack_wanted();
-        let due = (ack_wanted && self.path.allows(size)) || (may_send && self.has_eliciting(flows));
-        if !due {
+        train.control = train.control && self.has_eliciting(false);
+        let waits = train.control || (flows && !self.schedule.is_empty());
+        if !((ack_wanted && self.path.allows(size)) || (may_send && waits)) {
             return None;
         }
         let number = self.begin_number(cx);
@@ -210,9 +262,14 @@ impl Connection {
         // On a slow way back the filled PONG takes long, and the peer waits for the ACK (R-ACK-1e).
         let ack_alone = packet.ack && self.pings.owes_filled() && !self.is_linked();
         if may_send && !ack_alone {
-            self.put_control(out, &mut packet, cx);
+            if train.control {
+                self.put_control(out, &mut packet, cx);
+            }
             if flows {
                 self.put_streams(out, &mut packet, cx);
+                // A stream that waits for credit says so.
+                train.control |=
+                    !self.control.is_empty() || matches!(self.blocked, Some((_, true)));
             }
             self.put_probe(out, &mut packet, cx);
         }
@@ -220,6 +277,11 @@ impl Connection {
         if !useful {
             out.truncate(start);
             return None;
+        }
+        let len = out.len().saturating_sub(start).saturating_add(TAG_LEN);
+        if train.company && packet.eliciting && len <= SHARED_SIZE_MAX {
+            let even = len.next_multiple_of(SHARED_STEP).min(size).saturating_sub(TAG_LEN);
+            packet.fill_to = packet.fill_to.max(start.saturating_add(even));
         }
         if packet.fill_to > out.len() {
             write_padding(out, packet.fill_to.saturating_sub(out.len()));

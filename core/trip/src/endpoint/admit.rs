@@ -584,6 +584,7 @@ impl Endpoint {
             events: &mut self.events,
             random: &mut self.random,
             settled: &mut self.settled,
+            recycler: &mut self.recycler,
         };
         let connection = Connection::server(handle, transport, accepted, &mut cx);
         match attempt {

@@ -86,6 +86,7 @@ impl Endpoint {
             events: &mut self.events,
             random: &mut self.random,
             settled: &mut self.settled,
+            recycler: &mut self.recycler,
         };
         let connection = Connection::client(handle, transport, Opening::new(start), &mut cx);
         self.place(handle, connection);
@@ -277,8 +278,13 @@ impl Endpoint {
         connection: ConnectionHandle,
         stream: StreamId,
     ) -> Result<ReceiveResult, ReceiveError> {
-        self.take_out(now, connection, |connection| connection.receive(stream))
-            .unwrap_or(Err(ReceiveError::UnknownConnection))
+        let result = self
+            .take_out(now, connection, |connection| connection.receive(stream))
+            .unwrap_or(Err(ReceiveError::UnknownConnection));
+        if let Ok(ReceiveResult::Data(message)) = &result {
+            self.recycler.on_taken(message);
+        }
+        result
     }
 
     /// Hands in all messages of a batch, or none: as [`send`](Self::send) with

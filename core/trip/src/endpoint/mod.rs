@@ -23,6 +23,7 @@ mod refer;
 mod renew;
 mod resets;
 mod screen;
+mod shared;
 mod shutdown;
 mod single;
 mod tokens;
@@ -31,11 +32,12 @@ mod vain;
 
 use crate::carrier::LinkId;
 use crate::config::{Config, TransportConfig};
-use crate::connection::{Connection, Cx, EVENTS_LOW, Opened, SentFrame};
+use crate::connection::{Connection, Cx, EVENTS_LOW, Opened, Room, SentFrame};
 use crate::crypto::{PublicKey, SecretKey};
 use crate::event::Event;
 use crate::events::Events;
 use crate::handle::ConnectionHandle;
+use crate::recycle::Recycler;
 use crate::stats::EndpointStats;
 use crate::wire::{Challenge, DataHeader, PacketKind, Retry, VersionHint, classify};
 use alloc::boxed::Box;
@@ -43,26 +45,44 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bounds::ANSWERS_MAX;
+use core::num::NonZeroU32;
 use guard::Guard;
 use half_open::HalfOpens;
 use ids::{Ids, Owner};
 use resets::{Resets, Token};
+use shared::{Joined, Shared};
 use shutdown::Leave;
 use single::Singles;
 use tripline_sansio::{DatagramMachine, Deadlines, Ecn, Instant, Path, Random, Seed, Transmit};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Slot {
     generation: u32,
     connection: Option<Box<Connection>>,
     /// Is in the list of connections that may have something to send.
     ready: bool,
-    /// When it was seen to have nothing to say, if it was not touched since.
-    spent: Option<Instant>,
+    /// When it was seen to have nothing to say, if it was not touched since; else never.
+    spent: Instant,
     /// The peer's token that ends the connection, as the index of them has it.
     reset_token: Option<Token>,
     /// The link that its connection sends to.
     link: Option<LinkId>,
+    /// In which round its newest datagram joined a train that is shared.
+    shares: Option<NonZeroU32>,
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self {
+            generation: 0,
+            connection: None,
+            ready: false,
+            spent: Instant::MAX,
+            reset_token: None,
+            link: None,
+            shares: None,
+        }
+    }
 }
 
 /// How often the timers of one connection are fired in one call, on average and at most. Once fires
@@ -96,13 +116,15 @@ pub struct Endpoint {
     hash_key: [u8; 16],
     answers: VecDeque<(Path, Vec<u8>)>,
     ready: VecDeque<u32>,
-    /// Whose the newest transmit was; `None`: no connection's.
+    shared: Shared,
+    /// Whose the newest transmit was; `None`: not one connection's.
     sender: Option<ConnectionHandle>,
     deadlines: Deadlines,
     links: link::Links,
     events: Events,
     /// Room that connections borrow in turn; empty between calls.
     settled: Vec<SentFrame>,
+    recycler: Recycler,
     leave: Leave,
     ephemerals: Random,
     random: Random,
@@ -134,11 +156,13 @@ impl Endpoint {
             hash_key: seed.random("open hash").bytes(),
             answers: VecDeque::new(),
             ready: VecDeque::new(),
+            shared: Shared::default(),
             sender: None,
             deadlines: Deadlines::default(),
             links: link::Links::default(),
             events: Events::default(),
             settled: Vec::new(),
+            recycler: Recycler::default(),
             leave: Leave::default(),
             ephemerals: seed.random("ephemeral keys"),
             random: seed.random("tokens and numbers"),
@@ -195,7 +219,7 @@ impl Endpoint {
             (_, Some(place)) if listed => place.spent = before,
             (_, Some(place)) => {
                 place.ready = true;
-                place.spent = Some(self.now);
+                place.spent = self.now;
                 self.ready.push_back(slot);
             }
             _ => {}
@@ -211,7 +235,7 @@ impl Endpoint {
     ) -> Option<R> {
         let index = usize::try_from(slot).ok()?;
         let place = self.slots.get_mut(index)?;
-        place.spent = None;
+        place.spent = Instant::MAX;
         let connection = place.connection.as_deref_mut()?;
         self.stats.connections_touched = self.stats.connections_touched.saturating_add(1);
         let mut cx = Cx {
@@ -219,6 +243,7 @@ impl Endpoint {
             events: &mut self.events,
             random: &mut self.random,
             settled: &mut self.settled,
+            recycler: &mut self.recycler,
         };
         connection.notice_absence(cx.now);
         Some(act(connection, &mut cx))
@@ -299,6 +324,8 @@ impl Endpoint {
             // What a burst of one connection needed is not kept for ever (T80).
             self.events.shrink_to(ROOM_KEPT);
             self.settled.shrink_to(ROOM_KEPT);
+            self.shared.shrink();
+            self.recycler.clear();
         }
     }
 
@@ -487,15 +514,22 @@ impl DatagramMachine for Endpoint {
             self.count_sent(1);
             return Some(Transmit { path, ecn: Ecn::NotEct, len, segment_size: len });
         }
+        if let Some(train) = self.take_shared(out) {
+            return Some(train);
+        }
         while let Some(slot) = self.ready.front().copied() {
             self.prepare_link(slot);
-            let segments = self.config.segments_max;
+            let segments_max = self.config.segments_max;
+            let room = Room { segments_max, company: self.has_company(slot) };
             let asks = !self.is_spent(slot);
+            if asks && self.has_shared(slot) {
+                break;
+            }
             let transmit = self.with(slot, |connection, cx| {
                 // What a datagram made due (a shorter probe timeout) fires in the same turn.
                 if asks {
                     connection.on_timeout(cx);
-                    if let Some(transmit) = connection.poll_transmit(out, segments, cx) {
+                    if let Some(transmit) = connection.poll_transmit(out, room, cx) {
                         return Some((transmit, connection.is_spent(cx.now)));
                     }
                 } else {
@@ -508,8 +542,14 @@ impl DatagramMachine for Endpoint {
             if let Some((transmit, spent)) = transmit.flatten() {
                 // Behind the others: connections take turns.
                 self.ready.push_back(slot);
+                let sender = self.note_sender(slot, spent);
+                match self.join_others(slot, transmit, out, room.company && spent) {
+                    Joined::Waits => continue,
+                    Joined::Full => break,
+                    Joined::Not => {}
+                }
                 self.count_sent(transmit.segments());
-                self.sender = self.note_sender(slot, spent);
+                self.sender = sender;
                 return Some(transmit);
             }
             if self.tend_zones(slot) || self.tend_attempt(slot) {
@@ -522,7 +562,7 @@ impl DatagramMachine for Endpoint {
                 place.ready = false;
             }
         }
-        None
+        self.take_shared(out)
     }
 
     fn handle_too_big(&mut self, now: Instant, transmit: &Transmit) {
@@ -558,14 +598,14 @@ impl Endpoint {
     /// Whether the connection in `slot` was asked at this very time, and has nothing to say.
     fn is_spent(&self, slot: u32) -> bool {
         let place = usize::try_from(slot).ok().and_then(|index| self.slots.get(index));
-        place.is_some_and(|place| place.spent == Some(self.now))
+        place.is_some_and(|place| place.spent == self.now)
     }
 
     /// The connection in `slot` has sent something, and all that there was if it is `spent`.
     /// Returns its handle.
     fn note_sender(&mut self, slot: u32, spent: bool) -> Option<ConnectionHandle> {
         let place = self.slots.get_mut(usize::try_from(slot).ok()?)?;
-        place.spent = spent.then_some(self.now);
+        place.spent = if spent { self.now } else { Instant::MAX };
         Some(ConnectionHandle { slot, generation: place.generation })
     }
 

@@ -24,7 +24,7 @@ pub use bulk::bulk;
 pub use connects::connects;
 pub use idle::idle;
 pub use pingpong::pingpong;
-pub use requests::{requests, unbatched};
+pub use requests::{requests, requests_each, unbatched};
 pub use streams::requests_on_streams;
 
 use crate::task::{Failure, Suite};

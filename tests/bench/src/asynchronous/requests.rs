@@ -1,7 +1,8 @@
 //! Requests: many connections, one stream on each, length-prefixed requests, echoed. Pipelined, as
-//! fast as credit allows; or un-batched, the next one when the last is answered.
+//! fast as credit allows, written in batches or one by one; or un-batched, the next one when the
+//! last is answered.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::connects::connect_all;
 use super::{Connection, Gate, Over, Peer, Reader, Writer, block_on, serve_all};
@@ -13,24 +14,40 @@ use crate::task::{Failure, Record, Task};
 /// Bytes of requests that a client collects before it writes them.
 const BATCH: usize = 8 << 10;
 
+/// How requests and answers are written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Many with each call, as who collects them does.
+    Batches,
+    /// Each with a call of its own.
+    Each,
+    /// The next request once the last is answered.
+    InTurn,
+}
+
 /// Pipelined requests.
 pub fn requests<P: Peer>(peer: P, task: &Task) -> Result<Record, Failure> {
-    run(peer, task, true)
+    run(peer, task, Way::Batches)
+}
+
+/// Pipelined requests with a call for each, and for each answer.
+pub fn requests_each<P: Peer>(peer: P, task: &Task) -> Result<Record, Failure> {
+    run(peer, task, Way::Each)
 }
 
 /// One request outstanding on each connection.
 pub fn unbatched<P: Peer>(peer: P, task: &Task) -> Result<Record, Failure> {
-    run(peer, task, false)
+    run(peer, task, Way::InTurn)
 }
 
-fn run<P: Peer>(peer: P, task: &Task, pipelined: bool) -> Result<Record, Failure> {
+fn run<P: Peer>(peer: P, task: &Task, way: Way) -> Result<Record, Failure> {
     let (task, serving, over) = (*task, peer.clone(), Over::default());
     let at_server = over.clone();
     let server = move |address: std::sync::mpsc::Sender<_>| {
         block_on(async {
             let (server, at) = serving.server(task.suite).await?;
             address.send(at)?;
-            serve_all::<P, _>(server, &at_server, serve).await
+            serve_all::<P, _>(server, &at_server, move |connection| serve(connection, way)).await
         })
     };
     let client = move |at| {
@@ -42,12 +59,12 @@ fn run<P: Peer>(peer: P, task: &Task, pipelined: bool) -> Result<Record, Failure
             for connection in &mut connections {
                 let (writer, reader) = connection.open().await?;
                 let script = Script::new(task.requests);
-                if pipelined {
-                    gate.spawn(ask_all(writer, script.clone()));
-                    gate.spawn(hear_all(reader, script));
-                } else {
+                if way == Way::InTurn {
                     gate.spawn(ask_in_turn(writer, reader, task.requests));
+                    continue;
                 }
+                gate.spawn(ask_all(writer, script.clone(), way));
+                gate.spawn(hear_all(reader, script));
             }
             gate.until(0).await?;
             let end = Mark::now();
@@ -60,19 +77,27 @@ fn run<P: Peer>(peer: P, task: &Task, pipelined: bool) -> Result<Record, Failure
 }
 
 /// Answers the requests on the one stream of a connection.
-async fn serve<C: Connection>(mut connection: C) -> Result<(), Failure> {
+async fn serve<C: Connection>(mut connection: C, way: Way) -> Result<(), Failure> {
     let (mut writer, mut reader) = connection.accept().await.ok_or("no stream came")?;
     let (mut frames, mut chunk) = (Frames::default(), Vec::new());
     while reader.fill(&mut chunk).await? {
         let answer = echo(&mut frames, &chunk)?;
         chunk.clear();
-        if !answer.is_empty() {
-            writer.put(answer).await?;
-        }
+        put(&mut writer, answer, way).await?;
     }
     writer.finish().await?;
     connection.closed().await;
     Ok(())
+}
+
+/// Writes framed messages, all at once or one by one.
+async fn put<W: Writer>(writer: &mut W, mut framed: Bytes, way: Way) -> Result<(), Failure> {
+    while let Some((length, rest)) = framed.split_first_chunk().filter(|_| way == Way::Each) {
+        let length = usize::from(u16::from_le_bytes(*length)).min(rest.len());
+        let whole = framed.len() - rest.len() + length;
+        writer.put(framed.split_to(whole)).await?;
+    }
+    if framed.is_empty() { Ok(()) } else { writer.put(framed).await }
 }
 
 /// Asks and checks the answers one by one.
@@ -102,11 +127,11 @@ async fn ask_in_turn<W: Writer, R: Reader>(
 }
 
 /// Asks everything, as fast as the stream takes it.
-async fn ask_all<W: Writer>(mut writer: W, mut script: Script) -> Result<(), Failure> {
+async fn ask_all<W: Writer>(mut writer: W, mut script: Script, way: Way) -> Result<(), Failure> {
     let mut batch = BytesMut::with_capacity(BATCH + 128);
     while script.ask_framed(&mut batch) {
         if batch.len() >= BATCH || script.left() == 0 {
-            writer.put(batch.split().freeze()).await?;
+            put(&mut writer, batch.split().freeze(), way).await?;
             batch.reserve(BATCH + 128);
         }
     }

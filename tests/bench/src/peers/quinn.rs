@@ -58,6 +58,11 @@ pub fn requests(task: &Task) -> Result<Record, Failure> {
     asynchronous::requests(Quinn::new(form)?, task)
 }
 
+/// The same with a call for each request and answer.
+pub fn requests_each(task: &Task) -> Result<Record, Failure> {
+    asynchronous::requests_each(Quinn::new(Form::Default)?, task)
+}
+
 /// The same, tuned.
 pub fn requests_tuned(task: &Task) -> Result<Record, Failure> {
     asynchronous::requests(Quinn::new(Form::Tuned)?, task)

@@ -37,6 +37,11 @@ pub fn requests(task: &Task) -> Result<Record, Failure> {
     asynchronous::requests(S2n::new()?, task)
 }
 
+/// The same with a call for each request and answer.
+pub fn requests_each(task: &Task) -> Result<Record, Failure> {
+    asynchronous::requests_each(S2n::new()?, task)
+}
+
 /// One request outstanding.
 pub fn unbatched(task: &Task) -> Result<Record, Failure> {
     asynchronous::unbatched(S2n::new()?, task)

@@ -57,6 +57,8 @@ pub(super) struct Messages {
     /// The buffer of a message that was copied to the queue: the next one begins in it. Empty, of
     /// at most [`OWN_MIN`] bytes.
     spare: Vec<u8>,
+    /// An empty buffer for a large message, while a frame is taken in.
+    lent: Vec<u8>,
     ready: Ready,
 }
 
@@ -78,6 +80,7 @@ impl Messages {
             loose: Fragments::new(CHUNK_MAX),
             links: RangeSet::new(),
             spare: Vec::new(),
+            lent: Vec::new(),
             ready: Ready::new(SEGMENT_MAX),
         }
     }
@@ -90,6 +93,16 @@ impl Messages {
     /// Whether something waits for the user.
     pub(super) fn has_ready(&self) -> bool {
         !self.ready.is_empty()
+    }
+
+    /// Lends a buffer for a large message that may begin, until [`Self::take_back`].
+    pub(super) fn lend(&mut self, buffer: Vec<u8>) {
+        self.lent = buffer;
+    }
+
+    /// The buffer that was lent, if it was not used.
+    pub(super) fn take_back(&mut self) -> Vec<u8> {
+        core::mem::take(&mut self.lent)
     }
 
     /// Whether nothing below `end` is missing.

@@ -22,8 +22,9 @@ mod tests;
 
 use crate::batch::Batch;
 pub(super) use crate::wire::Violation;
-use crate::wire::{Code, Order};
+use crate::wire::{Code, Order, StreamFrame};
 use ::bytes::Bytes;
+use alloc::vec::Vec;
 use core::ops::Range;
 
 /// By how much [`RecvHalf::gaps`] rises at most for one frame, or one range of a SKIP.
@@ -72,6 +73,7 @@ const FINAL: Violation =
 
 /// What is kept, by order.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // Most are the large one, and a box would be one more each.
 enum Body {
     Bytes(bytes::ByteRun),
     Messages(messages::Messages),
@@ -177,6 +179,26 @@ impl RecvHalf {
             }
         }
         Ok(self.account(effect, was_ended))
+    }
+
+    /// [`Self::on_stream`] with a buffer that a large message may begin in; left in `buffer` if it
+    /// was not used.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) fn on_stream_with(
+        &mut self,
+        frame: &StreamFrame<'_>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Effect, Violation> {
+        if let Body::Messages(body) = &mut self.body {
+            body.lend(core::mem::take(buffer));
+        }
+        let effect = self.on_stream(frame.offset, frame.payload, frame.aligned, frame.fin);
+        if let Body::Messages(body) = &mut self.body {
+            *buffer = body.take_back();
+        }
+        effect
     }
 
     /// One range of a SKIP frame: the sender gives these offsets up (R-SKIP-1).

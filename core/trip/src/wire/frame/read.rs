@@ -61,6 +61,17 @@ impl<'a> Frames<'a> {
         self.any = true;
         Ok(Some(frame))
     }
+
+    /// The frame, if there is just one, and it is STREAM.
+    pub(crate) fn stream_alone(self) -> Option<StreamFrame<'a>> {
+        let mut fields = Fields { reader: self.reader, frame_type: 0 };
+        fields.frame_type = fields.varint().ok()?;
+        if !(frame_type::STREAM..=frame_type::STREAM_LAST).contains(&fields.frame_type) {
+            return None;
+        }
+        let stream = StreamFrame::read(&mut fields).ok()?;
+        fields.reader.is_empty().then_some(stream)
+    }
 }
 
 /// Reads the fields of one frame; errors name its type.

@@ -9,6 +9,7 @@ use super::super::parse;
 use super::super::{CROSSES, DIFFERS, Effect, Violation, len64, slice, to_usize};
 use super::{Messages, Wire};
 use crate::ranges::RangeSet;
+use crate::recycle::LARGE;
 use alloc::vec::Vec;
 use core::ops::Range;
 use tripline_sansio::codec::Reader;
@@ -79,9 +80,18 @@ impl Messages {
             cut = true;
         }
         self.loose.remove(start..have);
-        let bytes_kept = core::mem::take(&mut self.spare);
+        let bytes_kept = self.buffer_for(wire);
         self.begun.insert(start, Begun { end, sure: have, bytes: bytes_kept, cut });
         if cut { Ok(None) } else { self.extend(start, start, bytes, effect) }
+    }
+
+    /// A buffer for a message of `wire` bytes: one that was lent, if it is of about that size and
+    /// the only one in use here.
+    fn buffer_for(&mut self, wire: u64) -> Vec<u8> {
+        let wire = to_usize(wire);
+        let fits = wire >= LARGE && self.lent.capacity() <= wire.saturating_mul(2);
+        let lent = fits && self.begun.is_empty() && self.lent.capacity() > 0;
+        core::mem::take(if lent { &mut self.lent } else { &mut self.spare })
     }
 
     /// A frame that lies within one message.
@@ -257,13 +267,17 @@ impl Messages {
 }
 
 impl Begun {
-    /// Appends bytes. The buffer doubles, and never gets larger than the message (R-MSG-3).
+    /// Appends bytes. The buffer grows by the message's size halved, and halved again, so that the
+    /// last step is the message itself (R-MSG-3), and to at most twice what came.
     fn append(&mut self, start: u64, bytes: &[u8]) {
         let needed = self.bytes.len().saturating_add(bytes.len());
         if needed > self.bytes.capacity() {
-            let most = to_usize(self.end.saturating_sub(start)).max(needed);
-            let size = needed.max(self.bytes.capacity().saturating_mul(2)).min(most);
-            self.bytes.reserve_exact(size.saturating_sub(self.bytes.len()));
+            let most = needed.saturating_mul(2);
+            let mut size = to_usize(self.end.saturating_sub(start));
+            while size > most {
+                size = size.div_ceil(2);
+            }
+            self.bytes.reserve_exact(size.max(needed).saturating_sub(self.bytes.len()));
         }
         self.bytes.extend_from_slice(bytes);
     }
