@@ -15,7 +15,7 @@ use bytes::Bytes;
 pub(crate) const LARGE: usize = 16 * 1024;
 
 /// No longer buffer is kept.
-const KEPT_MAX: usize = 64 * 1024 + 16;
+pub(crate) const KEPT_MAX: usize = 64 * 1024 + 16;
 
 /// So many are kept at most.
 const KEPT: usize = 4;

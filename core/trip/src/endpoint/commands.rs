@@ -14,8 +14,8 @@ use crate::event::Event;
 use crate::handle::{ConnectionHandle, MessageToken};
 use crate::stats::{ConnectionStats, EndpointStats};
 use crate::wire::{
-    Code, OpenPayload, PROTOCOL_VERSION, Parameters, ROUTE_MAX, StreamId, prologue, through_suite,
-    write_open,
+    Code, OpenPayload, Order, PROTOCOL_VERSION, Parameters, ROUTE_MAX, StreamId, prologue,
+    through_suite, write_open,
 };
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -281,7 +281,9 @@ impl Endpoint {
         let result = self
             .take_out(now, connection, |connection| connection.receive(stream))
             .unwrap_or(Err(ReceiveError::UnknownConnection));
-        if let Ok(ReceiveResult::Data(message)) = &result {
+        if let Ok(ReceiveResult::Data(message)) = &result
+            && stream.order() != Order::Bytes
+        {
             self.recycler.on_taken(message);
         }
         result

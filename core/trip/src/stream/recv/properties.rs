@@ -165,7 +165,9 @@ impl Run {
         let held = usize::try_from(self.half.highest() - self.consumed).unwrap();
         // A segment of which most was taken, and what a range costs.
         let segment = if self.order == Order::Bytes { 66_000 } else { 18_000 };
-        let constant = segment + 2_000 + self.half.gaps() * 300;
+        // What a stream that has carried as much may reserve for a message.
+        let ahead = if self.half.highest() > 65_536 { 66_000 } else { 0 };
+        let constant = segment + ahead + 2_000 + self.half.gaps() * 300;
         assert!(
             self.half.memory() <= held.saturating_mul(2).saturating_add(constant),
             "{} {held}",

@@ -9,7 +9,7 @@ use super::super::parse;
 use super::super::{CROSSES, DIFFERS, Effect, Violation, len64, slice, to_usize};
 use super::{Messages, Wire};
 use crate::ranges::RangeSet;
-use crate::recycle::LARGE;
+use crate::recycle::{KEPT_MAX, LARGE};
 use alloc::vec::Vec;
 use core::ops::Range;
 use tripline_sansio::codec::Reader;
@@ -136,6 +136,7 @@ impl Messages {
 
     /// Bytes of a begun message that is not cut.
     fn extend(&mut self, start: u64, offset: u64, bytes: &[u8], effect: &mut Effect) -> Step {
+        let ahead = self.ahead();
         let Some(one) = self.begun.get_mut(&start) else { return Ok(None) };
         let upto = start.saturating_add(len64(&one.bytes));
         let end = offset.saturating_add(len64(bytes));
@@ -151,16 +152,24 @@ impl Messages {
         if !self.loose.is_empty() && !self.loose.agrees(upto, fresh) {
             return Err(DIFFERS);
         }
-        one.append(start, fresh);
+        one.append(start, fresh, ahead);
         if !self.loose.is_empty() {
             self.loose.remove(upto..upto.max(end));
             let mut at = upto.max(end);
             while let Some(block) = self.loose.take_at(at, one.end) {
-                one.append(start, &block);
+                one.append(start, &block, ahead);
                 at = at.saturating_add(len64(&block));
             }
         }
         self.finish(start, effect)
+    }
+
+    /// What a message may reserve ahead: as much as it would get with a buffer that is used again,
+    /// if the stream has carried that before, and if it is the only one; who begins a thousand gets
+    /// nothing.
+    fn ahead(&self) -> usize {
+        let carried = self.settled.last().map_or(0, |range| to_usize(range.end));
+        if carried >= KEPT_MAX && self.begun.len() == 1 { KEPT_MAX } else { 0 }
     }
 
     /// Delivers a begun message if it is complete.
@@ -268,11 +277,11 @@ impl Messages {
 
 impl Begun {
     /// Appends bytes. The buffer grows by the message's size halved, and halved again, so that the
-    /// last step is the message itself (R-MSG-3), and to at most twice what came.
-    fn append(&mut self, start: u64, bytes: &[u8]) {
+    /// last step is the message itself (R-MSG-3), and to at most `ahead`, or twice what came.
+    fn append(&mut self, start: u64, bytes: &[u8], ahead: usize) {
         let needed = self.bytes.len().saturating_add(bytes.len());
         if needed > self.bytes.capacity() {
-            let most = needed.saturating_mul(2);
+            let most = needed.saturating_mul(2).max(ahead);
             let mut size = to_usize(self.end.saturating_sub(start));
             while size > most {
                 size = size.div_ceil(2);
