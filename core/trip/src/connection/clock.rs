@@ -38,6 +38,7 @@ impl Connection {
             // What is due now goes out with the next drain.
             Timer::Paths => self.arm_paths(cx.now),
             Timer::Zone => self.on_zone_timer(cx),
+            Timer::Rest => self.on_rest(cx.now),
         }
     }
 

@@ -436,6 +436,7 @@ impl Connection {
             return None;
         }
         let (code, frame_type, reason) = *self.closing.farewell.clone()?;
+        self.wake(cx.now);
         let zone = self.zone.as_ref()?;
         let number = self.sent.begin();
         let header = DataHeader {

@@ -49,6 +49,7 @@ pub(crate) mod recovery;
 pub(crate) mod referral;
 mod renew;
 pub(crate) mod reset;
+mod rest;
 mod retry;
 mod schedule;
 mod settle;
@@ -243,6 +244,8 @@ pub(crate) struct Connection {
     schedule: Schedule,
     /// Streams with control frames to send.
     control: VecDeque<StreamKey>,
+    /// The keys are to be made ready before they are used.
+    resting: bool,
     /// Streams that wait for the connection's credit.
     credit_waiters: VecDeque<StreamKey>,
     send_credit: SendCredit,
@@ -390,6 +393,7 @@ impl Connection {
             unread: 0,
             drained_told: false,
             in_use: InUse::NONE,
+            resting: false,
             single: Single::No,
         }
     }
@@ -519,6 +523,7 @@ impl Connection {
         });
         self.in_use.tell(self.handle, cx.events);
         self.arm_keep_alive();
+        self.arm_rest(cx.now);
         self.begin_zones(cx);
     }
 

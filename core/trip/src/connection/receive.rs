@@ -15,7 +15,7 @@ use crate::wire::{
     Violation,
 };
 use alloc::vec::Vec;
-use tripline_sansio::{Ecn, Path};
+use tripline_sansio::{Ecn, Instant, Path};
 
 /// A packet whose tag verified.
 pub(crate) struct Opened<'a> {
@@ -54,7 +54,9 @@ impl Connection {
         &mut self,
         header: DataHeader,
         datagram: &'a mut [u8],
+        now: Instant,
     ) -> Option<(u64, &'a [u8])> {
+        self.wake(now);
         let drops = &mut self.stats.drops;
         let number = header.number.expand(self.replay.largest());
         let Some(number) = number.filter(|number| self.replay.check(*number)) else {

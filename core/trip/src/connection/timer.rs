@@ -1,4 +1,4 @@
-//! A connection's timers: one table, one deadline each (PROTOCOL.md §11: nine).
+//! A connection's timers: one table, one deadline each (PROTOCOL.md §11).
 
 use tripline_sansio::Instant;
 
@@ -28,11 +28,13 @@ pub(crate) enum Timer {
     Paths,
     /// The zone before is wiped, or the one in use is old (R-ZONE-2).
     Zone,
+    /// Nothing came and went for so long that the connection may rest.
+    Rest,
 }
 
 impl Timer {
     /// All of them, in the order in which those due at one time fire.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Open,
         Self::Recovery,
         Self::Pacing,
@@ -42,13 +44,14 @@ impl Timer {
         Self::Repeat,
         Self::Paths,
         Self::Zone,
+        Self::Rest,
         Self::Idle,
         Self::Deadline,
     ];
 }
 
 /// No deadline: the end of time, which no clock reaches. So a timer takes eight bytes, of which an
-/// idle connection has eleven times as many.
+/// idle connection has twelve times as many.
 pub(super) const NEVER: Instant = Instant::MAX;
 
 /// The deadlines.
@@ -67,6 +70,7 @@ pub(crate) struct Timers {
     repeat: Instant,
     paths: Instant,
     zone: Instant,
+    rest: Instant,
 }
 
 impl Default for Timers {
@@ -84,6 +88,7 @@ impl Default for Timers {
             repeat: NEVER,
             paths: NEVER,
             zone: NEVER,
+            rest: NEVER,
         }
     }
 }
@@ -102,6 +107,7 @@ impl Timers {
             Timer::Repeat => &mut self.repeat,
             Timer::Paths => &mut self.paths,
             Timer::Zone => &mut self.zone,
+            Timer::Rest => &mut self.rest,
         }
     }
 
@@ -129,8 +135,8 @@ impl Timers {
     fn earliest(&self) -> Instant {
         let Self { open, deadline, recovery, pacing, ack_delay, idle, .. } = *self;
         let some = open.min(deadline).min(recovery).min(pacing).min(ack_delay).min(idle);
-        let Self { keep_alive, expire, repeat, paths, zone, .. } = *self;
-        some.min(keep_alive).min(expire).min(repeat).min(paths).min(zone)
+        let Self { keep_alive, expire, repeat, paths, zone, rest, .. } = *self;
+        some.min(keep_alive).min(expire).min(repeat).min(paths).min(zone).min(rest)
     }
 
     /// When a timer fires.
@@ -147,6 +153,7 @@ impl Timers {
             Timer::Repeat => self.repeat,
             Timer::Paths => self.paths,
             Timer::Zone => self.zone,
+            Timer::Rest => self.rest,
         };
         Some(at).filter(|at| *at != NEVER)
     }
@@ -187,7 +194,7 @@ mod tests {
         let mut random = tripline_sansio::Seed::from_number(1).random("timers");
         let mut timers = Timers::default();
         for _ in 0..20_000 {
-            let timer = Timer::ALL[usize::try_from(random.below(11)).unwrap()];
+            let timer = Timer::ALL[usize::try_from(random.below(12)).unwrap()];
             let at = random.chance(2, 3).then(|| Instant::from_nanos(random.below(100)));
             timers.set(timer, at);
             assert_eq!(timers.at(timer), at);

@@ -300,6 +300,7 @@ impl Connection {
 
     /// The next packet number; about once a window one is left out (R-ACK-2).
     pub(super) fn begin_number(&mut self, cx: &mut Cx<'_>) -> u64 {
+        self.wake(cx.now);
         if self.sent.next_number() >= self.leave_out {
             self.sent.leave_out(1);
             let size = u64::from(self.mtu.current().max(1));

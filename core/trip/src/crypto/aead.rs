@@ -11,6 +11,7 @@ use alloc::sync::Arc;
 use chacha20poly1305::aead::{AeadCore, AeadInOut};
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit};
 use core::fmt;
+use zeroize::Zeroizing;
 
 /// How many bytes a tag has, in every suite.
 pub const TAG_LEN: usize = 16;
@@ -51,6 +52,17 @@ pub trait AeadKey: Send + Sync + fmt::Debug {
 
     /// A copy of this key, so that a machine that holds it can be copied.
     fn clone_key(&self) -> Box<dyn AeadKey>;
+
+    /// The same key in a form for connections that are idle: it takes less memory, and computes the
+    /// same, but slowly. `None` if there is none; then it stays as it is.
+    fn resting(&self) -> Option<Box<dyn AeadKey>> {
+        None
+    }
+
+    /// Of a key that [rests](Self::resting): the same one, fast again.
+    fn ready(&self) -> Option<Box<dyn AeadKey>> {
+        None
+    }
 }
 
 /// A back end: makes keys.
@@ -83,11 +95,63 @@ pub struct PureAead;
 impl Aead for PureAead {
     fn key(&self, cipher: Cipher, key: &[u8; 32]) -> Box<dyn AeadKey> {
         match cipher {
+            // That is the key itself, and nothing that could be left out.
             Cipher::ChaChaPoly => {
-                Box::new(PureKey { cipher, aead: ChaCha20Poly1305::new(key.into()) })
+                Box::new(PureKey { cipher, aead: ChaCha20Poly1305::new(key.into()), rests: None })
             }
-            Cipher::AesGcm => Box::new(PureKey { cipher, aead: Aes256Gcm::new(key.into()) }),
+            Cipher::AesGcm => {
+                let rests = Some(RestingKey::new(Self, cipher, key));
+                Box::new(PureKey { cipher, aead: Aes256Gcm::new(key.into()), rests })
+            }
         }
+    }
+}
+
+/// A key that is made ready for each use.
+#[derive(Clone)]
+pub(super) struct RestingKey<B> {
+    back_end: B,
+    cipher: Cipher,
+    bytes: Zeroizing<[u8; 32]>,
+}
+
+impl<B: Aead> RestingKey<B> {
+    pub(super) fn new(back_end: B, cipher: Cipher, bytes: &[u8; 32]) -> Self {
+        Self { back_end, cipher, bytes: Zeroizing::new(*bytes) }
+    }
+
+    fn made(&self) -> Box<dyn AeadKey> {
+        self.back_end.key(self.cipher, &self.bytes)
+    }
+}
+
+impl<B> fmt::Debug for RestingKey<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RestingKey({:?}, ..)", self.cipher)
+    }
+}
+
+impl<B: Aead + Clone + 'static> AeadKey for RestingKey<B> {
+    fn seal(&self, number: u64, header: &[u8], text: &mut [u8]) -> [u8; TAG_LEN] {
+        self.made().seal(number, header, text)
+    }
+
+    fn open(
+        &self,
+        number: u64,
+        header: &[u8],
+        text: &mut [u8],
+        tag: &[u8; TAG_LEN],
+    ) -> Result<(), OpenError> {
+        self.made().open(number, header, text, tag)
+    }
+
+    fn clone_key(&self) -> Box<dyn AeadKey> {
+        Box::new(self.clone())
+    }
+
+    fn ready(&self) -> Option<Box<dyn AeadKey>> {
+        Some(self.made())
     }
 }
 
@@ -96,6 +160,7 @@ impl Aead for PureAead {
 struct PureKey<A> {
     cipher: Cipher,
     aead: A,
+    rests: Option<RestingKey<PureAead>>,
 }
 
 impl<A> fmt::Debug for PureKey<A> {
@@ -137,6 +202,10 @@ where
 
     fn clone_key(&self) -> Box<dyn AeadKey> {
         Box::new(self.clone())
+    }
+
+    fn resting(&self) -> Option<Box<dyn AeadKey>> {
+        self.rests.clone().map(|resting| Box::new(resting) as Box<dyn AeadKey>)
     }
 }
 

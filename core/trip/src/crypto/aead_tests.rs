@@ -163,3 +163,29 @@ fn debug_text_names_the_cipher_only() {
         }
     }
 }
+
+/// A key that rests computes what it did before, and so does the one that is made ready again.
+#[test]
+fn keys_rest_and_are_ready_again() {
+    for aead in back_ends() {
+        for cipher in CIPHERS {
+            let key = aead.key(cipher, &[7; 32]);
+            assert!(key.ready().is_none(), "{key:?} does not rest");
+            let Some(resting) = key.resting() else {
+                // There the key is nothing but its bytes.
+                assert_eq!(alloc::format!("{key:?}"), "PureKey(ChaChaPoly, ..)");
+                continue;
+            };
+            let forms = [resting.clone_key(), resting.ready().unwrap(), resting];
+            for form in forms {
+                let (mut one, mut other) = (*b"a text", *b"a text");
+                let tag = key.seal(9, b"head", &mut one);
+                assert_eq!(form.seal(9, b"head", &mut other), tag, "{form:?}");
+                assert_eq!(one, other);
+                assert_eq!(form.open(8, b"head", &mut other.clone(), &tag), Err(OpenError));
+                form.open(9, b"head", &mut other, &tag).unwrap();
+                assert_eq!(&other, b"a text");
+            }
+        }
+    }
+}

@@ -26,6 +26,18 @@ impl Key {
     fn new(aead: &dyn Aead, cipher: Cipher, bytes: &[u8; 32]) -> Self {
         Self { ready: aead.key(cipher, bytes), cipher }
     }
+
+    fn rest(&mut self) {
+        if let Some(small) = self.ready.resting() {
+            self.ready = small;
+        }
+    }
+
+    fn wake(&mut self) {
+        if let Some(ready) = self.ready.ready() {
+            self.ready = ready;
+        }
+    }
 }
 
 impl Clone for Key {
@@ -47,6 +59,16 @@ impl SealKey {
     /// The key of these bytes, for numbers from `next` on: a new zone counts on (R-DATA-2).
     pub(crate) fn new(aead: &dyn Aead, cipher: Cipher, bytes: &[u8; 32], next: u64) -> Self {
         Self { key: Key::new(aead, cipher, bytes), next, sealed: 0 }
+    }
+
+    /// Gives back memory for as long as the key is not used, if its back end can.
+    pub(crate) fn rest(&mut self) {
+        self.key.rest();
+    }
+
+    /// Makes the key ready for use again.
+    pub(crate) fn wake(&mut self) {
+        self.key.wake();
     }
 
     /// How many packets this key has sealed (§5.3 limits them).
@@ -104,6 +126,16 @@ impl OpenKey {
     /// The key of these bytes.
     pub(crate) fn new(aead: &dyn Aead, cipher: Cipher, bytes: &[u8; 32]) -> Self {
         Self { key: Key::new(aead, cipher, bytes) }
+    }
+
+    /// As [`SealKey::rest`].
+    pub(crate) fn rest(&mut self) {
+        self.key.rest();
+    }
+
+    /// As [`SealKey::wake`].
+    pub(crate) fn wake(&mut self) {
+        self.key.wake();
     }
 
     /// Opens `packet` in place: `header_len` bytes of header, then ciphertext, then the tag.

@@ -3,7 +3,7 @@
 //! The same bytes in and out as [`PureAead`](super::aead::PureAead), two to four times faster on
 //! packets. ring does not wipe its keys when they are dropped: who needs that takes the pure one.
 
-use super::aead::{Aead, AeadKey, OpenError, PureAead, TAG_LEN, nonce};
+use super::aead::{Aead, AeadKey, OpenError, PureAead, RestingKey, TAG_LEN, nonce};
 use super::suite::Cipher;
 use alloc::boxed::Box;
 use core::fmt;
@@ -20,7 +20,10 @@ impl Aead for FastAead {
             Cipher::AesGcm => &AES_256_GCM,
         };
         match UnboundKey::new(algorithm, key) {
-            Ok(unbound) => Box::new(FastKey { cipher, aead: LessSafeKey::new(unbound) }),
+            Ok(unbound) => {
+                let rests = RestingKey::new(*self, cipher, key);
+                Box::new(FastKey { cipher, aead: LessSafeKey::new(unbound), rests })
+            }
             // Both take 32 bytes, so this does not happen; if it did, the other back end would do.
             Err(_) => PureAead.key(cipher, key),
         }
@@ -32,6 +35,7 @@ impl Aead for FastAead {
 struct FastKey {
     cipher: Cipher,
     aead: LessSafeKey,
+    rests: RestingKey<FastAead>,
 }
 
 impl FastKey {
@@ -76,5 +80,9 @@ impl AeadKey for FastKey {
 
     fn clone_key(&self) -> Box<dyn AeadKey> {
         Box::new(self.clone())
+    }
+
+    fn resting(&self) -> Option<Box<dyn AeadKey>> {
+        Some(Box::new(self.rests.clone()))
     }
 }

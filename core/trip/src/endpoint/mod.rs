@@ -395,7 +395,9 @@ impl Endpoint {
             Some(Owner::Connection(slot)) => {
                 let bytes = datagram.len();
                 self.with(slot, |connection, cx| {
-                    if let Some((number, plaintext)) = connection.open_packet(header, datagram) {
+                    if let Some((number, plaintext)) =
+                        connection.open_packet(header, datagram, cx.now)
+                    {
                         let id = header.id;
                         let packet = Opened { number, plaintext, bytes, path, ecn, id };
                         connection.on_packet(&packet, cx);

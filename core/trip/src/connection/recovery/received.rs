@@ -202,6 +202,11 @@ impl Received {
         self.deadline = NEVER;
     }
 
+    /// Gives back room that is not in use.
+    pub(crate) fn shrink(&mut self) {
+        self.ranges.shrink();
+    }
+
     /// The peer acknowledged a packet that held an ACK with this `largest`: what is not above it
     /// need not be told again (RFC 9000 §13.2.4). Kept are the largest number of all, so that
     /// there is always something to tell, and what came late and was not yet told.

@@ -166,6 +166,12 @@ impl<F: Copy> Ring<F> {
         self.frames.iter().skip(self.frames.len()).take(0).copied()
     }
 
+    /// Gives back room that is not in use.
+    pub(super) fn shrink(&mut self) {
+        self.entries.shrink_to_fit();
+        self.frames.shrink_to_fit();
+    }
+
     /// Drops the dead packets at the front, and their frame records.
     pub(super) fn drop_dead(&mut self) {
         while let Some(entry) = self.entries.front()

@@ -475,6 +475,24 @@ impl<F: Copy> SentPackets<F> {
         self.ring.outstanding().filter(|(info, _)| info.ack_eliciting)
     }
 
+    /// When the newest packet was sent.
+    pub(crate) const fn last_sent_at(&self) -> Instant {
+        self.last_sent_at
+    }
+
+    /// Whether a packet that asks for an ACK has no fate yet.
+    pub(crate) const fn awaits_acks(&self) -> bool {
+        self.sums.eliciting > 0
+    }
+
+    /// Gives back room that is not in use.
+    pub(crate) fn shrink(&mut self) {
+        self.ring.shrink();
+        self.outstanding.shrink();
+        self.left_out.shrink();
+        self.lost.shrink_to_fit();
+    }
+
     /// Bytes sent that count for congestion control and have no fate yet.
     pub(crate) const fn bytes_in_flight(&self) -> u64 {
         self.sums.bytes_in_flight

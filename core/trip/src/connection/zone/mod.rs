@@ -151,6 +151,18 @@ impl Zone {
         })
     }
 
+    /// The keys give back what can be made again; until [`Self::wake`] they are slow.
+    pub(crate) fn rest(&mut self) {
+        self.seal.rest();
+        self.open.rest();
+    }
+
+    /// The keys are ready for use again.
+    pub(crate) fn wake(&mut self) {
+        self.seal.wake();
+        self.open.wake();
+    }
+
     /// Whether the peer's half of this zone was this one. Zone 0 had none, so nothing contradicts.
     pub(crate) fn was_made_of(&self, theirs: &Half) -> bool {
         let (id, token) = (self.peer_id, self.peer_reset_token);
