@@ -389,7 +389,7 @@ pub(crate) fn r_data_4b_connections_share_trains() {
         .collect();
     pair.run(Duration::from_secs(1));
     tape.clear();
-    let before = pair.call(Side::Client, |endpoint, _| endpoint.stats().clone());
+    let before = pair.call(Side::Client, |endpoint, _| endpoint.stats());
     let options = tripline::SendOptions::default();
     pair.call(Side::Client, |endpoint, now| {
         for (at, (client, stream)) in connections.iter().zip(&streams).enumerate() {
@@ -398,9 +398,9 @@ pub(crate) fn r_data_4b_connections_share_trains() {
     });
     // No time passes but that of the way there.
     pair.run(Duration::from_millis(1));
-    let after = pair.call(Side::Client, |endpoint, _| endpoint.stats().clone());
+    let after = pair.call(Side::Client, |endpoint, _| endpoint.stats());
     let sizes: BTreeSet<_> = tape.of(Side::Client).iter().map(|taped| taped.bytes.len()).collect();
-    assert!(sizes.iter().all(|size| size % 32 == 0), "{sizes:?}");
+    assert!(sizes.iter().all(|size| size.is_multiple_of(32)), "{sizes:?}");
     assert_eq!(after.datagrams_sent - before.datagrams_sent, 40);
     assert_eq!(after.transmits - before.transmits, sizes.len() as u64, "{sizes:?}");
     pair.run(Duration::from_secs(1));
@@ -408,5 +408,5 @@ pub(crate) fn r_data_4b_connections_share_trains() {
     pair.send(Side::Client, connections[0], streams[0], &[2; 9]);
     pair.run(Duration::from_secs(1));
     let alone = tape.of(Side::Client)[0].bytes.len();
-    assert!(alone % 32 != 0, "one that is alone is not filled up: {alone} bytes");
+    assert!(!alone.is_multiple_of(32), "one that is alone is not filled up: {alone} bytes");
 }
