@@ -270,6 +270,10 @@ impl Endpoint {
     /// Takes the next message or chunk of a stream. After [`Event::Readable`], call it until it
     /// says that there is nothing: only then another event will come.
     ///
+    /// A message may share its buffer with others, and of a large one the endpoint keeps a handle,
+    /// to use the buffer again once the user has dropped theirs. So `Bytes::try_into_mut` on it is
+    /// not to be counted on; who wants to change a message copies it.
+    ///
     /// # Errors
     /// See [`ReceiveError`].
     pub fn receive(

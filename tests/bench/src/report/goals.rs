@@ -30,6 +30,14 @@ const fn goal(
     Goal { workload, ours: OURS, other, metric, bound }
 }
 
+/// The same of requests that are handed in one by one, on both sides of the comparison.
+const fn each(other: &'static str, bound: Bound) -> Goal {
+    Goal { ours: EACH, ..goal("requests", Some(other), "rate", bound) }
+}
+
+/// Ours with a call for each message.
+const EACH: &str = "tripline-each";
+
 use Bound::{Above, AtLeast, AtMost};
 
 /// All of them.
@@ -40,6 +48,8 @@ const GOALS: &[Goal] = &[
     goal("bulk", Some("udp-floor"), "rate", AtLeast(0.45)),
     goal("requests", Some("quinn"), "rate", AtLeast(2.0)),
     goal("requests", Some("s2n-quic"), "rate", AtLeast(1.3)),
+    each("quinn-each", AtLeast(2.0)),
+    each("s2n-quic-each", AtLeast(1.3)),
     goal("requests", Some("quinn-streams"), "rate", AtLeast(10.0)),
     goal("requests", Some("enet"), "rate", AtLeast(5.0)),
     goal("unbatched", Some("quinn"), "cpu_us_per_unit", AtMost(0.4)),
