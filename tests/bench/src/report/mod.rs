@@ -1,6 +1,7 @@
 //! Many rounds made into few figures: minimum, median and maximum of each peer, and how the peers
 //! compare.
 
+mod brief;
 mod goals;
 mod json;
 mod machine;

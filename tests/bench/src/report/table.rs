@@ -1,6 +1,6 @@
 //! The report for people: tables in Markdown, as the README shows them.
 
-use super::{OURS, goals, machine, ratio, series, show, spread};
+use super::{OURS, brief, goals, machine, ratio, series, show, spread};
 use crate::rounds::{Case, Series};
 use crate::task::Task;
 
@@ -10,6 +10,7 @@ pub fn tables(rounds: u32, cases: &[Case], command: &[String]) -> String {
     for case in cases {
         out += &table(&case.task, case);
     }
+    out += &brief::brief(cases).unwrap_or_default();
     let goals = goals::lines(cases);
     if !goals.is_empty() {
         out += "\n### What was asked for\n\n";
