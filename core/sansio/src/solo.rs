@@ -93,12 +93,12 @@ impl<M: StreamMachine> Solo<M> {
         self.is_ready = true;
     }
 
-    /// The machine has nothing more to write, or no more time.
     /// The machine is used at this time, and may have bytes after that.
     fn used(&mut self, now: Instant) {
         (self.now, self.is_ready, self.drained) = (now, true, false);
     }
 
+    /// The machine has nothing more to write, or no more time.
     fn end(&mut self) {
         if core::mem::take(&mut self.is_open) {
             self.wish = Some(Wish::Close { link: 0 });

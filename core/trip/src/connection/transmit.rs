@@ -49,7 +49,7 @@ pub(crate) struct Room {
     pub(crate) company: bool,
 }
 
-/// The cipher works in blocks of so many bytes, and a part of one costs about as much as four.
+/// The cipher works in blocks of so many bytes, and a part of one costs more than several.
 const CIPHER_BLOCK: usize = 16;
 
 /// So many bytes of a packet are left unused for whole blocks.
@@ -143,7 +143,7 @@ impl Connection {
                 break;
             }
             let Some(added) = self.build_packet(out, &mut train, cx) else { break };
-            // Only a train of its own is short enough to share one with others.
+            // Behind another packet of its own none goes with those of others.
             train.company = false;
             if segment_size == 0 {
                 segment_size = added;
@@ -196,7 +196,7 @@ impl Connection {
     }
 
     /// Whether a drain at this time would find nothing to send, and nothing to do but
-    /// [`Self::rest`] and [`Self::on_drained`]. In doubt it says no.
+    /// [`Self::on_spent`] and [`Self::on_drained`]. In doubt it says no.
     pub(crate) fn is_spent(&self, now: Instant) -> bool {
         let steady = self.stage == Stage::Ready
             && !self.closing.is_leaving()
@@ -213,7 +213,7 @@ impl Connection {
 
     /// What a drain does for a connection that [is spent](Self::is_spent): what went last may have
     /// been a packet by itself (a probe of the MTU), which armed nothing.
-    pub(crate) fn rest(&mut self) {
+    pub(crate) fn on_spent(&mut self) {
         self.arm_recovery();
     }
 

@@ -285,6 +285,7 @@ impl Endpoint {
         let result = self
             .take_out(now, connection, |connection| connection.receive(stream))
             .unwrap_or(Err(ReceiveError::UnknownConnection));
+        // A chunk of a byte stream is part of a segment, of which the rest is still to be used.
         if let Ok(ReceiveResult::Data(message)) = &result
             && stream.order() != Order::Bytes
         {
@@ -433,7 +434,7 @@ impl Endpoint {
 
     /// The counters of the endpoint.
     pub fn stats(&self) -> EndpointStats {
-        self.stats
+        EndpointStats { datagrams_waiting: self.shared.waiting(), ..self.stats }
     }
 
     /// How many connections there are, those included that are closing or hold unread data.

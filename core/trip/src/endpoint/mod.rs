@@ -45,7 +45,6 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bounds::ANSWERS_MAX;
-use core::num::NonZeroU32;
 use guard::Guard;
 use half_open::HalfOpens;
 use ids::{Ids, Owner};
@@ -68,7 +67,7 @@ struct Slot {
     /// The link that its connection sends to.
     link: Option<LinkId>,
     /// In which round its newest datagram joined a train that is shared.
-    shares: Option<NonZeroU32>,
+    shares: Option<u32>,
 }
 
 impl Default for Slot {
@@ -521,12 +520,12 @@ impl DatagramMachine for Endpoint {
         }
         while let Some(slot) = self.ready.front().copied() {
             self.prepare_link(slot);
-            let segments_max = self.config.segments_max;
-            let room = Room { segments_max, company: self.has_company(slot) };
             let asks = !self.is_spent(slot);
             if asks && self.has_shared(slot) {
                 break;
             }
+            let company = asks && self.has_company(slot);
+            let room = Room { segments_max: self.config.segments_max, company };
             let transmit = self.with(slot, |connection, cx| {
                 // What a datagram made due (a shorter probe timeout) fires in the same turn.
                 if asks {
@@ -535,7 +534,7 @@ impl DatagramMachine for Endpoint {
                         return Some((transmit, connection.is_spent(cx.now)));
                     }
                 } else {
-                    connection.rest();
+                    connection.on_spent();
                 }
                 connection.on_drained(cx);
                 None

@@ -12,7 +12,6 @@ use super::Endpoint;
 use crate::carrier::LinkId;
 use crate::connection::{SHARED_SIZE_MAX, TRAIN_MAX};
 use alloc::vec::Vec;
-use core::num::NonZeroU32;
 use tripline_sansio::{Path, Transmit};
 
 /// So many trains are in the making at once; what fits none goes alone.
@@ -47,8 +46,8 @@ pub(super) enum Joined {
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     trains: Vec<Train>,
-    /// How often all of them had left.
-    rounds: u32,
+    /// How often all of them have left.
+    round: u32,
 }
 
 impl Shared {
@@ -74,15 +73,17 @@ impl Shared {
     /// The train for datagrams like this one.
     fn train(&mut self, first: Transmit) -> Option<&mut Train> {
         let fits = |train: &Train| !train.bytes.is_empty() && train.first == first;
-        let place = self.trains.iter().position(fits);
-        let place = place.or_else(|| self.trains.iter().position(|train| train.bytes.is_empty()));
-        if place.is_none() && self.trains.len() < TRAINS {
-            self.trains.push(Train { first, bytes: Vec::new() });
-        }
-        let train = match place {
-            Some(place) => self.trains.get_mut(place),
-            None => self.trains.last_mut().filter(|train| train.bytes.is_empty()),
-        }?;
+        let free = |train: &Train| train.bytes.is_empty();
+        let trains = &mut self.trains;
+        let Some(place) = trains.iter().position(fits).or_else(|| trains.iter().position(free))
+        else {
+            if trains.len() >= TRAINS {
+                return None;
+            }
+            trains.push(Train { first, bytes: Vec::new() });
+            return trains.last_mut();
+        };
+        let train = trains.get_mut(place)?;
         train.first = first;
         Some(train)
     }
@@ -95,7 +96,7 @@ impl Shared {
         let transmit = train.transmit();
         out.append(&mut train.bytes);
         if self.is_empty() {
-            self.rounds = self.rounds.wrapping_add(1);
+            self.round = self.round.wrapping_add(1);
         }
         Some(transmit)
     }
@@ -104,9 +105,10 @@ impl Shared {
         self.trains.iter().all(|train| train.bytes.is_empty())
     }
 
-    /// The round of the trains that are in the making.
-    fn round(&self) -> Option<NonZeroU32> {
-        NonZeroU32::new(self.rounds | 1 << 31)
+    /// How many datagrams wait.
+    pub(super) fn waiting(&self) -> u64 {
+        let segments = self.trains.iter().map(|train| train.transmit().segments());
+        u64::try_from(segments.fold(0_usize, usize::saturating_add)).unwrap_or(u64::MAX)
     }
 
     /// Whether a train of this path is in the making.
@@ -137,8 +139,7 @@ impl Endpoint {
         let joined = self.shared.join(one, out, self.config.segments_max);
         let place = usize::try_from(slot).ok().and_then(|index| self.slots.get_mut(index));
         if let Some(place) = place.filter(|_| joined != Joined::Not) {
-            place.shares = self.shared.round();
-            self.stats.datagrams_waiting = self.stats.datagrams_waiting.saturating_add(1);
+            place.shares = Some(self.shared.round);
         }
         joined
     }
@@ -147,16 +148,14 @@ impl Endpoint {
     /// written, or the two would change places.
     pub(super) fn has_shared(&self, slot: u32) -> bool {
         let place = usize::try_from(slot).ok().and_then(|index| self.slots.get(index));
-        let round = self.shared.round();
-        place.is_some_and(|place| place.shares == round) && !self.shared.is_empty()
+        let joined = place.is_some_and(|place| place.shares == Some(self.shared.round));
+        joined && !self.shared.is_empty()
     }
 
     /// Appends a train that connections share. What waits goes before anything new is written.
     pub(super) fn take_shared(&mut self, out: &mut Vec<u8>) -> Option<Transmit> {
         let train = self.shared.take(out)?;
         self.count_sent(train.segments());
-        let left = u64::try_from(train.segments()).unwrap_or(u64::MAX);
-        self.stats.datagrams_waiting = self.stats.datagrams_waiting.saturating_sub(left);
         Some(train)
     }
 
@@ -208,6 +207,7 @@ mod tests {
         assert!(shared.serves(datagram(2, 1).path) && !shared.serves(datagram(3, 1).path));
         assert_eq!(join(&mut shared, datagram(1, 96), 5), Joined::Full);
         let mut out = Vec::new();
+        assert_eq!(shared.waiting(), 5);
         let train = shared.take(&mut out).expect("a train");
         assert_eq!(train, Transmit { len: 288, ..datagram(1, 96) });
         assert_eq!(train.segments(), 3);

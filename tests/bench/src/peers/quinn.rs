@@ -63,7 +63,7 @@ pub fn requests_each(task: &Task) -> Result<Record, Failure> {
     asynchronous::requests_each(Quinn::new(Form::Default)?, task)
 }
 
-/// The same, tuned.
+/// [`requests`], tuned.
 pub fn requests_tuned(task: &Task) -> Result<Record, Failure> {
     asynchronous::requests(Quinn::new(Form::Tuned)?, task)
 }
