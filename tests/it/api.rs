@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 const CRATES: &[(&str, &str)] = &[
     ("tripline-sansio", "core/sansio/src"),
     ("tripline", "core/trip/src"),
+    ("tripline-rpc", "core/rpc/src"),
     ("tripline-udp", "adapters/udp/src"),
     ("tripline-common", "adapters/common/src"),
     ("tripline-std", "adapters/std/src"),

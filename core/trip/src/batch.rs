@@ -5,6 +5,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use alloc::vec::Vec;
+use bytes::Bytes;
 use tripline_sansio::codec::{Reader, Writer};
 
 /// The most room that a batch makes before it is asked for.
@@ -51,6 +52,17 @@ impl Batch {
         self.count_in(message.len());
     }
 
+    /// Appends a copy of a message that stands in two pieces: a head of the protocol above, and
+    /// what it carries.
+    #[inline]
+    pub fn push_joined(&mut self, head: &[u8], tail: &[u8]) {
+        let len = head.len().saturating_add(tail.len());
+        Writer::new(&mut self.wire).varint(u64::try_from(len).unwrap_or(u64::MAX));
+        self.wire.extend_from_slice(head);
+        self.wire.extend_from_slice(tail);
+        self.count_in(len);
+    }
+
     /// How many messages there are.
     pub const fn len(&self) -> usize {
         self.count
@@ -87,9 +99,17 @@ impl Batch {
         self.wire.len()
     }
 
-    /// The messages as they go over the wire.
-    pub(crate) fn wire(&self) -> &[u8] {
+    /// The messages as they stand, each behind its length as a variable-length integer: how they
+    /// travel over a pipe of bytes.
+    pub fn wire(&self) -> &[u8] {
         &self.wire
+    }
+
+    /// Takes all messages out. They share the memory in which they stood, so each costs a reference
+    /// and no copy.
+    pub fn take(&mut self) -> Messages {
+        (self.count, self.bytes, self.longest) = (0, 0, 0);
+        Messages { wire: Bytes::from(core::mem::take(&mut self.wire)), at: 0 }
     }
 
     /// Takes all messages out, in wire form. The next ones find as much room as these had.
@@ -159,6 +179,26 @@ impl<'a> Iterator for BatchIter<'a> {
     }
 }
 
+/// The messages that [`Batch::take`] took out, in order.
+#[derive(Clone, Debug)]
+pub struct Messages {
+    wire: Bytes,
+    at: usize,
+}
+
+impl Iterator for Messages {
+    type Item = Bytes;
+
+    #[inline]
+    fn next(&mut self) -> Option<Bytes> {
+        let (prefix, len) = Walk { rest: self.wire.get(self.at..)? }.next()?;
+        let end = self.at.saturating_add(len);
+        let message = self.wire.slice(self.at.saturating_add(prefix)..end);
+        self.at = end;
+        Some(message)
+    }
+}
+
 /// Walks over whole messages in wire form: how long each one's length is, and each with it.
 #[derive(Clone, Debug)]
 pub(crate) struct Walk<'a> {
@@ -202,6 +242,22 @@ mod tests {
         let wire = batch.take_wire();
         assert_eq!(wire.len(), 20_110 + 1 + 1 + 2 + 4);
         assert!(batch.is_empty() && batch == Batch::new());
+    }
+
+    /// A message in two pieces is like any other, and all can be taken out as their own.
+    #[test]
+    fn messages_are_taken_without_a_copy() {
+        let mut batch = Batch::new();
+        batch.push_joined(b"he", b"ad");
+        batch.push_joined(b"", b"");
+        batch.push(&[7; 100]);
+        assert_eq!((batch.len(), batch.bytes(), batch.longest()), (3, 104, 100));
+        assert_eq!(batch.wire()[..5], *b"\x04head");
+        let place = batch.wire().as_ptr();
+        let messages: Vec<Bytes> = batch.take().collect();
+        assert_eq!(messages, [&b"head"[..], b"", &[7; 100]]);
+        assert_eq!(messages[0].as_ptr(), place.wrapping_add(1), "copied");
+        assert!(batch.is_empty() && batch.take().next().is_none());
     }
 
     /// What is taken is whole messages, one at the least.

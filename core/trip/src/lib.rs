@@ -60,7 +60,7 @@ mod stream;
 mod wire;
 
 pub use agreed::{Agreed, Granted, Limits, Minimum, Reconfigure};
-pub use batch::{Batch, BatchIter};
+pub use batch::{Batch, BatchIter, Messages};
 pub use carrier::LinkId;
 pub use config::{
     Access, Config, Congestion, ConnectOptions, GuardConfig, OnSilence, Screening, SendOptions,

@@ -1,10 +1,11 @@
-//! PROTOCOL.md, the code and the tests agree: `spec_cover`.
+//! The pages of the protocols, the code and the tests agree: `spec_cover`.
 //!
-//! In go the page and the engine's sources; out comes every numbered requirement that no code cites
-//! or that no test cites, every number that is cited and not on the page, and every test that the
-//! page names and that does not exist. A citation is the number itself (`R-OPEN-3` in a comment)
-//! or, in tests, a name that begins with it (`fn r_open_3_…`). A number without a letter stands for
-//! all its letters, as the page says; a bare family (`R-WIRE`) is no citation here.
+//! In go the pages and the sources of their crates; out comes every numbered requirement that no
+//! code cites or that no test cites, every number that is cited and not on a page, and every test
+//! that the transport's page names and that does not exist. A citation is the number itself
+//! (`R-OPEN-3` in a comment) or, in tests, a name that begins with it (`fn r_open_3_…`). A number
+//! without a letter stands for all its letters, as the page says; a bare family (`R-WIRE`) is no
+//! citation here.
 
 use super::source::{Source, is_word};
 use std::collections::BTreeSet;
@@ -12,7 +13,15 @@ use std::collections::BTreeSet;
 /// Where §12 begins: what stands there is the list of tests, not rules. (§10 names tests too.)
 const LIST: &str = "\n## 12.";
 
-/// The requirements of the page: the numbers with which an item of a list begins.
+/// Where the code is that obeys a page.
+const HOMES: [&str; 2] = ["core/trip/src/", "core/rpc/src/"];
+
+/// The requirements of all pages.
+fn all_requirements(pages: &[&str]) -> BTreeSet<String> {
+    pages.iter().flat_map(|page| requirements(page)).collect()
+}
+
+/// The requirements of a page: the numbers with which an item of a list begins.
 pub(super) fn requirements(page: &str) -> BTreeSet<String> {
     let rules = page.split(LIST).next().unwrap_or_default();
     let items = rules.lines().filter_map(|line| line.trim_start().strip_prefix("- `"));
@@ -87,7 +96,7 @@ impl Cited {
     /// Takes a file into account.
     pub(super) fn read(&mut self, source: &Source) {
         let (shipped, tests) = source.halves();
-        if source.path.starts_with("core/trip/src/") {
+        if HOMES.iter().any(|home| source.path.starts_with(home)) {
             self.code.append(&mut citations(&shipped));
         }
         self.tests.append(&mut citations(&tests));
@@ -98,10 +107,10 @@ impl Cited {
         }
     }
 
-    /// Every requirement of the page that is not cited on both sides.
-    pub(super) fn uncovered(&self, page: &str) -> Vec<String> {
+    /// Every requirement of the pages that is not cited on both sides.
+    pub(super) fn uncovered(&self, pages: &[&str]) -> Vec<String> {
         let mut breaches = Vec::new();
-        for number in requirements(page) {
+        for number in all_requirements(pages) {
             if !covers(&self.code, &number) {
                 breaches.push(format!("{number}: no code cites it"));
             }
@@ -112,15 +121,15 @@ impl Cited {
         breaches
     }
 
-    /// Every number that is cited and that the page does not have.
-    pub(super) fn unknown_numbers(&self, page: &str) -> Vec<String> {
-        let rules = requirements(page);
+    /// Every number that is cited and that no page has.
+    pub(super) fn unknown_numbers(&self, pages: &[&str]) -> Vec<String> {
+        let rules = all_requirements(pages);
         let cited = self.code.union(&self.tests);
         let unknown = cited.filter(|number| {
             !rules.contains(*number) && !rules.iter().any(|rule| stem(rule) == *number)
         });
         unknown
-            .map(|number| format!("{number} is cited, and PROTOCOL.md has no such rule"))
+            .map(|number| format!("{number} is cited, and no PROTOCOL.md has such a rule"))
             .collect()
     }
 
@@ -163,10 +172,10 @@ fn what_is_missing_is_found() {
     let test = Source::new("tests/it/a.rs", "// R-OPEN-4\nfn b() {}\n");
     cited.read(&code);
     cited.read(&test);
-    assert_eq!(cited.uncovered(page), ["R-OPEN-3: no test cites it"]);
+    assert_eq!(cited.uncovered(&[page]), ["R-OPEN-3: no test cites it"]);
     cited.read(&Source::new("tests/it/b.rs", "// R-OPEN-9\n"));
-    let unknown = ["R-OPEN-9 is cited, and PROTOCOL.md has no such rule"];
-    assert_eq!(cited.unknown_numbers(page), unknown);
+    let unknown = ["R-OPEN-9 is cited, and no PROTOCOL.md has such a rule"];
+    assert_eq!(cited.unknown_numbers(&[page]), unknown);
     assert_eq!(
         cited.unknown_tests(page),
         ["§10 or §12 names the test one_two, which does not exist"]

@@ -17,8 +17,11 @@ use core::net::SocketAddr;
 use core::panic::PanicInfo;
 
 use tripline::{Config, ConnectOptions, Endpoint, Order, SendOptions, StreamOptions};
+use tripline_rpc::{CallOptions, Framed, Peer, SessionId};
 use tripline_sansio::codec::{Writer, varint_len};
-use tripline_sansio::{Backoff, DatagramMachine, Duration, Ecn, Instant, Path, Seed};
+use tripline_sansio::{
+    Backoff, DatagramMachine, Duration, Ecn, Instant, Path, Seed, StreamMachine,
+};
 
 /// An allocator that never has memory.
 struct Exhausted;
@@ -67,10 +70,23 @@ pub fn transport(seed: [u8; 32], now: Instant, datagram: &mut [u8]) -> Option<us
     Some(transmit.len)
 }
 
+/// Uses the crate of calls: a peer asks, and takes in what it is told.
+pub fn calls(session: [u8; 16], now: Instant, message: &'static [u8]) -> usize {
+    let peer = Peer::caller(tripline_rpc::Config::default(), SessionId(session));
+    let mut framed = Framed::new(now, peer, 1 << 16);
+    let _ = framed.peer_mut().call(now, "ask", message, CallOptions::default());
+    framed.handle_bytes(now, message);
+    let mut out = Vec::new();
+    framed.poll_write(now, &mut out);
+    while framed.poll_event().is_some() {}
+    out.len()
+}
+
 /// The way in, so that the linker keeps what the functions above reach. A stable name instead of a
 /// mangled one would need `#[unsafe(no_mangle)]` and prove nothing more.
 pub extern "C" fn tripline_no_std_entry(number: u64) -> u64 {
     let written = contract([7; 32], Instant::from_nanos(number));
     let sent = transport([7; 32], Instant::from_nanos(number), &mut [0; 64]).unwrap_or(0);
-    sent as u64 ^ written as u64
+    let asked = calls([7; 16], Instant::from_nanos(number), &[7; 64]);
+    sent as u64 ^ written as u64 ^ asked as u64
 }

@@ -1,0 +1,42 @@
+//! Every bound that is not a setting, in one place. (Those that are settings: [`Config`].)
+//!
+//! [`Config`]: crate::Config
+
+/// Bytes of a method's name, and of a stream's.
+pub(crate) const NAME_MAX: usize = 255;
+
+/// Names that one side may announce on a connection; further ones travel with each message.
+pub(crate) const NAMES_MAX: u16 = 1_024;
+
+/// Calls that may be in flight before the peer has said how many it takes.
+pub(crate) const CALLS_AT_FIRST: u32 = 64;
+
+/// The most calls in flight that a peer may be offered, whatever the configuration says.
+pub const CALLS_LIMIT: u32 = 1 << 20;
+
+/// The smallest `frame_max` that a peer may announce, in bytes: what is larger waits for its HELLO.
+pub(crate) const FRAME_LEAST: usize = 4_096;
+
+/// The largest frame that can be agreed on, in bytes.
+pub(crate) const FRAME_LIMIT: usize = 1 << 30;
+
+/// Answers of de-duplicated calls that are kept until the caller says that it has them.
+pub(crate) const KEPT_MAX: usize = 4_096;
+
+/// Bytes of those answers.
+pub(crate) const KEPT_BYTES_MAX: usize = 4 << 20;
+
+/// A message of at most so many bytes is copied into a batch; a larger one travels by itself.
+pub(crate) const BATCHED_MAX: usize = 1_024;
+
+/// Bytes of a batch at which it is handed on whatever `batch_wait` says: about one packet.
+pub(crate) const BATCH_FULL: usize = 1_100;
+
+/// Bytes of a batch at which the next one is begun.
+pub(crate) const BATCH_MAX: usize = 32 << 10;
+
+/// What an item of a streaming reply counts beside its bytes, so that empty ones are bounded too.
+pub(crate) const ITEM_COST: u64 = 8;
+
+/// So many times `send_buffer` may wait for the peer, answers included; more ends the pipe.
+pub(crate) const UNREAD_FACTOR: usize = 4;

@@ -1,0 +1,185 @@
+//! What is remembered of calls that may come again: that they are being executed, or the answer.
+//!
+//! In go serials and answers; out comes what to do with a call that has this serial. Bounded by
+//! count and bytes: what had to make room is known to be forgotten, and is never executed again
+//! (R-CALL-6).
+#![deny(clippy::arithmetic_side_effects)]
+
+use crate::bounds::{KEPT_BYTES_MAX, KEPT_MAX};
+use crate::slots::Key;
+use crate::wire::Serial;
+use alloc::collections::BTreeMap;
+use bytes::Bytes;
+
+/// An answer, as it was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Reply(Bytes),
+    Fail { code: i32, detail: Bytes },
+    Refuse { refusal: u64, detail: Bytes },
+}
+
+impl Answer {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Reply(bytes)
+            | Self::Fail { detail: bytes, .. }
+            | Self::Refuse { detail: bytes, .. } => bytes.len(),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Memory {
+    Running(Key),
+    Answered(Answer),
+}
+
+/// What to do with a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// It was never here.
+    New,
+    Running(Key),
+    Answered(Answer),
+    /// It was here, and the answer is gone.
+    Forgotten,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Keeper {
+    memories: BTreeMap<u64, Memory>,
+    /// Below this, what is not in the table was here.
+    floor: u64,
+    bytes: usize,
+}
+
+impl Keeper {
+    pub(crate) fn len(&self) -> usize {
+        self.memories.len()
+    }
+
+    /// A call with this serial comes in.
+    pub(crate) fn look(&mut self, serial: Serial) -> Known {
+        self.settle(serial.oldest);
+        match self.memories.get(&serial.serial) {
+            Some(Memory::Running(key)) => Known::Running(*key),
+            Some(Memory::Answered(answer)) => Known::Answered(answer.clone()),
+            None if serial.serial < self.floor => Known::Forgotten,
+            None => Known::New,
+        }
+    }
+
+    pub(crate) fn begin(&mut self, serial: u64, key: Key) {
+        self.memories.insert(serial, Memory::Running(key));
+    }
+
+    /// It was answered, and the answer is kept until the caller has it.
+    pub(crate) fn keep(&mut self, serial: u64, answer: Answer) {
+        if !self.memories.contains_key(&serial) {
+            return;
+        }
+        self.bytes = self.bytes.saturating_add(answer.bytes());
+        self.memories.insert(serial, Memory::Answered(answer));
+        while self.memories.len() > KEPT_MAX || self.bytes > KEPT_BYTES_MAX {
+            let answered = |(_, memory): &(&u64, &Memory)| matches!(memory, Memory::Answered(_));
+            let Some(oldest) = self.memories.iter().find(answered).map(|(serial, _)| *serial)
+            else {
+                return;
+            };
+            self.floor = self.floor.max(oldest.saturating_add(1));
+            self.forget(oldest);
+        }
+    }
+
+    /// The caller has the outcomes of all calls below this serial.
+    pub(crate) fn settle(&mut self, oldest: u64) {
+        if oldest > self.floor {
+            self.floor = oldest;
+            let mut gone = core::mem::take(&mut self.memories);
+            self.memories = gone.split_off(&oldest);
+            for (serial, memory) in gone {
+                match memory {
+                    Memory::Answered(answer) => {
+                        self.bytes = self.bytes.saturating_sub(answer.bytes());
+                    }
+                    // It was called off; that it ends is for the request's table to see.
+                    Memory::Running(_) => {
+                        self.memories.insert(serial, memory);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(crate) fn forget(&mut self, serial: u64) {
+        if let Some(Memory::Answered(answer)) = self.memories.remove(&serial) {
+            self.bytes = self.bytes.saturating_sub(answer.bytes());
+        }
+    }
+
+    /// Whether the answer of a request is of use to anyone.
+    pub(crate) fn is_wanted(&self, serial: u64) -> bool {
+        serial >= self.floor
+    }
+
+    /// The peer has forgotten all, and begins anew.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(slot: u32) -> Key {
+        Key { slot, generation: 0 }
+    }
+
+    fn at(serial: u64, oldest: u64) -> Serial {
+        Serial { serial, oldest }
+    }
+
+    fn reply(bytes: usize) -> Answer {
+        Answer::Reply(Bytes::from(alloc::vec![7; bytes]))
+    }
+
+    /// R-CALL-6: known while it runs and until the caller has the answer; then it is not new again.
+    #[test]
+    fn r_call_6_a_call_is_known_until_it_is_settled() {
+        let mut keeper = Keeper::default();
+        assert_eq!(keeper.look(at(3, 3)), Known::New);
+        keeper.begin(3, key(1));
+        assert_eq!(keeper.look(at(3, 3)), Known::Running(key(1)));
+        keeper.keep(3, reply(5));
+        assert_eq!(keeper.look(at(3, 2)), Known::Answered(reply(5)));
+        keeper.settle(4);
+        assert_eq!((keeper.len(), keeper.bytes), (0, 0));
+        assert_eq!(keeper.look(at(3, 3)), Known::Forgotten);
+        assert_eq!(keeper.look(at(4, 4)), Known::New);
+    }
+
+    /// Q5: bounded by count and by bytes, and what had to go is not executed again.
+    #[test]
+    fn q5_what_is_kept_is_bounded() {
+        let mut keeper = Keeper::default();
+        keeper.begin(0, key(0));
+        for serial in 1..=3 {
+            keeper.begin(serial, key(1));
+            keeper.keep(serial, reply(KEPT_BYTES_MAX / 2));
+        }
+        assert_eq!(keeper.look(at(1, 0)), Known::Forgotten);
+        assert_eq!(keeper.look(at(0, 0)), Known::Running(key(0)), "what runs stays");
+        assert!(matches!(keeper.look(at(3, 0)), Known::Answered(_)));
+        keeper.clear();
+        let many = u64::try_from(KEPT_MAX).unwrap() + 10;
+        for serial in 0..many {
+            keeper.begin(serial, key(1));
+            keeper.keep(serial, reply(0));
+        }
+        assert_eq!(keeper.len(), KEPT_MAX);
+        assert_eq!(keeper.look(at(9, 0)), Known::Forgotten);
+        assert_eq!(keeper.look(at(10, 0)), Known::Answered(reply(0)));
+    }
+}

@@ -1,0 +1,292 @@
+//! What the peer's frames do.
+
+use super::Peer;
+use crate::asked::{Holder, Stage};
+use crate::bounds::ITEM_COST;
+use crate::config::Retry;
+use crate::event::{Abandoned, CallId, Event, RequestId};
+use crate::kept::{Answer, Known};
+use crate::lane::Lane;
+use crate::method::WireMethod;
+use crate::outcome::{Executed, Outcome, REFUSED_DEADLINE, Refusal, Violation, refused};
+use crate::served::Request;
+use crate::wire::{Control, Deadline, Frame, Malformed, Serial, read};
+use alloc::vec::Vec;
+use bytes::Bytes;
+use tripline_sansio::{Duration, Instant};
+
+/// A CALL, as it was read.
+struct Asking<'a> {
+    number: u32,
+    method: WireMethod<'a>,
+    deadline: Deadline,
+    serial: Option<Serial>,
+}
+
+impl Peer {
+    /// Takes a message of the pipe. What breaks the rules is told by [`Event::Broken`]; from then
+    /// on nothing more is taken from this pipe.
+    pub fn handle_message(&mut self, now: Instant, lane: Lane, message: &Bytes) {
+        let now = self.tick(now);
+        let Some(pipe) = self.pipe.as_mut().filter(|pipe| !pipe.broken) else { return };
+        pipe.heard = now;
+        if message.len() > self.config.frame_max {
+            return self.break_pipe(Violation::TooLarge);
+        }
+        let (has_hello, read) = (pipe.theirs.is_some(), read(message));
+        let result = match read {
+            Err(Malformed::Cut | Malformed::Unknown | Malformed::Range) => {
+                Err(Violation::Malformed)
+            }
+            Ok((Frame::Hello(hello), _)) if !has_hello => self.on_hello(hello),
+            Ok((frame, _)) if !has_hello || matches!(frame, Frame::Hello(_)) => {
+                Err(Violation::Hello)
+            }
+            Ok((frame, head)) => self.on_frame(lane, frame, message, head),
+        };
+        if let Err(violation) = result {
+            self.break_pipe(violation);
+        } else if self.outbox.bytes() > self.answers_max().saturating_mul(2) {
+            self.break_pipe(Violation::Unread);
+        }
+    }
+
+    fn on_frame(
+        &mut self,
+        lane: Lane,
+        frame: Frame<'_>,
+        message: &Bytes,
+        head: usize,
+    ) -> Result<(), Violation> {
+        let payload = || message.slice(head..);
+        match frame {
+            Frame::Hello(_) => Err(Violation::Hello),
+            Frame::Call { number, method, deadline, serial } => {
+                self.on_call(lane, Asking { number, method, deadline, serial }, payload())
+            }
+            Frame::Notify { method } => {
+                let method = self.names_in.resolve(method).ok_or(Violation::Name)?;
+                self.stats.notifications = self.stats.notifications.saturating_add(1);
+                self.events.push_back(Event::Notification { method, payload: payload() });
+                Ok(())
+            }
+            Frame::Reply { number } => self.on_answer(number, || Outcome::Reply(payload())),
+            Frame::Item { number } => self.on_item(number, payload()),
+            Frame::Fail { number, code } => {
+                self.on_answer(number, || Outcome::Failed { code, detail: payload() })
+            }
+            Frame::Refuse { number, refusal } => {
+                self.on_answer(number, || refused(refusal, payload()))
+            }
+            Frame::Control(control) => self.on_control(control),
+        }
+    }
+
+    fn on_control(&mut self, control: Control<'_>) -> Result<(), Violation> {
+        match control {
+            Control::Cancel { number } => match self.served.by_number(number) {
+                Some(key) => self.abandon(key, Abandoned::Cancelled),
+                None => self.stray(),
+            },
+            Control::Name { number, name } => {
+                if !self.names_in.learn(number, name) {
+                    return Err(Violation::Name);
+                }
+            }
+            Control::GoAway { grace_ms } => {
+                let grace = Duration::from_millis(grace_ms);
+                if let Some(pipe) = &mut self.pipe
+                    && !core::mem::replace(&mut pipe.leaving, true)
+                {
+                    self.events.push_back(Event::GoingAway { grace });
+                }
+            }
+            Control::Window { number, bytes } => self.on_window(number, bytes)?,
+            Control::Settled { oldest } => self.served.keeper.settle(oldest),
+            Control::Ping => {
+                if let Some(pipe) = &mut self.pipe {
+                    pipe.owes_pong = true;
+                }
+            }
+            Control::Pong => {}
+        }
+        Ok(())
+    }
+
+    /// An answer, whichever: it ends the call, and its number is free.
+    fn on_answer(
+        &mut self,
+        number: u32,
+        outcome: impl FnOnce() -> Outcome,
+    ) -> Result<(), Violation> {
+        match self.asked.holder(number) {
+            Holder::Nobody => return Err(Violation::Number),
+            Holder::Late => {
+                self.stats.late_answers = self.stats.late_answers.saturating_add(1);
+                self.asked.release(number);
+            }
+            Holder::Call(key) => {
+                if let Some(call) = self.asked.remove(key, true) {
+                    let outcome = match outcome() {
+                        // It did not take the call; but the one before it may have (R-CALL-6).
+                        Outcome::Refused { refusal, .. }
+                            if call.sent_over.is_some() && refusal.executed() == Executed::No =>
+                        {
+                            Outcome::Gone { executed: Executed::Unknown }
+                        }
+                        outcome => outcome,
+                    };
+                    self.tell_outcome(key, &call, outcome);
+                }
+            }
+        }
+        self.send_waiting();
+        Ok(())
+    }
+
+    /// A part of a reply, within the window (R-CALL-7).
+    fn on_item(&mut self, number: u32, payload: Bytes) -> Result<(), Violation> {
+        let window = self.config.item_window;
+        let key = match self.asked.holder(number) {
+            Holder::Nobody => return Err(Violation::Number),
+            Holder::Late => {
+                self.stray();
+                return Ok(());
+            }
+            Holder::Call(key) => key,
+        };
+        let Some(call) = self.asked.get_mut(key) else { return Ok(()) };
+        let cost = u64::try_from(payload.len()).unwrap_or(u64::MAX).saturating_add(ITEM_COST);
+        let items = &mut call.items;
+        items.received = items.received.saturating_add(cost);
+        if items.received.saturating_sub(items.granted) > window {
+            return Err(Violation::Window);
+        }
+        self.events.push_back(Event::Item { call: CallId(key), payload });
+        Ok(())
+    }
+
+    fn on_window(&mut self, number: u32, bytes: u64) -> Result<(), Violation> {
+        let Some(key) = self.served.by_number(number) else {
+            self.stray();
+            return Ok(());
+        };
+        let Some(request) = self.served.get_mut(key) else { return Ok(()) };
+        request.window = request.window.saturating_add(bytes);
+        if request.window > request.window_max {
+            return Err(Violation::Window);
+        }
+        if core::mem::take(&mut request.is_thirsty) {
+            self.events.push_back(Event::Thirsty { request: RequestId(key) });
+        }
+        Ok(())
+    }
+
+    fn on_call(&mut self, lane: Lane, asking: Asking<'_>, payload: Bytes) -> Result<(), Violation> {
+        let Asking { number, method, deadline, serial } = asking;
+        if self.served.by_number(number).is_some() {
+            return Err(Violation::Number);
+        }
+        let method = self.names_in.resolve(method).ok_or(Violation::Name)?;
+        let Some(theirs) = self.pipe.as_ref().and_then(|pipe| pipe.theirs) else {
+            return Err(Violation::Hello);
+        };
+        let window = theirs.item_window;
+        if let Some(serial) = serial {
+            match self.served.keeper.look(serial) {
+                Known::New => {}
+                known => {
+                    self.on_known(lane, number, known, window);
+                    return Ok(());
+                }
+            }
+        }
+        let wait = match deadline {
+            Deadline::None => None,
+            Deadline::Default if theirs.deadline_ms == 0 => None,
+            Deadline::Default => Some(theirs.deadline_ms),
+            Deadline::Millis(millis) => Some(millis),
+        };
+        if let Some(refusal) = self.refusal(number, wait) {
+            self.refuse_by_ourselves(lane, number, refusal);
+            return Ok(());
+        }
+        let deadline = wait.map(|millis| self.now + Duration::from_millis(millis));
+        let request = Request {
+            lane,
+            number: Some(number),
+            serial: serial.map(|serial| serial.serial),
+            deadline,
+            window,
+            window_max: window,
+            has_items: false,
+            is_thirsty: false,
+        };
+        let request = RequestId(self.served.insert(request));
+        self.stats.requests = self.stats.requests.saturating_add(1);
+        self.events.push_back(Event::Request { request, method, payload, deadline });
+        Ok(())
+    }
+
+    /// A call that was here before (R-CALL-6).
+    fn on_known(&mut self, lane: Lane, number: u32, known: Known, window: u64) {
+        self.stats.duplicates = self.stats.duplicates.saturating_add(1);
+        match known {
+            Known::Running(key) => {
+                if self.served.rebind(key, number, lane, window) {
+                    self.events.push_back(Event::Thirsty { request: RequestId(key) });
+                }
+            }
+            Known::Answered(answer) => self.put_answer(lane, number, &answer),
+            Known::New | Known::Forgotten => {
+                self.refuse_by_ourselves(lane, number, Refusal::Forgotten.number());
+            }
+        }
+    }
+
+    /// Why we do not even tell the user of a call.
+    fn refusal(&self, number: u32, wait: Option<u64>) -> Option<u64> {
+        if self.is_leaving() {
+            return Some(Refusal::GoingAway.number());
+        }
+        if number >= self.config.calls_max {
+            return Some(Refusal::Busy.number());
+        }
+        (wait == Some(0)).then_some(REFUSED_DEADLINE)
+    }
+
+    fn refuse_by_ourselves(&mut self, lane: Lane, number: u32, refusal: u64) {
+        self.stats.refused = self.stats.refused.saturating_add(1);
+        self.put_answer(lane, number, &Answer::Refuse { refusal, detail: Bytes::new() });
+    }
+
+    fn stray(&mut self) {
+        self.stats.stray = self.stats.stray.saturating_add(1);
+    }
+
+    /// Calls whose pipe is gone, now that the peer has said since which pipe it remembers: it is
+    /// asked again for what it knows, and for what may be done twice.
+    pub(super) fn settle_doubts(&mut self, since: u64) {
+        let doubts = self.asked.serials().into_iter().rev();
+        let mut gone = Vec::new();
+        for key in doubts {
+            let Some(call) = self.asked.get_mut(key).filter(|call| call.stage == Stage::Doubt)
+            else {
+                continue;
+            };
+            if call.sent_over >= Some(since) || call.retry == Retry::Idempotent {
+                call.stage = Stage::Waiting;
+                self.asked.wait(key, true);
+                self.stats.asked_again = self.stats.asked_again.saturating_add(1);
+            } else {
+                gone.push(key);
+            }
+        }
+        for key in gone.into_iter().rev() {
+            if let Some(call) = self.asked.remove(key, true) {
+                let outcome = Outcome::Gone { executed: Executed::Unknown };
+                self.tell_outcome(key, &call, outcome);
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! A peer that breaks the rules: it is told, and nothing more is taken from its pipe.
+
+use super::talk::{CALLEE, CALLER, Talk};
+use crate::{CallOptions, Config, Event, Lane, Violation};
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+/// Frames of a peer that has said HELLO, handed to a callee.
+fn violation(frames: &[&[u8]]) -> Option<Violation> {
+    let mut talk = Talk::new();
+    told(&mut talk, frames)
+}
+
+fn told(talk: &mut Talk, frames: &[&[u8]]) -> Option<Violation> {
+    for frame in frames {
+        let now = talk.now;
+        talk.peers[CALLEE].handle_message(now, Lane::DEFAULT, &Bytes::copy_from_slice(frame));
+    }
+    let broken = |event| match event {
+        Event::Broken { violation } => Some(violation),
+        _ => None,
+    };
+    let all: Vec<_> = talk.events(CALLEE).into_iter().filter_map(broken).collect();
+    assert!(all.len() <= 1, "told once");
+    all.first().copied()
+}
+
+/// R-CALL-8: each rule that a peer can break.
+#[test]
+fn r_call_8_who_breaks_a_rule_is_told_of() {
+    let cases: [(&[&[u8]], Violation); 9] = [
+        (&[b""], Violation::Malformed),
+        (&[b"\x07"], Violation::Malformed),
+        (&[b"\x00\x01\x10................"], Violation::Hello),
+        (&[b"\x03\x00answer"], Violation::Number),
+        (&[b"\x04\x00item"], Violation::Number),
+        (&[b"\x01\x00\x01one", b"\x01\x00\x01another"], Violation::Number),
+        (&[b"\x09\x00\x01no such name"], Violation::Name),
+        (&[b"\x0e\x01one", b"\x0e\x01two"], Violation::Name),
+        (&[b"\x01\x00\x01one", b"\x1e\x00\x01"], Violation::Window),
+    ];
+    for (frames, expected) in cases {
+        assert_eq!(violation(frames), Some(expected), "{frames:x?}");
+    }
+    let after = violation(&[b"\x07", b"\x03\x00", b"\x01\x00\x01never told"]);
+    assert_eq!(after, Some(Violation::Malformed), "only the first");
+}
+
+/// R-CALL-2: HELLO comes first, and speaks our version.
+#[test]
+fn r_call_2_the_first_frame_is_a_hello() {
+    let cases: [(&[u8], Violation); 3] = [
+        (b"\x01\x00\x01", Violation::Hello),
+        (b"\x00\x01\x10................\x00\x01\x02", Violation::Version(2)),
+        (b"\x00\x00\x01\x01", Violation::Malformed),
+    ];
+    for (frame, expected) in cases {
+        let mut talk = Talk::apart(Config::default(), Config::default());
+        talk.attach();
+        assert_eq!(told(&mut talk, &[frame]), Some(expected), "{frame:x?}");
+    }
+}
+
+/// A frame above what we said we take.
+#[test]
+fn q5_frames_above_the_largest_break_the_pipe() {
+    let callee = Config { frame_max: 5_000, ..Config::default() };
+    let mut talk = Talk::with(Config::default(), callee);
+    let mut frame = b"\x02\x01".to_vec();
+    frame.resize(5_000, 0);
+    assert_eq!(told(&mut talk, &[&frame]), None);
+    frame.push(0);
+    assert_eq!(told(&mut talk, &[&frame]), Some(Violation::TooLarge));
+}
+
+/// Q5: who asks and never reads the answers does not fill our memory.
+#[test]
+fn q5_who_does_not_read_its_answers_is_cut_off() {
+    let callee = Config { send_buffer: 1_000, calls_max: 1, ..Config::default() };
+    let mut talk = Talk::with(Config::default(), callee);
+    let mut asked = 0;
+    let violation = loop {
+        // Number 1 is above our limit: each of these is refused at once.
+        if let Some(violation) = told(&mut talk, &[b"\x01\x01\x01"]) {
+            break violation;
+        }
+        asked += 1;
+        assert!(asked < 10_000, "unbounded");
+    };
+    assert_eq!(violation, Violation::Unread);
+}
+
+/// An item beyond the window.
+#[test]
+fn q5_items_beyond_the_window_break_the_pipe() {
+    let caller = Config { item_window: 100, ..Config::default() };
+    let mut talk = Talk::with(caller, Config::default());
+    talk.call(CALLER, b"x", CallOptions::default());
+    talk.post();
+    let item = Bytes::from([b"\x04\x00".as_slice(), &[0; 60]].concat());
+    for _ in 0..2 {
+        let now = talk.now;
+        talk.peers[CALLER].handle_message(now, Lane::DEFAULT, &item);
+    }
+    let events = talk.events(CALLER);
+    let violation = Violation::Window;
+    assert_eq!(events.last(), Some(&Event::Broken { violation }));
+}
