@@ -80,6 +80,7 @@ mod discipline;
 mod drop_cause;
 pub mod engine;
 mod host;
+mod hubs;
 mod inspect;
 mod link;
 mod marks;
@@ -106,6 +107,7 @@ pub use chance::Chance;
 pub use discipline::Discipline;
 pub use drop_cause::DropCause;
 pub use host::{AsleepClock, AsleepSocket, ClockConfig, HostId, SendFaults};
+pub use hubs::{HubHost, HubTold, HubWorld};
 pub use inspect::{Inspector, VIOLATIONS_MAX, Violation};
 pub use link::{
     Aqm, Arrivals, Blackouts, Bottleneck, BottleneckCounters, Bursts, CoDel, Damage, DamageConfig,

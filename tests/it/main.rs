@@ -10,6 +10,7 @@ mod api;
 mod attack;
 mod batches;
 mod bulk;
+mod calls;
 mod cells_admission;
 mod cells_close;
 mod cells_handshake;

@@ -2,6 +2,10 @@
 //!
 //! [`Config`]: crate::Config
 
+/// From so many events on that wait to be polled, no more messages are taken from a pipe that can
+/// hold the peer back.
+pub(crate) const EVENTS_MAX: usize = 4_096;
+
 /// Bytes of a method's name, and of a stream's.
 pub(crate) const NAME_MAX: usize = 255;
 

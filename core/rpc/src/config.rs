@@ -97,7 +97,7 @@ pub struct CallOptions {
     /// By which lane it goes, and its answer comes.
     pub lane: Lane,
     /// The items of its reply count as taken when [`Peer::consumed`](crate::Peer::consumed) says
-    /// so, not when their events are polled: for who hands them on to somebody slower.
+    /// so, not when they are told: for who hands them on to somebody slower.
     pub manual_window: bool,
 }
 

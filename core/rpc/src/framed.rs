@@ -87,7 +87,7 @@ impl StreamMachine for Framed {
 }
 
 /// Appends a piece as it travels over a run of bytes, unless enough was written since `before`.
-fn write_piece(piece: &mut Piece, before: usize, out: &mut Vec<u8>) -> Taken {
+pub(crate) fn write_piece(piece: &mut Piece, before: usize, out: &mut Vec<u8>) -> Taken {
     if out.len().saturating_sub(before) >= WRITE_MAX {
         return Taken::Blocked;
     }
@@ -103,18 +103,18 @@ fn write_piece(piece: &mut Piece, before: usize, out: &mut Vec<u8>) -> Taken {
 
 /// Cuts a run of bytes into messages. Nothing is allocated from a length that was only announced.
 #[derive(Debug)]
-struct Deframer {
+pub(crate) struct Deframer {
     buffer: BytesMut,
     frame_max: usize,
     is_dead: bool,
 }
 
 impl Deframer {
-    fn new(frame_max: usize) -> Self {
+    pub(crate) fn new(frame_max: usize) -> Self {
         Self { buffer: BytesMut::new(), frame_max, is_dead: false }
     }
 
-    fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         if !self.is_dead {
             self.buffer.extend_from_slice(bytes);
         }
@@ -122,7 +122,7 @@ impl Deframer {
 
     /// The next message that is there whole. One that is announced as longer than the largest comes
     /// out as what no peer takes: an empty one, which is no frame. Behind it nothing comes.
-    fn next(&mut self) -> Option<Bytes> {
+    pub(crate) fn next(&mut self) -> Option<Bytes> {
         let mut reader = Reader::new(&self.buffer);
         let length = match reader.varint() {
             Ok(length) => length,

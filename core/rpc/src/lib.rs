@@ -26,6 +26,7 @@
 
 extern crate alloc;
 
+mod address;
 mod asked;
 mod bounds;
 mod config;
@@ -34,6 +35,7 @@ mod framed;
 mod kept;
 mod lane;
 mod method;
+mod node;
 mod outbox;
 mod outcome;
 mod payload;
@@ -42,12 +44,16 @@ mod served;
 mod slots;
 mod wire;
 
+pub use address::{Address, AddressError, Host, Scheme};
 pub use bounds::CALLS_LIMIT;
 pub use config::{CallOptions, Config, NotifyOptions, Retry, Unsent, Wait};
 pub use event::{Abandoned, CallId, Event, RequestId};
 pub use framed::Framed;
 pub use lane::Lane;
 pub use method::{Method, MethodRef};
+pub use node::{
+    ClientOptions, ConnId, NetworkKind, Node, NodeConfig, NodeEvent, ReconnectPolicy, UnknownConn,
+};
 pub use outbox::{Piece, Taken};
 pub use outcome::{AnswerError, AskError, CallFailure, Executed, Outcome, Refusal, Violation};
 pub use payload::{Buffer, Payload};

@@ -109,6 +109,11 @@ impl Outbox {
         self.queues.iter().all(|queue| queue.pieces.is_empty())
     }
 
+    /// Those on which something waits.
+    pub(crate) fn lanes(&self) -> impl Iterator<Item = Lane> + '_ {
+        self.queues.iter().filter(|queue| !queue.pieces.is_empty()).map(|queue| queue.lane)
+    }
+
     /// Adds a message.
     pub(crate) fn push(
         &mut self,

@@ -232,7 +232,9 @@ impl Peer {
         }
     }
 
-    pub(super) fn item_was_polled(&mut self, call: CallId, bytes: usize) {
+    /// Without a manual window an item counts as taken when it is among the events, which are
+    /// bounded by themselves.
+    pub(super) fn item_came(&mut self, call: CallId, bytes: usize) {
         if self.asked.get(call.0).is_some_and(|call| !call.manual_window) {
             self.grant(call, bytes);
         }
@@ -306,7 +308,8 @@ impl Peer {
 
     /// Whether something of this size may go over the pipe of now.
     fn may_send(&self, len: usize) -> bool {
-        let Some(pipe) = self.pipe.as_ref().filter(|pipe| pipe.said_hello && !pipe.broken) else {
+        let Some(pipe) = self.pipe.as_ref().filter(|pipe| pipe.said_hello && pipe.broken.is_none())
+        else {
             return false;
         };
         let frame = len.saturating_add(Buffer::ROOM).saturating_add(crate::bounds::NAME_MAX);

@@ -45,7 +45,7 @@ impl Peer {
             said_hello: false,
             theirs: None,
             leaving: false,
-            broken: false,
+            broken: None,
             heard: now,
             spoke: now,
             owes_pong: false,
@@ -166,6 +166,7 @@ impl Peer {
         }
         self.names_out.forget_announcements();
         self.names_in.clear();
+        self.lanes_in.clear();
         if self.config.unsent == Unsent::Report {
             self.report_unsent();
         }
@@ -304,6 +305,6 @@ impl Peer {
 
 impl PipeState {
     fn beats(&self) -> bool {
-        self.pipe.needs_heartbeat && !self.broken
+        self.pipe.needs_heartbeat && self.broken.is_none()
     }
 }

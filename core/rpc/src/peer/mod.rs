@@ -10,7 +10,7 @@ mod receive;
 mod serve;
 
 use crate::asked::{Asked, Stage};
-use crate::bounds::UNREAD_FACTOR;
+use crate::bounds::{EVENTS_MAX, UNREAD_FACTOR};
 use crate::config::Config;
 use crate::event::Event;
 use crate::lane::Lane;
@@ -59,6 +59,8 @@ pub struct Peer {
     now: Instant,
     /// A command said *blocked*: the user is told when there is room.
     was_blocked: bool,
+    /// By which stream each lane comes, as the peer has said; until the pipe asks.
+    lanes_in: Vec<(Lane, u64)>,
     /// The peer is to be told which calls are settled.
     owes_settled: bool,
     /// Where heads of frames are written; empty between calls.
@@ -88,7 +90,7 @@ struct PipeState {
     theirs: Option<Hello>,
     /// The peer takes no more calls.
     leaving: bool,
-    broken: bool,
+    broken: Option<Violation>,
     heard: Instant,
     spoke: Instant,
     owes_pong: bool,
@@ -168,6 +170,7 @@ impl Peer {
             stats: Stats::default(),
             now: Instant::ZERO,
             was_blocked: false,
+            lanes_in: Vec::new(),
             owes_settled: false,
             head: Vec::new(),
         }
@@ -216,20 +219,25 @@ impl Peer {
             && self.events.is_empty()
     }
 
+    /// Whether nothing waits for the pipe.
+    pub fn has_said_all(&self) -> bool {
+        self.outbox.is_empty() && self.notes.is_empty()
+    }
+
     /// Whether messages are to be handed in: not while more than enough waits to be told, or to be
     /// sent. For pipes that can hold the peer back (R-CALL-9).
     pub fn wants_input(&self) -> bool {
-        self.events.is_empty() && self.outbox.bytes() <= self.config.send_buffer
+        self.events.len() < EVENTS_MAX && self.outbox.bytes() <= self.config.send_buffer
+    }
+
+    /// How the peer has broken the rules, or that it is silent: the pipe of now is of no use.
+    pub fn violation(&self) -> Option<Violation> {
+        self.pipe.as_ref().and_then(|pipe| pipe.broken)
     }
 
     /// The next event, in the order in which things happened.
     pub fn poll_event(&mut self) -> Option<Event> {
-        let event = self.events.pop_front()?;
-        if let Event::Item { call, payload } = &event {
-            let bytes = payload.len();
-            self.item_was_polled(*call, bytes);
-        }
-        Some(event)
+        self.events.pop_front()
     }
 
     /// Hands all that is due to the pipe. Returns whether there was anything.
@@ -245,6 +253,22 @@ impl Peer {
         }
         self.tell_room();
         some
+    }
+
+    /// The lanes on which something waits to be sent, for a pipe that has to make them first.
+    pub fn lanes_in_use(&self) -> impl Iterator<Item = Lane> + '_ {
+        self.outbox.lanes()
+    }
+
+    /// Tells the other side by which stream of the transport a lane goes (R-CALL-12).
+    pub fn announce_lane(&mut self, lane: Lane, stream: u64) {
+        self.put_control(Lane::DEFAULT, &Control::Lane { lane: lane.number(), stream });
+        self.outbox.flush();
+    }
+
+    /// By which stream a lane comes, as the other side has said.
+    pub fn poll_lane(&mut self) -> Option<(Lane, u64)> {
+        self.lanes_in.pop()
     }
 
     /// The pipe has room again on a lane (`None`: on all), after it said
@@ -343,8 +367,9 @@ impl Peer {
     /// The peer broke a rule: told once, and nothing more is taken from its pipe (R-CALL-8).
     fn break_pipe(&mut self, violation: Violation) {
         if let Some(pipe) = &mut self.pipe
-            && !core::mem::replace(&mut pipe.broken, true)
+            && pipe.broken.is_none()
         {
+            pipe.broken = Some(violation);
             self.events.push_back(Event::Broken { violation });
         }
     }

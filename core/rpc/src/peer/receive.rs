@@ -28,7 +28,7 @@ impl Peer {
     /// on nothing more is taken from this pipe.
     pub fn handle_message(&mut self, now: Instant, lane: Lane, message: &Bytes) {
         let now = self.tick(now);
-        let Some(pipe) = self.pipe.as_mut().filter(|pipe| !pipe.broken) else { return };
+        let Some(pipe) = self.pipe.as_mut().filter(|pipe| pipe.broken.is_none()) else { return };
         pipe.heard = now;
         if message.len() > self.config.frame_max {
             return self.break_pipe(Violation::TooLarge);
@@ -109,6 +109,13 @@ impl Peer {
                 }
             }
             Control::Pong => {}
+            Control::Lane { lane, stream } => {
+                let lane = Lane::from_number(lane).ok_or(Violation::Malformed)?;
+                if self.lanes_in.len() >= Lane::COUNT {
+                    return Err(Violation::Malformed);
+                }
+                self.lanes_in.push((lane, stream));
+            }
         }
         Ok(())
     }
@@ -162,7 +169,9 @@ impl Peer {
         if items.received.saturating_sub(items.granted) > window {
             return Err(Violation::Window);
         }
-        self.events.push_back(Event::Item { call: CallId(key), payload });
+        let (call, bytes) = (CallId(key), payload.len());
+        self.events.push_back(Event::Item { call, payload });
+        self.item_came(call, bytes);
         Ok(())
     }
 

@@ -83,6 +83,11 @@ pub(crate) enum Control<'a> {
     },
     Ping,
     Pong,
+    /// This lane goes by that stream of the transport.
+    Lane {
+        lane: u8,
+        stream: u64,
+    },
 }
 
 const HELLO: u8 = 0;
@@ -172,6 +177,9 @@ pub(crate) fn write_control(control: &Control<'_>, out: &mut Vec<u8>) {
         Control::Settled { oldest } => writer.u8(kind(4)).varint(*oldest),
         Control::Ping => writer.u8(kind(5)),
         Control::Pong => writer.u8(kind(6)),
+        Control::Lane { lane, stream } => {
+            writer.u8(kind(7)).varint(u64::from(*lane)).varint(*stream)
+        }
     };
 }
 
@@ -227,6 +235,10 @@ fn read_control<'a>(sub: u8, reader: &mut Reader<'a>) -> Result<Control<'a>, Mal
         4 => Control::Settled { oldest: reader.varint()? },
         5 => Control::Ping,
         6 => Control::Pong,
+        7 => {
+            let lane = u8::try_from(reader.varint()?).map_err(|_| Malformed::Range)?;
+            Control::Lane { lane, stream: reader.varint()? }
+        }
         _ => return Err(Malformed::Unknown),
     };
     if reader.is_empty() { Ok(control) } else { Err(Malformed::Range) }

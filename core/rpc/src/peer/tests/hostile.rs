@@ -95,7 +95,8 @@ fn q5_who_does_not_read_its_answers_is_cut_off() {
 fn q5_items_beyond_the_window_break_the_pipe() {
     let caller = Config { item_window: 100, ..Config::default() };
     let mut talk = Talk::with(caller, Config::default());
-    talk.call(CALLER, b"x", CallOptions::default());
+    let options = CallOptions { manual_window: true, ..CallOptions::default() };
+    talk.call(CALLER, b"x", options);
     talk.post();
     let item = Bytes::from([b"\x04\x00".as_slice(), &[0; 60]].concat());
     for _ in 0..2 {

@@ -326,7 +326,7 @@ fn a_full_buffer_blocks_and_says_when_there_is_room() {
     let taken = (0..10).take_while(|_| notify(&mut talk).is_ok()).count();
     assert_eq!(taken, 4);
     assert_eq!(notify(&mut talk), Err(AskError::Blocked));
-    assert!(!talk.peers[CALLER].wants_input() || taken < 4);
+    assert!(!talk.peers[CALLER].wants_input());
     talk.run();
     assert_eq!(talk.events(CALLER), [Event::Writable]);
     assert!(notify(&mut talk).is_ok());
@@ -380,8 +380,8 @@ fn answers_come_back_by_the_lane_of_the_call() {
     assert!(talk.wires[CALLER].iter().all(|(by, _)| *by == lane));
 }
 
-/// R-CALL-10, M13: over a pipe that cannot tell, silence is broken by heartbeats; if it lasts, it is
-/// told.
+/// R-CALL-10, M13: over a pipe that cannot tell, silence is broken by heartbeats, and one that
+/// lasts is told.
 #[test]
 fn m13_a_silent_pipe_has_heartbeats() {
     let mut talk = Talk::apart(Config::default(), Config::default());

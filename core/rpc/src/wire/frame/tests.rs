@@ -39,6 +39,7 @@ fn r_call_1_golden_frames() {
         (Frame::Control(Control::Settled { oldest: 7 }), "26 07"),
         (Frame::Control(Control::Ping), "2e"),
         (Frame::Control(Control::Pong), "36"),
+        (Frame::Control(Control::Lane { lane: 9, stream: 20 }), "3e 09 14"),
     ];
     for (frame, hex) in golden {
         let bytes: Vec<u8> =
@@ -66,7 +67,7 @@ fn r_call_1_malformed_frames() {
         (&[0x03, 0x80, 0x10, 0, 0], Malformed::Range),
         (&[0x81, 0, 0, 1, 2], Malformed::Range),
         (&[0x2e, 0], Malformed::Range),
-        (&[0x3e], Malformed::Unknown),
+        (&[0x46], Malformed::Unknown),
     ];
     for (bytes, malformed) in cases {
         assert_eq!(read(bytes), Err(malformed), "{bytes:x?}");

@@ -1,0 +1,106 @@
+//! One connection of a node: a conversation, what carries it now, and what becomes of it.
+
+use super::client::Client;
+use crate::lane::Lane;
+use crate::peer::Peer;
+use alloc::vec::Vec;
+use tripline::{ConnectionHandle, PublicKey, StreamId};
+use tripline_sansio::Instant;
+
+#[derive(Debug)]
+pub(crate) struct Conn {
+    pub(crate) peer: Peer,
+    pub(crate) line: Line,
+    /// For one of ours: how it comes about, again and again.
+    pub(crate) client: Option<Client>,
+    /// The identity that the other side proved.
+    pub(crate) who: Option<PublicKey>,
+    /// It has a pipe, and the user knows.
+    pub(crate) is_open: bool,
+    /// A client's conversation without a pipe is remembered until then.
+    pub(crate) forget_at: Option<Instant>,
+    /// The user closes it: what is under way has until then.
+    pub(crate) closing: Option<Instant>,
+    /// Its pipe was told to end.
+    pub(crate) hung_up: bool,
+    /// It is in the list of those that may have something to send.
+    pub(crate) is_dirty: bool,
+    /// It is in the list of those that have something to tell.
+    pub(crate) is_noisy: bool,
+    /// Nothing more is read until what was read is told, or said.
+    pub(crate) is_stalled: bool,
+}
+
+impl Conn {
+    pub(crate) fn new(peer: Peer, client: Option<Client>, who: Option<PublicKey>) -> Self {
+        Self {
+            peer,
+            line: Line::None,
+            client,
+            who,
+            is_open: false,
+            forget_at: None,
+            closing: None,
+            hung_up: false,
+            is_dirty: false,
+            is_noisy: false,
+            is_stalled: false,
+        }
+    }
+}
+
+/// What carries a connection.
+#[derive(Debug)]
+pub(crate) enum Line {
+    None,
+    Trip(TripLine),
+    /// A link of this number.
+    Bytes(u64),
+}
+
+/// A connection of the transport, and its streams.
+#[derive(Debug)]
+pub(crate) struct TripLine {
+    pub(crate) handle: ConnectionHandle,
+    /// By which stream we send on each lane.
+    pub(crate) streams: Vec<(Lane, StreamId)>,
+    /// By which lane each stream comes.
+    pub(crate) lanes: Vec<(StreamId, Lane)>,
+    /// Streams that have something to be read; those of no known lane wait.
+    pub(crate) readable: Vec<StreamId>,
+}
+
+impl TripLine {
+    pub(crate) fn new(handle: ConnectionHandle) -> Self {
+        Self { handle, streams: Vec::new(), lanes: Vec::new(), readable: Vec::new() }
+    }
+
+    pub(crate) fn stream_of(&self, lane: Lane) -> Option<StreamId> {
+        self.streams.iter().find(|(of, _)| *of == lane).map(|(_, stream)| *stream)
+    }
+
+    pub(crate) fn lane_of(&self, stream: StreamId) -> Option<Lane> {
+        self.lanes.iter().find(|(of, _)| *of == stream).map(|(_, lane)| *lane)
+    }
+
+    /// A stream is known to be a lane's, both ways.
+    pub(crate) fn learn(&mut self, lane: Lane, stream: StreamId) {
+        if self.lane_of(stream).is_none() {
+            self.lanes.push((stream, lane));
+        }
+        if self.stream_of(lane).is_none() {
+            self.streams.push((lane, stream));
+        }
+    }
+
+    pub(crate) fn note_readable(&mut self, stream: StreamId) {
+        if !self.readable.contains(&stream) {
+            self.readable.push(stream);
+        }
+    }
+
+    /// A stream that has something, and whose lane is known.
+    pub(crate) fn next_readable(&self) -> Option<(StreamId, Lane)> {
+        self.readable.iter().find_map(|stream| Some((*stream, self.lane_of(*stream)?)))
+    }
+}

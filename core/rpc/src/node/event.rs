@@ -1,0 +1,108 @@
+//! What a node tells its user.
+
+use crate::event::Event;
+use crate::slots::Key;
+use alloc::string::String;
+use core::net::SocketAddr;
+use tripline::PublicKey;
+use tripline_sansio::{Duration, LinkError, LinkKind};
+
+/// A connection of a node: ours, which lives on over its reconnections, or a client's. Dies with
+/// [`NodeEvent::Finalised`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub(crate) Key);
+
+impl ConnId {
+    /// A small number that no other connection has at the same time: for tables of one's own.
+    pub fn slot(self) -> u32 {
+        self.0.slot
+    }
+}
+
+/// Something that happened to a node.
+///
+/// For each connection the order is (rows M01, M03, M05, M20, N19): any number of rounds, each of
+/// [`NodeEvent::Failed`] alone, or of [`NodeEvent::Opened`], what the peer says, and one of
+/// [`NodeEvent::Closed`] and [`NodeEvent::Lost`]; then exactly one [`NodeEvent::Finalised`]. A
+/// client's has no `Failed`. [`NodeEvent::Resolve`] may come between, and so may outcomes of calls
+/// whose time is up.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NodeEvent {
+    /// The node asks for addresses; answer with [`Node::resolved`](crate::Node::resolved). It asks
+    /// again at each attempt.
+    Resolve {
+        /// The connection that waits.
+        conn: ConnId,
+        /// The name as the user gave it.
+        host: String,
+        /// The port as the user gave it.
+        port: u16,
+    },
+    /// There is a pipe.
+    Opened {
+        /// The connection.
+        conn: ConnId,
+        /// The identity that the other side proved, if it has one.
+        peer: Option<PublicKey>,
+        /// Where it is.
+        remote: Option<SocketAddr>,
+        /// What the pipe is made of.
+        kind: LinkKind,
+    },
+    /// Something of the conversation.
+    Peer {
+        /// The connection.
+        conn: ConnId,
+        /// What happened.
+        event: Event,
+    },
+    /// An attempt to connect has failed.
+    Failed {
+        /// The connection.
+        conn: ConnId,
+        /// Why, in one line.
+        why: String,
+        /// When the next one begins, unless the user says otherwise by
+        /// [`Node::retry_in`](crate::Node::retry_in); `None`: there is none.
+        retry_in: Option<Duration>,
+    },
+    /// The pipe was closed in order.
+    Closed {
+        /// The connection.
+        conn: ConnId,
+        /// Whether by us.
+        by_us: bool,
+        /// What the other side said.
+        why: String,
+        /// As for [`Self::Failed`].
+        retry_in: Option<Duration>,
+    },
+    /// The pipe broke.
+    Lost {
+        /// The connection.
+        conn: ConnId,
+        /// Why, in one line.
+        why: String,
+        /// As for [`Self::Failed`].
+        retry_in: Option<Duration>,
+    },
+    /// The connection is over, and its handle dead: its last event.
+    Finalised {
+        /// The connection.
+        conn: ConnId,
+    },
+    /// A listener is there.
+    Listening {
+        /// Its number.
+        listener: u64,
+        /// Where it listens.
+        local: Option<SocketAddr>,
+    },
+    /// A listener could not be had, or is gone.
+    Deaf {
+        /// Its number.
+        listener: u64,
+        /// Why.
+        error: LinkError,
+    },
+}

@@ -1,0 +1,311 @@
+//! Conversations over connections of the transport: lanes as streams, and who comes and goes.
+
+use super::conn::{Line, TripLine};
+use super::event::{ConnId, NodeEvent};
+use super::life::End;
+use super::{HELLO_WITHIN, Newcomer, Node};
+use crate::lane::Lane;
+use crate::outbox::{Piece, Taken};
+use crate::peer::Pipe;
+use crate::slots::Key;
+use alloc::string::{String, ToString};
+use core::net::SocketAddr;
+use tripline::{
+    BatchResult, By, Code, ConnectionHandle, Endpoint, Event, HubEvent, PublicKey, SendError,
+    SendOptions, Side, State, StreamId, StreamOptions,
+};
+use tripline_sansio::{Duration, Hub, Instant, LinkKind};
+
+/// The stream of the default lane: the first one that the client opens (R-CALL-12).
+fn default_stream(stream: StreamId) -> bool {
+    stream.index() == 0
+        && stream.opener() == Side::Client
+        && stream.order() == Lane::DEFAULT.order()
+        && stream.direction() == tripline::Direction::TwoWay
+}
+
+impl Node {
+    /// Takes what the transport has to tell.
+    pub(super) fn absorb(&mut self) {
+        while let Some(event) = self.hub.poll_event() {
+            match event {
+                HubEvent::Connection(event) => self.on_trip(event),
+                HubEvent::LinkFailed { connection, error, all: true, .. } => {
+                    self.on_links_failed(connection, error.to_string());
+                }
+                HubEvent::Deaf { listener, error } => {
+                    self.events.push_back(NodeEvent::Deaf { listener, error });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn on_trip(&mut self, event: Event) {
+        match event {
+            Event::Resolve { connection, host, port } => {
+                if let Some(key) = self.owner(connection) {
+                    self.events.push_back(NodeEvent::Resolve { conn: ConnId(key), host, port });
+                }
+            }
+            Event::Connected { connection, side, peer, remote, .. } => {
+                self.on_connected(connection, side, peer, remote);
+            }
+            Event::Failed { connection, error } => {
+                if let Some(key) = self.owner(connection) {
+                    self.went_down(key, End::Failed, error.to_string());
+                }
+            }
+            Event::Readable { connection, stream } => self.on_readable(connection, stream),
+            Event::Writable { connection, stream } => self.on_writable(connection, stream),
+            Event::Closed { connection, by, code, reason } => {
+                let by_us = by == By::Us;
+                let why = if reason.is_empty() { code.to_string() } else { reason };
+                self.on_end(connection, End::Closed { by_us }, why);
+            }
+            Event::Lost { connection, cause } => {
+                self.on_end(connection, End::Lost, cause.to_string());
+            }
+            Event::Drained { connection } => {
+                // Nobody reads the rest, if there is any.
+                self.kill_trip(connection);
+                self.owners.remove(connection);
+                self.strangers.remove(connection);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn owner(&self, connection: ConnectionHandle) -> Option<Key> {
+        let key = *self.owners.get(connection)?;
+        match &self.conns.get(key)?.line {
+            Line::Trip(line) if line.handle == connection => Some(key),
+            _ => None,
+        }
+    }
+
+    fn on_connected(
+        &mut self,
+        connection: ConnectionHandle,
+        side: Side,
+        peer: Option<PublicKey>,
+        remote: SocketAddr,
+    ) {
+        if side == Side::Server {
+            self.strangers.insert(connection, TripLine::new(connection));
+            let until = self.now + HELLO_WITHIN;
+            self.hello_by.push_back((until, Newcomer::Trip(connection)));
+            return;
+        }
+        let Some(key) = self.owner(connection) else { return };
+        let lane = Lane::DEFAULT;
+        let options =
+            StreamOptions { priority: lane.priority(), ..StreamOptions::two_way(lane.order()) };
+        let now = self.now;
+        match self.hub.endpoint_mut().open(now, connection, options) {
+            Ok(stream) => {
+                if let Some(conn) = self.conns.get_mut(key)
+                    && let Line::Trip(line) = &mut conn.line
+                {
+                    line.learn(lane, stream);
+                    conn.who = peer;
+                }
+                self.opened(key, self.trip_pipe(connection), peer, Some(remote), LinkKind::Udp);
+            }
+            Err(error) => {
+                self.kill_trip(connection);
+                self.went_down(key, End::Failed, error.to_string());
+            }
+        }
+    }
+
+    fn trip_pipe(&self, connection: ConnectionHandle) -> Pipe {
+        let agreed = self.hub.endpoint().agreed(connection);
+        let limit =
+            agreed.map_or(0, |agreed| agreed.theirs.message_max.min(agreed.ours.message_max));
+        let frame_max = usize::try_from(limit).unwrap_or(usize::MAX);
+        Pipe { has_lanes: true, needs_heartbeat: false, frame_max }
+    }
+
+    fn on_readable(&mut self, connection: ConnectionHandle, stream: StreamId) {
+        if let Some(key) = self.owner(connection) {
+            if let Some(conn) = self.conns.get_mut(key)
+                && let Line::Trip(line) = &mut conn.line
+            {
+                line.note_readable(stream);
+            }
+            self.unread.push_back(key);
+        } else if let Some(line) = self.strangers.get_mut(connection) {
+            line.note_readable(stream);
+            if default_stream(stream) {
+                self.meet(connection, stream);
+            }
+        }
+    }
+
+    /// A newcomer's first message says whose conversation this is.
+    fn meet(&mut self, connection: ConnectionHandle, stream: StreamId) {
+        let (now, mut batch) = (self.now, core::mem::take(&mut self.batch));
+        let endpoint = self.hub.endpoint_mut();
+        let _ = endpoint.receive_batch(now, connection, stream, &mut batch);
+        let (peer, remote) = (endpoint.peer(connection), endpoint.remote(connection));
+        let mut messages = batch.take().peekable();
+        self.batch = batch;
+        let Some(first) = messages.peek() else { return };
+        let Some(key) = self.conversation(peer, first) else {
+            self.turn_away(Newcomer::Trip(connection));
+            return;
+        };
+        let Some(mut line) = self.strangers.remove(connection) else { return };
+        line.learn(Lane::DEFAULT, stream);
+        self.owners.insert(connection, key);
+        if let Some(conn) = self.conns.get_mut(key) {
+            conn.line = Line::Trip(line);
+        }
+        self.opened(key, self.trip_pipe(connection), peer, remote, LinkKind::Udp);
+        if let Some(conn) = self.conns.get_mut(key) {
+            for message in messages {
+                conn.peer.handle_message(now, Lane::DEFAULT, &message);
+            }
+        }
+        self.was_used(key);
+        self.unread.push_back(key);
+    }
+
+    fn on_writable(&mut self, connection: ConnectionHandle, stream: StreamId) {
+        let Some(key) = self.owner(connection) else { return };
+        if let Some(conn) = self.conns.get_mut(key)
+            && let Line::Trip(line) = &conn.line
+            && let Some((lane, _)) = line.streams.iter().find(|(_, of)| *of == stream)
+        {
+            conn.peer.handle_room(Some(*lane));
+            self.mark(key);
+        }
+    }
+
+    /// A connection of the transport is over. What came over it is taken first.
+    fn on_end(&mut self, connection: ConnectionHandle, end: End, why: String) {
+        let Some(key) = self.owner(connection) else { return };
+        self.read(key);
+        while self.conns.get(key).is_some_and(|conn| conn.is_stalled) {
+            self.spill(key);
+            // What cannot be answered any more is not read either.
+            if !self.conns.get(key).is_some_and(|conn| conn.peer.wants_input()) {
+                break;
+            }
+            self.read(key);
+        }
+        // It may have been cut off by what it said last.
+        if self.owner(connection).is_none() {
+            return;
+        }
+        self.went_down(key, end, why);
+    }
+
+    /// No link leads anywhere, and there is no other way.
+    fn on_links_failed(&mut self, connection: ConnectionHandle, why: String) {
+        let Some(key) = self.owner(connection) else { return };
+        let by_links = self
+            .conns
+            .get(key)
+            .and_then(|conn| conn.client.as_ref())
+            .is_some_and(|client| client.address.scheme.over().is_some_and(|over| !over.udp));
+        let opening = matches!(
+            self.hub.endpoint().state(connection),
+            Some(State::Resolving | State::Opening)
+        );
+        if by_links && opening {
+            self.kill_trip(connection);
+            self.went_down(key, End::Failed, why);
+        }
+    }
+
+    pub(super) fn kill_trip(&mut self, connection: ConnectionHandle) {
+        let now = self.now;
+        // It may be gone already.
+        let _ = self.hub.endpoint_mut().kill(now, connection);
+    }
+
+    /// Takes messages for a conversation, until there is more than enough to be told.
+    pub(super) fn read(&mut self, key: Key) {
+        let Self { conns, hub, batch, now, stalled, .. } = self;
+        let Some(conn) = conns.get_mut(key) else { return };
+        let Line::Trip(line) = &mut conn.line else { return };
+        conn.is_stalled = false;
+        while let Some((stream, lane)) = line.next_readable() {
+            if !conn.peer.wants_input() {
+                conn.is_stalled = true;
+                stalled.push(key);
+                break;
+            }
+            match hub.endpoint_mut().receive_batch(*now, line.handle, stream, batch) {
+                Ok(BatchResult::Messages(_)) => {
+                    for message in batch.take() {
+                        conn.peer.handle_message(*now, lane, &message);
+                    }
+                }
+                _ => line.readable.retain(|other| *other != stream),
+            }
+            while let Some((lane, number)) = conn.peer.poll_lane() {
+                if let Some(stream) = StreamId::from_number(number) {
+                    line.learn(lane, stream);
+                }
+            }
+        }
+        self.was_used(key);
+    }
+
+    /// Hands what a conversation has to say to its streams.
+    pub(super) fn send_over_trip(&mut self, key: Key) {
+        self.open_lanes(key);
+        let Self { conns, hub, now, .. } = self;
+        let Some(conn) = conns.get_mut(key) else { return };
+        let Line::Trip(line) = &conn.line else { return };
+        let endpoint = hub.endpoint_mut();
+        conn.peer.poll_send(*now, |lane, piece| match line.stream_of(lane) {
+            None => Taken::Blocked,
+            Some(stream) => hand_over(endpoint, *now, (line.handle, stream), piece),
+        });
+    }
+
+    /// Opens the streams of lanes that are used for the first time.
+    fn open_lanes(&mut self, key: Key) {
+        let Self { conns, hub, now, .. } = self;
+        let Some(conn) = conns.get_mut(key) else { return };
+        let Line::Trip(line) = &mut conn.line else { return };
+        let missing = conn.peer.lanes_in_use().find(|lane| line.stream_of(*lane).is_none());
+        let Some(lane) = missing else { return };
+        let options =
+            StreamOptions { priority: lane.priority(), ..StreamOptions::two_way(lane.order()) };
+        if let Ok(stream) = hub.endpoint_mut().open(*now, line.handle, options) {
+            line.learn(lane, stream);
+            conn.peer.announce_lane(lane, stream.number());
+            conn.peer.handle_room(Some(lane));
+            self.mark(key);
+        }
+    }
+}
+
+/// Hands one piece to a stream. One that cannot be sent any more is gone with its connection, of
+/// which another event tells.
+fn hand_over(
+    endpoint: &mut Endpoint,
+    now: Instant,
+    (handle, stream): (ConnectionHandle, StreamId),
+    piece: &mut Piece,
+) -> Taken {
+    let result = match piece {
+        Piece::Batch(batch) => endpoint.send_batch(now, handle, stream, batch).map(drop),
+        Piece::Message { message, options, since } => {
+            let waited = now.saturating_duration_since(*since);
+            let left = |after: Duration| after.saturating_sub(waited);
+            let options =
+                SendOptions { expires_after: options.expires_after.map(left), ..*options };
+            endpoint.send(now, handle, stream, message.clone(), options).map(drop)
+        }
+    };
+    if result == Err(SendError::Blocked) { Taken::Blocked } else { Taken::Yes }
+}
+
+/// The code by which a newcomer is turned away that does not speak with us.
+pub(super) const TURNED_AWAY: Code = Code::PROTOCOL;

@@ -1,0 +1,6 @@
+//! Calls between nodes, over everything that carries them.
+
+mod ground;
+mod meeting;
+mod million;
+mod suite;
