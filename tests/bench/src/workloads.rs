@@ -132,6 +132,21 @@ pub const WORKLOADS: &[Workload] = &[
         ],
     },
     Workload {
+        name: "calls",
+        title: "calls with bodies of 8 bytes, answered alike, beside bare requests on one stream",
+        main: column("rate", "calls/s", 0),
+        more_is_better: true,
+        others: &[CPU_EACH, MEMORY],
+        heap: Heap::Not,
+        suites: AES,
+        peers: &[
+            peer("tripline", OURS, tripline::calls::calls),
+            peer("quinn", ALL, quinn::requests),
+            peer("quinn-each", ALL, quinn::requests_each),
+            peer("quinn-tuned", ALL, quinn::requests_tuned),
+        ],
+    },
+    Workload {
         name: "unbatched",
         title: "(b) the same, un-batched: one request outstanding on each connection",
         main: column("cpu_us_per_unit", "CPU µs each", 2),
@@ -268,7 +283,7 @@ impl Workload {
     pub fn size(&self, task: &Task) -> String {
         match self.name {
             "bulk" | "engine" | "shards-bulk" => format!("{} MiB", task.bytes >> 20),
-            "requests" | "unbatched" | "shards-requests" => {
+            "requests" | "calls" | "unbatched" | "shards-requests" => {
                 format!("{} connections of {} requests", task.connections, task.requests)
             }
             "pingpong" => format!("{} round trips", task.pings),

@@ -5,6 +5,7 @@
 //! use the same ones.
 
 pub mod bulk;
+pub mod calls;
 pub mod connects;
 pub mod idle;
 pub mod pingpong;
