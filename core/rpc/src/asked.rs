@@ -10,12 +10,13 @@ use crate::lane::Lane;
 use crate::method::Method;
 use crate::outbox::Stamp;
 use crate::slots::{Key, Slots};
+use crate::timers::{Due, Timers};
 use crate::wire::Serial;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use bytes::Bytes;
-use tripline_sansio::{Deadlines, Instant};
+use tripline_sansio::Instant;
 
 /// One call.
 #[derive(Clone, Debug)]
@@ -80,7 +81,9 @@ pub(crate) struct Asked {
     late: usize,
     /// By priority, those that wait for their turn; some have their outcome already.
     waiting: [VecDeque<Key>; 8],
-    deadlines: Deadlines,
+    /// How many entries those lists have.
+    waiting_count: usize,
+    timers: Timers,
     /// Those that may be asked again.
     serials: BTreeMap<u64, Key>,
     next_serial: u64,
@@ -95,7 +98,8 @@ impl Default for Asked {
             limit: CALLS_AT_FIRST,
             late: 0,
             waiting: Default::default(),
-            deadlines: Deadlines::default(),
+            waiting_count: 0,
+            timers: Timers::default(),
             serials: BTreeMap::new(),
             next_serial: 0,
         }
@@ -123,8 +127,8 @@ impl Asked {
         }
         let (deadline, serial) = (call.deadline, call.serial);
         let key = self.calls.insert(call);
-        if deadline.is_some() {
-            self.deadlines.set(key.slot, deadline);
+        if let Some(at) = deadline {
+            self.timers.insert(key, at);
         }
         serial.map(|serial| self.serials.insert(serial, key));
         key
@@ -143,7 +147,8 @@ impl Asked {
     pub(crate) fn remove(&mut self, key: Key, is_answered: bool) -> Option<Call> {
         let call = self.calls.remove(key)?;
         if call.deadline.is_some() {
-            self.deadlines.set(key.slot, None);
+            let calls = &self.calls;
+            self.timers.remove(key, calls.len(), |key| calls.get(key).is_some());
         }
         call.serial.map(|serial| self.serials.remove(&serial));
         if let Stage::Sent { number, .. } = call.stage {
@@ -202,6 +207,7 @@ impl Asked {
     pub(crate) fn wait(&mut self, key: Key, at_front: bool) {
         let Some(call) = self.calls.get(key) else { return };
         let Some(queue) = self.waiting.get_mut(usize::from(call.lane.priority())) else { return };
+        self.waiting_count = self.waiting_count.saturating_add(1);
         if at_front {
             queue.push_front(key);
         } else {
@@ -211,12 +217,16 @@ impl Asked {
 
     /// The next call whose turn it is; it stays.
     pub(crate) fn first_waiting(&mut self) -> Option<Key> {
+        if self.waiting_count == 0 {
+            return None;
+        }
         for queue in &mut self.waiting {
             while let Some(key) = queue.front() {
                 if self.calls.get(*key).is_some() {
                     return Some(*key);
                 }
                 queue.pop_front();
+                self.waiting_count = self.waiting_count.saturating_sub(1);
             }
         }
         None
@@ -229,6 +239,7 @@ impl Asked {
             && queue.front() == Some(&key)
         {
             queue.pop_front();
+            self.waiting_count = self.waiting_count.saturating_sub(1);
         }
     }
 
@@ -245,6 +256,7 @@ impl Asked {
                 None => false,
             });
         }
+        self.waiting_count = self.waiting.iter().map(VecDeque::len).sum();
     }
 
     pub(crate) fn serial_of(&self, call: &Call) -> Option<Serial> {
@@ -266,11 +278,14 @@ impl Asked {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.deadlines.first()
+        self.timers.first()
     }
 
     /// A call whose time is up.
     pub(crate) fn due(&self, now: Instant) -> Option<Key> {
-        self.calls.key_at(self.deadlines.due(now)?)
+        match self.timers.due(now)? {
+            Due::Key(key) => Some(key),
+            Due::Slot(slot) => self.calls.key_at(slot),
+        }
     }
 }

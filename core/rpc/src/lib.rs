@@ -42,6 +42,7 @@ mod payload;
 mod peer;
 mod served;
 mod slots;
+mod timers;
 mod wire;
 
 pub use address::{Address, AddressError, Host, Scheme};

@@ -7,8 +7,9 @@
 use crate::kept::Keeper;
 use crate::lane::Lane;
 use crate::slots::{Key, Slots};
+use crate::timers::{Due, Timers};
 use alloc::vec::Vec;
-use tripline_sansio::{Deadlines, Instant};
+use tripline_sansio::Instant;
 
 /// One call of the peer's.
 #[derive(Clone, Debug)]
@@ -33,7 +34,7 @@ pub(crate) struct Request {
 pub(crate) struct Served {
     requests: Slots<Request>,
     numbers: Vec<Option<Key>>,
-    deadlines: Deadlines,
+    timers: Timers,
     pub(crate) keeper: Keeper,
 }
 
@@ -50,8 +51,8 @@ impl Served {
     pub(crate) fn insert(&mut self, request: Request) -> Key {
         let (number, serial, deadline) = (request.number, request.serial, request.deadline);
         let key = self.requests.insert(request);
-        if deadline.is_some() {
-            self.deadlines.set(key.slot, deadline);
+        if let Some(at) = deadline {
+            self.timers.insert(key, at);
         }
         if let Some(number) = number {
             self.note(number, key);
@@ -99,7 +100,8 @@ impl Served {
     pub(crate) fn remove(&mut self, key: Key) -> Option<Request> {
         let request = self.requests.remove(key)?;
         if request.deadline.is_some() {
-            self.deadlines.set(key.slot, None);
+            let requests = &self.requests;
+            self.timers.remove(key, requests.len(), |key| requests.get(key).is_some());
         }
         let place = request.number.and_then(|number| self.numbers.get_mut(index(number)));
         if let Some(place) = place {
@@ -123,11 +125,14 @@ impl Served {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.deadlines.first()
+        self.timers.first()
     }
 
     /// A request whose time is up.
     pub(crate) fn due(&self, now: Instant) -> Option<Key> {
-        self.requests.key_at(self.deadlines.due(now)?)
+        match self.timers.due(now)? {
+            Due::Key(key) => Some(key),
+            Due::Slot(slot) => self.requests.key_at(slot),
+        }
     }
 }

@@ -76,6 +76,7 @@ fn looper(config: Config) -> Result<(HubLoop<Node>, SocketAddr), Failure> {
 
 /// The server: every call is answered with what it brought.
 fn serve(looper: &mut HubLoop<Node>, stop: &Stop) -> Result<(), Failure> {
+    let mut asked = Vec::new();
     while !stop.rung() {
         if looper.run_once(Some(STUCK))? == Turn::TimedOut {
             return Err("the server is stuck".into());
@@ -83,9 +84,13 @@ fn serve(looper: &mut HubLoop<Node>, stop: &Stop) -> Result<(), Failure> {
         while let Some(event) = looper.next_event() {
             if let NodeEvent::Peer { conn, event: Event::Request { request, payload, .. } } = event
             {
-                looper.with(|node, now| node.reply(now, conn, request, &payload[..]))?;
+                asked.push((conn, request, payload));
             }
         }
+        looper.with(|node, now| {
+            let mut all = asked.drain(..);
+            all.try_for_each(|(conn, request, body)| node.reply(now, conn, request, &body[..]))
+        })?;
     }
     Ok(())
 }
