@@ -28,8 +28,9 @@ pub struct Config {
     /// What becomes of calls and notifications while there is no pipe, and of those that were never
     /// handed to the one that broke.
     pub unsent: Unsent,
-    /// How often something is sent over a pipe that cannot tell by itself whether the peer lives.
-    /// `None`: never.
+    /// How often something is sent over a pipe that cannot tell by itself whether the peer lives,
+    /// or that is given up when nothing is said. `None`: never. (Over TRiP it is what the side that
+    /// connects has for `keep_alive` if that is zero.)
     pub heartbeat: Option<Duration>,
     /// After how much silence such a pipe is given up. `None`: never.
     pub silence_max: Option<Duration>,

@@ -42,6 +42,16 @@ impl Deadlines {
         self.heap.first().map(|(at, _)| *at)
     }
 
+    /// How many slots have a deadline.
+    pub fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Whether none has.
+    pub fn is_empty(&self) -> bool {
+        self.heap.is_empty()
+    }
+
     /// The slot with the earliest deadline, if that has come. It stays until it is set anew.
     pub fn due(&self, now: Instant) -> Option<u32> {
         self.heap.first().filter(|(at, _)| *at <= now).map(|(_, slot)| *slot)

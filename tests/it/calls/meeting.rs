@@ -99,6 +99,7 @@ impl Meeting {
     pub(crate) fn pass(&mut self, time: Duration) {
         let deadline = self.now() + time;
         while self.step(deadline) {}
+        self.ground.rest_until(deadline);
     }
 
     pub(crate) fn node(&self, side: usize) -> &Node {

@@ -1,6 +1,8 @@
 //! Calls between nodes, over everything that carries them.
 
+mod day;
 mod ground;
+mod life;
 mod meeting;
 mod million;
 mod suite;

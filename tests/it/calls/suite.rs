@@ -3,8 +3,8 @@
 use super::ground::{CLIENT, SERVER};
 use super::meeting::{Meeting, SCHEMES, SECOND, Where};
 use tripline_rpc::{
-    Abandoned, CallOptions, ClientOptions, Event, Executed, Lane, Method, NodeEvent, NotifyOptions,
-    Outcome, ReconnectPolicy, Refusal, Retry, Scheme,
+    Abandoned, AskError, CallOptions, ClientOptions, Event, Executed, Lane, Method, NodeEvent,
+    NotifyOptions, Outcome, ReconnectPolicy, Refusal, Retry, Scheme, UnknownConn,
 };
 use tripline_sansio::Duration;
 
@@ -333,5 +333,54 @@ fn m20_who_comes_back_is_lost_and_then_opened() {
             .collect();
         assert_eq!(life, [(at, "down"), (at, "opened")]);
         let _ = call;
+    });
+}
+
+/// N18, found by a day of virtual time: a connection on which nobody says anything is kept, where
+/// the transport alone would give it up after 30 s.
+#[test]
+fn n18_a_quiet_connection_is_kept() {
+    in_virtual_time(|meeting| {
+        let (conn, _) = meeting.connected();
+        meeting.events(CLIENT);
+        meeting.events(SERVER);
+        meeting.pass(600 * SECOND);
+        assert_eq!([CLIENT, SERVER].map(|side| meeting.events(side)), [vec![], vec![]]);
+        let call = meeting.call(CLIENT, conn, b"still there?", CallOptions::default());
+        let (at, request, ..) = meeting.request(SERVER);
+        meeting.reply(SERVER, at, request, b"yes");
+        assert_eq!(meeting.outcome(CLIENT, call), Outcome::Reply("yes".into()));
+    });
+}
+
+/// M21, N18, N30, N41: in the event of its end a connection can be used, even brought back; behind
+/// the last event its handle is an error.
+#[test]
+fn m21_n41_an_ending_connection_can_be_used_in_its_event() {
+    in_virtual_time(|meeting| {
+        let reconnect = ReconnectPolicy::once();
+        let conn = meeting.connect(ClientOptions { reconnect, ..ClientOptions::default() });
+        let opened = |event: &NodeEvent| matches!(event, NodeEvent::Opened { .. }).then_some(());
+        meeting.wait(CLIENT, opened);
+        // The answer to the close event is another attempt.
+        meeting.with(CLIENT, |node, now| {
+            node.reset(now, conn).unwrap();
+            let lost = std::iter::from_fn(|| tripline_sansio::Hub::poll_event(node));
+            let lost = lost.filter(|event| matches!(event, NodeEvent::Lost { .. })).count();
+            assert_eq!((lost, node.reconnect_wait(conn)), (1, None), "the attempt is under way");
+            let call = node.call(now, conn, 1, b"from the event", CallOptions::default());
+            assert!(call.is_ok());
+        });
+        let (_, _, _, payload) = meeting.request(SERVER);
+        assert_eq!(payload, b"from the event");
+        meeting.with(CLIENT, |node, now| node.stop(now, conn)).unwrap();
+        meeting.wait(CLIENT, |event| (*event == NodeEvent::Finalised { conn }).then_some(()));
+        meeting.with(CLIENT, |node, now| {
+            let call = node.call(now, conn, 1, b"too late", CallOptions::default());
+            assert_eq!(call, Err(AskError::Ended));
+            assert_eq!(node.retry_in(now, conn, SECOND), Err(UnknownConn));
+            assert_eq!(node.close(now, conn, SECOND), Err(UnknownConn));
+            assert!(node.peer(conn).is_none());
+        });
     });
 }

@@ -12,7 +12,7 @@ use crate::wire::SessionId;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use tripline::{Code, PublicKey, Target};
+use tripline::{Code, PublicKey, Target, TransportConfig};
 use tripline_sansio::{Duration, LinkKind, Wish};
 
 /// How an attempt or a pipe ended.
@@ -43,6 +43,7 @@ impl Node {
         };
         let mut options = (*client.trip).clone();
         options.server_key = options.server_key.or(address.key);
+        options.transport = options.transport.or_else(|| self.lasting_transport(key));
         let target = match (address.socket(), address.host) {
             (Some(socket), _) => Target::from(socket),
             (None, Host::Name(host)) => Target::Name { host, port: address.port },
@@ -67,6 +68,15 @@ impl Node {
             }
             Err(error) => self.went_down(key, End::Failed, error.to_string()),
         }
+    }
+
+    /// The transport's settings, with heartbeats if they have none: a connection that is kept would
+    /// be given up when nothing is said for a while.
+    fn lasting_transport(&self, key: Key) -> Option<TransportConfig> {
+        let usual = self.hub.endpoint().transport();
+        let heartbeat = self.conns.get(key)?.peer.heartbeat()?;
+        let needs = usual.keep_alive.is_zero();
+        needs.then(|| TransportConfig { keep_alive: heartbeat, ..usual.clone() })
     }
 
     /// What a server is called.

@@ -173,6 +173,11 @@ impl Node {
         }
     }
 
+    /// How many connections and newcomers wait for a time.
+    pub fn timers(&self) -> usize {
+        self.deadlines.len().saturating_add(self.hello_by.len())
+    }
+
     fn tick(&mut self, now: Instant) -> Instant {
         self.now = self.now.max(now);
         self.now

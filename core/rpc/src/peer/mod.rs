@@ -187,6 +187,11 @@ impl Peer {
         self.session
     }
 
+    /// How often something is said over a pipe that would be given up otherwise.
+    pub fn heartbeat(&self) -> Option<Duration> {
+        self.config.heartbeat
+    }
+
     /// Calls of ours without an outcome.
     pub fn calls(&self) -> usize {
         self.asked.len()

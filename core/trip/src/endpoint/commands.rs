@@ -3,7 +3,7 @@
 use super::Endpoint;
 use super::ids::Owner;
 use crate::batch::Batch;
-use crate::config::{ConnectOptions, SendOptions, StreamOptions, Target};
+use crate::config::{ConnectOptions, SendOptions, StreamOptions, Target, TransportConfig};
 use crate::connection::opening::{Opening, Start};
 use crate::connection::{BatchResult, Connection, Cx, ReceiveResult, State};
 use crate::crypto::{Cipher, Handshake, Pattern, PublicKey, SecretKey, Setup, Suite, data_aead};
@@ -29,6 +29,11 @@ impl Endpoint {
     /// Our own identity, if we have one.
     pub fn public_key(&self) -> Option<PublicKey> {
         self.identity.as_ref().map(|(_, public)| *public)
+    }
+
+    /// How connections behave for which [`ConnectOptions`] say nothing else.
+    pub fn transport(&self) -> &TransportConfig {
+        &self.transport
     }
 
     /// Begins a connection (row T01). Returns at once; the first OPEN is what `poll_transmit` hands

@@ -42,6 +42,10 @@ impl Ground for Looped {
         self.now() <= deadline
     }
 
+    fn rest_until(&mut self, _: Instant) {
+        panic!("a test for virtual time");
+    }
+
     fn take_events(&mut self, side: usize) -> Vec<NodeEvent> {
         std::iter::from_fn(|| self.loops[side].next_event()).collect()
     }

@@ -125,6 +125,10 @@ impl Ground for Memory {
         true
     }
 
+    fn rest_until(&mut self, deadline: Instant) {
+        self.now = self.now.max(deadline);
+    }
+
     fn take_events(&mut self, side: usize) -> Vec<NodeEvent> {
         std::mem::take(&mut self.told[side])
     }

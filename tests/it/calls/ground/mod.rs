@@ -25,6 +25,9 @@ pub(crate) trait Ground {
     /// Does whatever is next, but nothing later than `deadline`. Whether there was anything.
     fn step(&mut self, deadline: Instant) -> bool;
 
+    /// Nothing happens until then; not over loopback, where the time is real.
+    fn rest_until(&mut self, deadline: Instant);
+
     fn take_events(&mut self, side: usize) -> Vec<NodeEvent>;
 
     fn node(&self, side: usize) -> &Node;

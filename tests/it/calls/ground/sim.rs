@@ -36,6 +36,10 @@ impl Ground for Sim {
         self.world.step_until(deadline)
     }
 
+    fn rest_until(&mut self, deadline: Instant) {
+        self.world.run_for(deadline.saturating_duration_since(self.world.now()));
+    }
+
     fn take_events(&mut self, side: usize) -> Vec<NodeEvent> {
         assert_eq!(self.hosts[CLIENT].index(), CLIENT);
         self.world.take_events(self.hosts[side])
