@@ -53,10 +53,11 @@ pub use framed::Framed;
 pub use lane::Lane;
 pub use method::{Method, MethodRef};
 pub use node::{
-    ClientOptions, ConnId, NetworkKind, Node, NodeConfig, NodeEvent, ReconnectPolicy, UnknownConn,
+    ClientOptions, ConnId, NamedStream, NetworkKind, Node, NodeConfig, NodeEvent, ReconnectPolicy,
+    StreamFailure, UnknownConn,
 };
 pub use outbox::{Piece, Taken};
 pub use outcome::{AnswerError, AskError, CallFailure, Executed, Outcome, Refusal, Violation};
 pub use payload::{Buffer, Payload};
-pub use peer::{Peer, Pipe, Stats};
+pub use peer::{Peer, Pipe, Stats, StreamNews};
 pub use wire::SessionId;

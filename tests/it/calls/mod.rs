@@ -5,4 +5,5 @@ mod ground;
 mod life;
 mod meeting;
 mod million;
+mod streams;
 mod suite;

@@ -3,8 +3,9 @@
 use super::client::Client;
 use crate::lane::Lane;
 use crate::peer::Peer;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use tripline::{ConnectionHandle, PublicKey, StreamId};
+use tripline::{ConnectionHandle, Endpoint, MessageToken, PublicKey, StreamId};
 use tripline_sansio::Instant;
 
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(crate) struct Conn {
     pub(crate) who: Option<PublicKey>,
     /// It has a pipe, and the user knows.
     pub(crate) is_open: bool,
+    /// How many pipes it had: streams of one mean nothing to another.
+    pub(crate) pipes: u64,
     /// A client's conversation without a pipe is remembered until then.
     pub(crate) forget_at: Option<Instant>,
     /// The user closes it: what is under way has until then.
@@ -39,6 +42,7 @@ impl Conn {
             client,
             who,
             is_open: false,
+            pipes: 0,
             forget_at: None,
             closing: None,
             hung_up: false,
@@ -48,6 +52,9 @@ impl Conn {
         }
     }
 }
+
+/// So many named streams are nothing to look through.
+const SWEEP_AT: usize = 16;
 
 /// What carries a connection.
 #[derive(Debug)]
@@ -66,13 +73,36 @@ pub(crate) struct TripLine {
     pub(crate) streams: Vec<(Lane, StreamId)>,
     /// By which lane each stream comes.
     pub(crate) lanes: Vec<(StreamId, Lane)>,
-    /// Streams that have something to be read; those of no known lane wait.
+    /// Streams of lanes, or of nobody knows what yet, that have something to be read.
     pub(crate) readable: Vec<StreamId>,
+    /// Streams with names, and whether the transport has heard of each. Those that are over are
+    /// looked for when there are so many.
+    pub(crate) named: BTreeMap<StreamId, bool>,
+    pub(crate) sweep_at: usize,
+    /// Messages of those whose fate is to be told: when they were handed in, and their length.
+    pub(crate) sent: BTreeMap<(StreamId, MessageToken), (Instant, usize)>,
 }
 
 impl TripLine {
     pub(crate) fn new(handle: ConnectionHandle) -> Self {
-        Self { handle, streams: Vec::new(), lanes: Vec::new(), readable: Vec::new() }
+        Self {
+            handle,
+            streams: Vec::new(),
+            lanes: Vec::new(),
+            readable: Vec::new(),
+            named: BTreeMap::new(),
+            sweep_at: SWEEP_AT,
+            sent: BTreeMap::new(),
+        }
+    }
+
+    /// Forgets named streams that are over, if there are so many that it is worth a look.
+    pub(crate) fn sweep(&mut self, endpoint: &Endpoint) {
+        if self.named.len() >= self.sweep_at {
+            let handle = self.handle;
+            self.named.retain(|id, heard| !*heard || endpoint.has_stream(handle, *id));
+            self.sweep_at = self.named.len().saturating_mul(2).max(SWEEP_AT);
+        }
     }
 
     pub(crate) fn stream_of(&self, lane: Lane) -> Option<StreamId> {

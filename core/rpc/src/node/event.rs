@@ -3,8 +3,9 @@
 use crate::event::Event;
 use crate::slots::Key;
 use alloc::string::String;
+use alloc::sync::Arc;
 use core::net::SocketAddr;
-use tripline::PublicKey;
+use tripline::{Code, Fate, MessageToken, PublicKey, StreamId};
 use tripline_sansio::{Duration, LinkError, LinkKind};
 
 /// A connection of a node: ours, which lives on over its reconnections, or a client's. Dies with
@@ -16,6 +17,20 @@ impl ConnId {
     /// A small number that no other connection has at the same time: for tables of one's own.
     pub fn slot(self) -> u32 {
         self.0.slot
+    }
+}
+
+/// A stream with a name. Dies with the pipe that it belongs to: over the next one it is an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NamedStream {
+    pub(crate) stream: StreamId,
+    pub(crate) pipe: u64,
+}
+
+impl NamedStream {
+    /// The stream of the transport.
+    pub fn id(self) -> StreamId {
+        self.stream
     }
 }
 
@@ -55,6 +70,63 @@ pub enum NodeEvent {
         conn: ConnId,
         /// What happened.
         event: Event,
+    },
+    /// The other side has opened a stream under this name. It can be used at once; who does not
+    /// want it says [`Node::refuse_stream`](crate::Node::refuse_stream) (row N11).
+    StreamOpened {
+        /// The connection.
+        conn: ConnId,
+        /// The stream.
+        stream: NamedStream,
+        /// Its name.
+        name: Arc<str>,
+    },
+    /// The other side does not want a stream that we have opened; it is over.
+    StreamRefused {
+        /// The connection.
+        conn: ConnId,
+        /// The stream.
+        stream: NamedStream,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// [`Node::receive_on`](crate::Node::receive_on) has something: once, until it was drained.
+    StreamReadable {
+        /// The connection.
+        conn: ConnId,
+        /// The stream.
+        stream: NamedStream,
+    },
+    /// After *blocked*: there is room again.
+    StreamWritable {
+        /// The connection.
+        conn: ConnId,
+        /// The stream.
+        stream: NamedStream,
+    },
+    /// The other side wants no more of a stream.
+    StreamStopped {
+        /// The connection.
+        conn: ConnId,
+        /// The stream.
+        stream: NamedStream,
+        /// Its code.
+        code: Code,
+    },
+    /// What became of a message on a named stream: once for each (row N09).
+    StreamAcked {
+        /// The connection.
+        conn: ConnId,
+        /// The stream.
+        stream: NamedStream,
+        /// The message.
+        token: MessageToken,
+        /// What became of it.
+        fate: Fate,
+        /// Its bytes.
+        bytes: usize,
+        /// How long that took, from when it was handed in.
+        delay: Duration,
     },
     /// An attempt to connect has failed.
     Failed {

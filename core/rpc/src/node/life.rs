@@ -100,6 +100,7 @@ impl Node {
         let now = self.now;
         let Some(conn) = self.conns.get_mut(key) else { return };
         (conn.is_open, conn.forget_at) = (true, None);
+        conn.pipes = conn.pipes.saturating_add(1);
         if let Some(client) = &mut conn.client {
             client.opened();
         }

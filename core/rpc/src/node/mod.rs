@@ -12,6 +12,7 @@ mod commands;
 mod conn;
 mod event;
 mod life;
+mod streams;
 mod trip_line;
 
 use crate::config::Config;
@@ -27,7 +28,8 @@ pub use client::{ClientOptions, ReconnectPolicy};
 pub use commands::{NetworkKind, UnknownConn};
 use conn::{Conn, Line, TripLine};
 use core::net::SocketAddr;
-pub use event::{ConnId, NodeEvent};
+pub use event::{ConnId, NamedStream, NodeEvent};
+pub use streams::StreamFailure;
 use tripline::{Batch, ConnectionData, ConnectionHandle, LinkHub, PublicKey, StreamId};
 use tripline_sansio::{
     Answer, Deadlines, Duration, Ecn, Hub, Instant, LinkKind, Path, Random, Seed, Transmit, Wish,

@@ -1,9 +1,11 @@
 //! Conversations over connections of the transport: lanes as streams, and who comes and goes.
 
 use super::conn::{Line, TripLine};
-use super::event::{ConnId, NodeEvent};
+use super::event::{ConnId, NamedStream, NodeEvent};
 use super::life::End;
+use super::streams::NamedOn;
 use super::{HELLO_WITHIN, Newcomer, Node};
+use crate::bounds::NAMED_STREAMS_MAX;
 use crate::lane::Lane;
 use crate::outbox::{Piece, Taken};
 use crate::peer::Pipe;
@@ -65,6 +67,16 @@ impl Node {
             }
             Event::Lost { connection, cause } => {
                 self.on_end(connection, End::Lost, cause.to_string());
+            }
+            Event::Stopped { connection, stream, code } => {
+                self.on_stream(connection, stream, |conn, stream| NodeEvent::StreamStopped {
+                    conn,
+                    stream,
+                    code,
+                });
+            }
+            Event::Message { connection, stream, token, fate } => {
+                self.on_fate(connection, stream, token, fate);
             }
             Event::Drained { connection } => {
                 // Nobody reads the rest, if there is any.
@@ -132,6 +144,12 @@ impl Node {
             if let Some(conn) = self.conns.get_mut(key)
                 && let Line::Trip(line) = &mut conn.line
             {
+                if let Some(heard) = line.named.get_mut(&stream) {
+                    *heard = true;
+                    let stream = NamedStream { stream, pipe: conn.pipes };
+                    let conn = ConnId(key);
+                    return self.events.push_back(NodeEvent::StreamReadable { conn, stream });
+                }
                 line.note_readable(stream);
             }
             self.unread.push_back(key);
@@ -181,6 +199,10 @@ impl Node {
             conn.peer.handle_room(Some(*lane));
             self.mark(key);
         }
+        self.on_stream(connection, stream, |conn, stream| NodeEvent::StreamWritable {
+            conn,
+            stream,
+        });
     }
 
     /// A connection of the transport is over. What came over it is taken first.
@@ -228,7 +250,7 @@ impl Node {
 
     /// Takes messages for a conversation, until there is more than enough to be told.
     pub(super) fn read(&mut self, key: Key) {
-        let Self { conns, hub, batch, now, stalled, .. } = self;
+        let Self { conns, hub, batch, now, stalled, events, .. } = self;
         let Some(conn) = conns.get_mut(key) else { return };
         let Line::Trip(line) = &mut conn.line else { return };
         conn.is_stalled = false;
@@ -246,10 +268,13 @@ impl Node {
                 }
                 _ => line.readable.retain(|other| *other != stream),
             }
-            while let Some((lane, number)) = conn.peer.poll_lane() {
-                if let Some(stream) = StreamId::from_number(number) {
-                    line.learn(lane, stream);
-                }
+            while let Some(news) = conn.peer.poll_stream_news() {
+                let on = NamedOn { conn: ConnId(key), pipe: conn.pipes };
+                events.extend(line.take_news(on, news).into_iter().flatten());
+                line.sweep(hub.endpoint());
+            }
+            if line.named.len() > NAMED_STREAMS_MAX {
+                return self.cut_off(key, String::from("more named streams than there can be"));
             }
         }
         self.was_used(key);

@@ -166,7 +166,7 @@ impl Peer {
         }
         self.names_out.forget_announcements();
         self.names_in.clear();
-        self.lanes_in.clear();
+        self.stream_news.clear();
         if self.config.unsent == Unsent::Report {
             self.report_unsent();
         }

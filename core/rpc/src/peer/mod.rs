@@ -10,7 +10,7 @@ mod receive;
 mod serve;
 
 use crate::asked::{Asked, Stage};
-use crate::bounds::{EVENTS_MAX, UNREAD_FACTOR};
+use crate::bounds::{EVENTS_MAX, NAME_MAX, UNREAD_FACTOR};
 use crate::config::Config;
 use crate::event::Event;
 use crate::lane::Lane;
@@ -22,6 +22,7 @@ use crate::served::Served;
 use crate::slots::Key;
 use crate::wire::{Control, Frame, Hello, SessionId, write_control, write_head};
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 pub use life::Pipe;
@@ -59,8 +60,8 @@ pub struct Peer {
     now: Instant,
     /// A command said *blocked*: the user is told when there is room.
     was_blocked: bool,
-    /// By which stream each lane comes, as the peer has said; until the pipe asks.
-    lanes_in: Vec<(Lane, u64)>,
+    /// What the peer has said of streams of the transport; until the pipe asks.
+    stream_news: VecDeque<StreamNews>,
     /// The peer is to be told which calls are settled.
     owes_settled: bool,
     /// Where heads of frames are written; empty between calls.
@@ -104,6 +105,17 @@ struct Note {
     lane: Lane,
     send: SendOptions,
     since: Instant,
+}
+
+/// What a peer says of streams of the transport that carries its pipe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StreamNews {
+    /// It is a lane's.
+    Lane(Lane, u64),
+    /// It has this name.
+    Named(u64, Arc<str>),
+    /// The one that we have opened is not wanted.
+    Refused(u64, Arc<str>),
 }
 
 /// What was counted.
@@ -170,7 +182,7 @@ impl Peer {
             stats: Stats::default(),
             now: Instant::ZERO,
             was_blocked: false,
-            lanes_in: Vec::new(),
+            stream_news: VecDeque::new(),
             owes_settled: false,
             head: Vec::new(),
         }
@@ -271,9 +283,27 @@ impl Peer {
         self.outbox.flush();
     }
 
-    /// By which stream a lane comes, as the other side has said.
-    pub fn poll_lane(&mut self) -> Option<(Lane, u64)> {
-        self.lanes_in.pop()
+    /// Tells the other side the name of a stream of the transport (R-CALL-13).
+    pub fn announce_stream(&mut self, stream: u64, name: &str) {
+        self.put_control(Lane::DEFAULT, &Control::Stream { stream, name });
+        self.outbox.flush();
+    }
+
+    /// Tells the other side that a stream of its is not wanted, and why. The text is cut to 255
+    /// bytes.
+    pub fn refuse_stream(&mut self, stream: u64, reason: &str) {
+        let mut end = reason.len().min(NAME_MAX);
+        while !reason.is_char_boundary(end) {
+            end = end.saturating_sub(1);
+        }
+        let reason = reason.get(..end).unwrap_or_default();
+        self.put_control(Lane::DEFAULT, &Control::RefuseStream { stream, reason });
+        self.outbox.flush();
+    }
+
+    /// What the other side has said of streams of the transport, for the pipe that has them.
+    pub fn poll_stream_news(&mut self) -> Option<StreamNews> {
+        self.stream_news.pop_front()
     }
 
     /// The pipe has room again on a lane (`None`: on all), after it said

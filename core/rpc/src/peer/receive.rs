@@ -1,6 +1,6 @@
 //! What the peer's frames do.
 
-use super::Peer;
+use super::{Peer, StreamNews};
 use crate::asked::{Holder, Stage};
 use crate::bounds::ITEM_COST;
 use crate::config::Retry;
@@ -83,6 +83,10 @@ impl Peer {
     }
 
     fn on_control(&mut self, control: Control<'_>) -> Result<(), Violation> {
+        let has_streams = self.pipe.as_ref().is_some_and(|pipe| pipe.pipe.has_lanes);
+        if control.is_of_streams() && !has_streams {
+            return Err(Violation::Malformed);
+        }
         match control {
             Control::Cancel { number } => match self.served.by_number(number) {
                 Some(key) => self.abandon(key, Abandoned::Cancelled),
@@ -111,10 +115,13 @@ impl Peer {
             Control::Pong => {}
             Control::Lane { lane, stream } => {
                 let lane = Lane::from_number(lane).ok_or(Violation::Malformed)?;
-                if self.lanes_in.len() >= Lane::COUNT {
-                    return Err(Violation::Malformed);
-                }
-                self.lanes_in.push((lane, stream));
+                self.stream_news.push_back(StreamNews::Lane(lane, stream));
+            }
+            Control::Stream { stream, name } => {
+                self.stream_news.push_back(StreamNews::Named(stream, name.into()));
+            }
+            Control::RefuseStream { stream, reason } => {
+                self.stream_news.push_back(StreamNews::Refused(stream, reason.into()));
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! All frames but the first one (PROTOCOL.md §2).
 
 use super::{Hello, Malformed};
-use crate::bounds::{CALLS_LIMIT, NAMES_MAX};
+use crate::bounds::{CALLS_LIMIT, NAME_MAX, NAMES_MAX};
 use crate::method::{WireMethod, is_name};
 use alloc::vec::Vec;
 use tripline_sansio::codec::{Reader, Writer};
@@ -88,6 +88,23 @@ pub(crate) enum Control<'a> {
         lane: u8,
         stream: u64,
     },
+    /// That stream of the transport has this name.
+    Stream {
+        stream: u64,
+        name: &'a str,
+    },
+    /// It is not wanted.
+    RefuseStream {
+        stream: u64,
+        reason: &'a str,
+    },
+}
+
+impl Control<'_> {
+    /// Whether only pipes that have streams carry it.
+    pub(crate) fn is_of_streams(&self) -> bool {
+        matches!(self, Self::Lane { .. } | Self::Stream { .. } | Self::RefuseStream { .. })
+    }
 }
 
 const HELLO: u8 = 0;
@@ -180,6 +197,12 @@ pub(crate) fn write_control(control: &Control<'_>, out: &mut Vec<u8>) {
         Control::Lane { lane, stream } => {
             writer.u8(kind(7)).varint(u64::from(*lane)).varint(*stream)
         }
+        Control::Stream { stream, name } => {
+            writer.u8(kind(8)).varint(*stream).bytes(name.as_bytes())
+        }
+        Control::RefuseStream { stream, reason } => {
+            writer.u8(kind(9)).varint(*stream).bytes(reason.as_bytes())
+        }
     };
 }
 
@@ -238,6 +261,15 @@ fn read_control<'a>(sub: u8, reader: &mut Reader<'a>) -> Result<Control<'a>, Mal
         7 => {
             let lane = u8::try_from(reader.varint()?).map_err(|_| Malformed::Range)?;
             Control::Lane { lane, stream: reader.varint()? }
+        }
+        8 => Control::Stream { stream: reader.varint()?, name: text(reader.take_rest())? },
+        9 => {
+            let (stream, reason) = (reader.varint()?, reader.take_rest());
+            let reason = core::str::from_utf8(reason).map_err(|_| Malformed::Range)?;
+            if reason.len() > NAME_MAX {
+                return Err(Malformed::Range);
+            }
+            Control::RefuseStream { stream, reason }
         }
         _ => return Err(Malformed::Unknown),
     };

@@ -226,6 +226,11 @@ impl Connection {
         }
     }
 
+    /// Whether a stream is open, or its end is not known to the user.
+    pub(crate) fn has_stream(&self, stream: StreamId) -> bool {
+        self.streams.has(stream)
+    }
+
     /// Changes a stream's priority, 0 (most urgent) to 7.
     pub(crate) fn set_priority(
         &mut self,

@@ -315,6 +315,12 @@ impl Streams {
         (self.get(key)?.id == id).then_some(key)
     }
 
+    /// Whether a stream is open, or has something that the user does not know yet.
+    pub(crate) fn has(&self, id: StreamId) -> bool {
+        let key = self.key_of(orderless(id));
+        key.and_then(|key| self.get(key)).is_some_and(|stream| stream.id == id)
+    }
+
     /// The slot of the stream whose ID is `name` but for its order.
     fn key_of(&self, name: u64) -> Option<StreamKey> {
         match self.get(self.recent) {

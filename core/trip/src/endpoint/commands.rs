@@ -382,6 +382,12 @@ impl Endpoint {
             .unwrap_or(Err(StreamError::UnknownConnection))
     }
 
+    /// Whether a stream is open, or has something that was not received yet: from when it was
+    /// opened here, or first heard of, until both halves are done and the user knows.
+    pub fn has_stream(&self, connection: ConnectionHandle, stream: StreamId) -> bool {
+        self.connection(connection).is_some_and(|connection| connection.has_stream(stream))
+    }
+
     /// Changes a stream's priority, 0 (most urgent) to 7 (row T47).
     ///
     /// # Errors

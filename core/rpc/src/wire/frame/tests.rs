@@ -40,6 +40,8 @@ fn r_call_1_golden_frames() {
         (Frame::Control(Control::Ping), "2e"),
         (Frame::Control(Control::Pong), "36"),
         (Frame::Control(Control::Lane { lane: 9, stream: 20 }), "3e 09 14"),
+        (Frame::Control(Control::Stream { stream: 20, name: "hi" }), "46 14 68 69"),
+        (Frame::Control(Control::RefuseStream { stream: 20, reason: "no" }), "4e 14 6e 6f"),
     ];
     for (frame, hex) in golden {
         let bytes: Vec<u8> =
@@ -52,7 +54,7 @@ fn r_call_1_golden_frames() {
 /// R-CALL-1: what breaks a rule of the table is not read.
 #[test]
 fn r_call_1_malformed_frames() {
-    let cases: [(&[u8], Malformed); 15] = [
+    let cases: [(&[u8], Malformed); 16] = [
         (&[], Malformed::Cut),
         (&[7], Malformed::Unknown),
         (&[0x08], Malformed::Unknown),
@@ -67,7 +69,8 @@ fn r_call_1_malformed_frames() {
         (&[0x03, 0x80, 0x10, 0, 0], Malformed::Range),
         (&[0x81, 0, 0, 1, 2], Malformed::Range),
         (&[0x2e, 0], Malformed::Range),
-        (&[0x46], Malformed::Unknown),
+        (&[0x56], Malformed::Unknown),
+        (&[0x46, 0x14], Malformed::Range),
     ];
     for (bytes, malformed) in cases {
         assert_eq!(read(bytes), Err(malformed), "{bytes:x?}");
