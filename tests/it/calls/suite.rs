@@ -384,3 +384,39 @@ fn m21_n41_an_ending_connection_can_be_used_in_its_event() {
         });
     });
 }
+
+/// N36: a server that shuts down lets nobody in, finishes what is in flight, refuses what comes
+/// after, and says when all is over; its clients' calls that were refused were not executed.
+#[test]
+fn n36_a_server_shuts_down() {
+    over_all(|meeting| {
+        let (conn, at) = meeting.connected();
+        let other = meeting.connect(ClientOptions::default());
+        let ready = |event: &NodeEvent| match event {
+            NodeEvent::Peer { conn, event: Event::Ready { .. } } => Some(*conn),
+            _ => None,
+        };
+        assert_eq!(meeting.wait(CLIENT, ready), other);
+        let call = meeting.call(CLIENT, conn, b"in flight", CallOptions::default());
+        let (_, request, ..) = meeting.request(SERVER);
+        meeting.with(SERVER, |node, now| node.shut_down(now, 20 * SECOND));
+        // It crosses the goodbye, or finds that there is one: never executed either way.
+        let late = meeting.call(CLIENT, conn, b"late", CallOptions::within(SECOND / 2));
+        let outcome = meeting.outcome(CLIENT, late);
+        assert_eq!(outcome.executed(), Executed::No, "{outcome:?}");
+        meeting.reply(SERVER, at, request, b"done");
+        assert_eq!(meeting.outcome(CLIENT, call), Outcome::Reply("done".into()));
+        meeting.wait(SERVER, |event| (*event == NodeEvent::ShutDown).then_some(()));
+        assert_eq!(meeting.node(SERVER).connections(), 0);
+        let newcomer = meeting.connect(ClientOptions {
+            reconnect: ReconnectPolicy::once(),
+            ..ClientOptions::default()
+        });
+        meeting.wait(CLIENT, |event| match event {
+            NodeEvent::Failed { conn, .. } | NodeEvent::Lost { conn, .. } => {
+                (*conn == newcomer).then_some(())
+            }
+            _ => None,
+        });
+    });
+}

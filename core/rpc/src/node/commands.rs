@@ -1,10 +1,10 @@
 //! What the user can tell a node to do.
 
-use super::Node;
 use super::client::{Client, ClientOptions, Stage};
 use super::conn::{Conn, Line};
 use super::event::ConnId;
 use super::life::End;
+use super::{Node, Shutting};
 use crate::address::{Address, Scheme};
 use crate::config::{CallOptions, NotifyOptions};
 use crate::event::{CallId, RequestId};
@@ -172,6 +172,26 @@ impl Node {
         }
         self.mark(conn.0);
         Ok(())
+    }
+
+    /// Ends everything in order (row N36): nobody new is let in, every connection is closed as by
+    /// [`Self::close`], and then [`ShutDown`](super::NodeEvent::ShutDown) is told.
+    pub fn shut_down(&mut self, now: Instant, grace: Duration) {
+        let now = self.tick(now);
+        if self.shutting != Shutting::No {
+            return;
+        }
+        self.shutting = Shutting::For(grace);
+        let doors: Vec<u64> = self.doors.keys().chain(&self.trip_doors).copied().collect();
+        for listener in doors.into_iter().filter(|door| *door != LinkHub::UDP) {
+            self.unlisten(listener);
+        }
+        for key in self.conns.keys() {
+            // It is there.
+            let _ = self.close(now, ConnId(key), grace);
+        }
+        // The transport's own way out knows nothing of calls that wait for their answer.
+        self.hub.endpoint_mut().refuse_newcomers(now, "shutting down");
     }
 
     /// Throws the pipe of a connection of ours away, whatever its state, and connects anew at once

@@ -163,6 +163,8 @@ pub enum NodeEvent {
         /// The connection.
         conn: ConnId,
     },
+    /// After [`Node::shut_down`](crate::Node::shut_down): the last connection is over.
+    ShutDown,
     /// A listener is there.
     Listening {
         /// Its number.

@@ -4,7 +4,7 @@ use super::client::{Client, Stage};
 use super::conn::{Conn, Line};
 use super::event::{ConnId, NodeEvent};
 use super::trip_line::TURNED_AWAY;
-use super::{Newcomer, Node, NodeConfig};
+use super::{Newcomer, Node, NodeConfig, Shutting};
 use crate::address::Host;
 use crate::peer::{Peer, Pipe};
 use crate::slots::Key;
@@ -170,10 +170,22 @@ impl Node {
         self.events.push_back(NodeEvent::Finalised { conn: ConnId(key) });
     }
 
+    /// Once all is over, that is told once.
+    pub(super) fn tell_shut_down(&mut self) -> Option<NodeEvent> {
+        let is_over = matches!(self.shutting, Shutting::For(_)) && self.conns.len() == 0;
+        is_over.then(|| {
+            self.shutting = Shutting::Told;
+            NodeEvent::ShutDown
+        })
+    }
+
     /// The conversation that a newcomer's first message names; a new one if there is none. `None`:
     /// it does not speak with us.
     pub(super) fn conversation(&mut self, who: Option<PublicKey>, first: &[u8]) -> Option<Key> {
         let session = Peer::session_of(first)?;
+        if self.shutting != Shutting::No {
+            return None;
+        }
         if let Some(key) = self.sessions.get(&(who, session)).copied() {
             // The newer pipe takes the place of the older one.
             self.drop_line(key);

@@ -76,6 +76,7 @@ pub struct Node {
     trip_doors: BTreeSet<u64>,
     /// There is a UDP socket, or one was wished for.
     has_udp: bool,
+    shutting: Shutting,
     /// Until when the newcomers must have said HELLO, in order.
     hello_by: VecDeque<(Instant, Newcomer)>,
     /// Conversations with clients.
@@ -102,6 +103,16 @@ pub struct Node {
     now: Instant,
 }
 
+/// Whether all is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shutting {
+    No,
+    /// What is under way has so long.
+    For(Duration),
+    /// The user knows that all is over.
+    Told,
+}
+
 /// Who has not said HELLO yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Newcomer {
@@ -123,6 +134,7 @@ impl Node {
             doors: BTreeMap::new(),
             trip_doors: BTreeSet::new(),
             has_udp: false,
+            shutting: Shutting::No,
             hello_by: VecDeque::new(),
             sessions: BTreeMap::new(),
             wishes: VecDeque::new(),
@@ -387,7 +399,7 @@ impl Hub for Node {
             if let Some(event) = self.next_of_peers() {
                 return Some(event);
             }
-            let key = self.finishing.pop_front()?;
+            let Some(key) = self.finishing.pop_front() else { return self.tell_shut_down() };
             self.finish(key);
         }
     }
