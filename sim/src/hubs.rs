@@ -178,6 +178,33 @@ impl<H: Hub> PipeMachine for HubHost<H> {
 type Listener = (HostId, u64, LinkKind);
 
 /// A world of hubs, and of their links.
+///
+/// ```
+/// use tripline_sansio::{Instant, LinkKind, Solo, SoloEvent, StreamMachine};
+/// use tripline_sim::{Duration, HubWorld};
+///
+/// /// Says nothing, and hears nothing.
+/// struct Silent;
+///
+/// impl StreamMachine for Silent {
+///     type Event = ();
+///     fn handle_bytes(&mut self, _: Instant, _: &[u8]) {}
+///     fn handle_eof(&mut self, _: Instant) {}
+///     fn handle_timeout(&mut self, _: Instant) {}
+///     fn poll_write(&mut self, _: Instant, _: &mut Vec<u8>) -> bool { false }
+///     fn poll_timeout(&self) -> Option<Instant> { None }
+///     fn poll_event(&mut self) -> Option<()> { None }
+/// }
+///
+/// let mut world = HubWorld::new(7);
+/// let nowhere = "10.0.0.9:80".parse().unwrap();
+/// let solo = Solo::new(Silent, LinkKind::Tcp, nowhere, "", |()| true);
+/// let host = world.add("10.0.0.1:1".parse().unwrap(), solo);
+/// world.run_for(Duration::from_secs(1));
+/// let told = world.take_events(host);
+/// assert!(matches!(&told[..], [SoloEvent::Failed(error)] if
+/// error.to_string().contains("listens")));
+/// ```
 pub struct HubWorld<H: Hub> {
     world: World<HubHost<H>>,
     listeners: BTreeMap<SocketAddr, Listener>,
@@ -238,8 +265,8 @@ impl<H: Hub> HubWorld<H> {
         self.listeners.retain(|_, (of, ..)| *of != host);
         self.opening.retain(|(_, of, ..)| *of != host);
         self.told[host.index()].clear();
-        self.world.replace(host, HubHost::new(hub, 0));
         self.world.take_events(host);
+        self.world.replace(host, HubHost::new(hub, 0));
         self.grant();
     }
 
@@ -401,4 +428,176 @@ impl<H: Hub> HubWorld<H> {
 
 fn failed(failure: LinkFailure, text: &str) -> Answer {
     Answer::Failed(LinkError { failure, text: text.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tripline_sansio::{Crowd, CrowdEvent, Greeter, Solo, SoloEvent, StreamMachine};
+
+    /// Says a word, and tells what it hears.
+    #[derive(Default)]
+    struct Word {
+        to_say: Vec<u8>,
+        told: VecDeque<Vec<u8>>,
+        ended: bool,
+    }
+
+    impl StreamMachine for Word {
+        type Event = Vec<u8>;
+        fn handle_bytes(&mut self, _: Instant, bytes: &[u8]) {
+            self.told.push_back(bytes.to_vec());
+        }
+        fn handle_eof(&mut self, _: Instant) {
+            self.ended = true;
+        }
+        fn handle_timeout(&mut self, _: Instant) {}
+        fn poll_write(&mut self, _: Instant, out: &mut Vec<u8>) -> bool {
+            out.extend_from_slice(&self.to_say);
+            !std::mem::take(&mut self.to_say).is_empty()
+        }
+        fn poll_timeout(&self) -> Option<Instant> {
+            None
+        }
+        fn poll_event(&mut self) -> Option<Vec<u8>> {
+            self.told.pop_front()
+        }
+    }
+
+    struct Doorman;
+
+    impl Greeter for Doorman {
+        type Machine = Word;
+        fn greet(&mut self, _: Instant, _: u64, _: SocketAddr) -> Option<Word> {
+            Some(Word { to_say: b"welcome".to_vec(), ..Word::default() })
+        }
+        fn closes(&self, _: &Vec<u8>) -> bool {
+            false
+        }
+    }
+
+    /// Two kinds of hub in one world.
+    enum Either {
+        Solo(Solo<Word>),
+        Crowd(Crowd<Doorman>),
+    }
+
+    #[derive(Debug, PartialEq)]
+    enum Told {
+        Solo(SoloEvent<Vec<u8>>),
+        Crowd(CrowdEvent<Vec<u8>>),
+    }
+
+    macro_rules! both {
+        ($self:ident, $hub:ident => $call:expr) => {
+            match $self {
+                Either::Solo($hub) => $call,
+                Either::Crowd($hub) => $call,
+            }
+        };
+    }
+
+    impl Hub for Either {
+        type Event = Told;
+        fn handle_answer(&mut self, now: Instant, link: u64, answer: Answer) {
+            both!(self, hub => hub.handle_answer(now, link, answer));
+        }
+        fn handle_accepted(
+            &mut self,
+            now: Instant,
+            listener: u64,
+            kind: LinkKind,
+            remote: SocketAddr,
+        ) -> Option<u64> {
+            both!(self, hub => hub.handle_accepted(now, listener, kind, remote))
+        }
+        fn handle_bytes(&mut self, now: Instant, link: u64, bytes: &[u8]) {
+            both!(self, hub => hub.handle_bytes(now, link, bytes));
+        }
+        fn handle_eof(&mut self, now: Instant, link: u64) {
+            both!(self, hub => hub.handle_eof(now, link));
+        }
+        fn handle_timeout(&mut self, now: Instant) {
+            both!(self, hub => hub.handle_timeout(now));
+        }
+        fn poll_wish(&mut self) -> Option<Wish> {
+            both!(self, hub => hub.poll_wish())
+        }
+        fn poll_ready(&mut self, now: Instant) -> Option<u64> {
+            both!(self, hub => hub.poll_ready(now))
+        }
+        fn poll_write(&mut self, now: Instant, link: u64, out: &mut Vec<u8>) -> bool {
+            both!(self, hub => hub.poll_write(now, link, out))
+        }
+        fn poll_timeout(&self) -> Option<Instant> {
+            both!(self, hub => hub.poll_timeout())
+        }
+        fn poll_event(&mut self) -> Option<Told> {
+            match self {
+                Self::Solo(hub) => hub.poll_event().map(Told::Solo),
+                Self::Crowd(hub) => hub.poll_event().map(Told::Crowd),
+            }
+        }
+    }
+
+    fn at(host: u8) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, host], 80))
+    }
+
+    fn caller(kind: LinkKind) -> Either {
+        let word = Word { to_say: b"hello".to_vec(), ..Word::default() };
+        Either::Solo(Solo::new(word, kind, at(1), "", |_| false))
+    }
+
+    fn world() -> (HubWorld<Either>, HostId) {
+        let mut world = HubWorld::new(1);
+        let crowd = Crowd::new(Doorman, LinkKind::Tcp, at(1), 10);
+        let server = world.add(at(1), Either::Crowd(crowd));
+        assert_eq!(world.take_events(server), [Told::Crowd(CrowdEvent::Listening(Some(at(1))))]);
+        (world, server)
+    }
+
+    #[test]
+    fn a_link_is_open_after_its_handshake_and_carries_bytes_both_ways() {
+        let (mut world, server) = world();
+        let client = world.add(at(2), caller(LinkKind::Tcp));
+        world.run_for(Duration::from_millis(19));
+        assert_eq!(world.take_events(client), []);
+        world.run_for(Duration::from_millis(30));
+        let word = |text: &[u8]| text.to_vec();
+        let told = [SoloEvent::Opened, SoloEvent::Machine(word(b"welcome"))].map(Told::Solo);
+        assert_eq!(world.take_events(client), told);
+        let told = [CrowdEvent::Accepted(1, at(2)), CrowdEvent::Machine(1, word(b"hello"))];
+        assert_eq!(world.take_events(server), told.map(Told::Crowd));
+    }
+
+    #[test]
+    fn a_link_that_nobody_takes_is_refused_and_one_that_breaks_is_told_at_both_ends() {
+        let (mut world, server) = world();
+        let failed = |told: Vec<Told>| match told.into_iter().next_back() {
+            Some(Told::Solo(SoloEvent::Failed(error))) => error.failure,
+            Some(Told::Crowd(CrowdEvent::Gone(_, Some(error)))) => error.failure,
+            other => panic!("{other:?}"),
+        };
+        let second = Duration::from_secs(1);
+        let other_kind = world.add(at(2), caller(LinkKind::Tls));
+        let client = world.add(at(3), caller(LinkKind::Tcp));
+        world.set_cut_off(client, true);
+        world.run_for(second);
+        assert_eq!(failed(world.take_events(other_kind)), LinkFailure::Refused);
+        assert_eq!(failed(world.take_events(client)), LinkFailure::Unreachable);
+        world.set_cut_off(client, false);
+        world.restart(client, caller(LinkKind::Tcp));
+        world.run_for(second);
+        world.take_events(client);
+        world.break_links(client);
+        world.run_for(second);
+        assert_eq!(failed(world.take_events(client)), LinkFailure::Broken);
+        assert_eq!(failed(world.take_events(server)), LinkFailure::Broken);
+        // A server that is started anew is not there until it listens.
+        world.restart(client, caller(LinkKind::Tcp));
+        world.restart(server, caller(LinkKind::Tcp));
+        world.run_for(second);
+        assert_eq!(failed(world.take_events(client)), LinkFailure::Refused);
+    }
 }

@@ -8,7 +8,6 @@ use crate::bounds::CALLS_AT_FIRST;
 use crate::config::Retry;
 use crate::lane::Lane;
 use crate::method::Method;
-use crate::outbox::Stamp;
 use crate::slots::{Key, Slots};
 use crate::timers::{Due, Timers};
 use crate::wire::Serial;
@@ -41,8 +40,8 @@ pub(crate) struct Call {
 pub(crate) enum Stage {
     /// It was never sent, and waits for a pipe, or for a number.
     Waiting,
-    /// It was handed to the pipe of now, or waits for that.
-    Sent { number: u32, stamp: Stamp },
+    /// It was put among what is handed to the pipe of now.
+    Sent { number: u32 },
     /// It was sent over a pipe that is gone, and may be asked again.
     Doubt,
 }
@@ -71,10 +70,18 @@ pub(crate) enum Holder {
     Late,
 }
 
+/// A number on the wire.
+#[derive(Clone, Copy, Debug)]
+struct Number {
+    holder: Holder,
+    /// How often it was used.
+    turn: u32,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     calls: Slots<Call>,
-    numbers: Vec<Holder>,
+    numbers: Vec<Number>,
     free: Vec<u32>,
     /// Numbers that may be used: the peer's limit.
     limit: u32,
@@ -154,8 +161,8 @@ impl Asked {
         if let Stage::Sent { number, .. } = call.stage {
             if is_answered {
                 self.release(number);
-            } else if let Some(holder) = self.numbers.get_mut(index(number)) {
-                *holder = Holder::Late;
+            } else if let Some(number) = self.numbers.get_mut(index(number)) {
+                number.holder = Holder::Late;
                 self.late = self.late.saturating_add(1);
             }
         }
@@ -167,28 +174,34 @@ impl Asked {
         // Numbers beyond a limit that came later are not used again.
         while let Some(number) = self.free.pop() {
             if number < self.limit
-                && let Some(holder) = self.numbers.get_mut(index(number))
+                && let Some(place) = self.numbers.get_mut(index(number))
             {
-                *holder = Holder::Call(key);
+                place.holder = Holder::Call(key);
+                place.turn = place.turn.saturating_add(1);
                 return Some(number);
             }
         }
         let number = u32::try_from(self.numbers.len()).ok().filter(|next| *next < self.limit)?;
-        self.numbers.push(Holder::Call(key));
+        self.numbers.push(Number { holder: Holder::Call(key), turn: 1 });
         Some(number)
     }
 
     pub(crate) fn holder(&self, number: u32) -> Holder {
-        self.numbers.get(index(number)).copied().unwrap_or(Holder::Nobody)
+        self.numbers.get(index(number)).map_or(Holder::Nobody, |number| number.holder)
+    }
+
+    /// The how-manieth use of a number this is, on the pipe of now.
+    pub(crate) fn turn(&self, number: u32) -> u32 {
+        self.numbers.get(index(number)).map_or(0, |number| number.turn)
     }
 
     /// The peer has answered by this number.
     pub(crate) fn release(&mut self, number: u32) {
-        if let Some(holder) = self.numbers.get_mut(index(number)) {
-            if *holder == Holder::Late {
+        if let Some(place) = self.numbers.get_mut(index(number)) {
+            if place.holder == Holder::Late {
                 self.late = self.late.saturating_sub(1);
             }
-            *holder = Holder::Nobody;
+            place.holder = Holder::Nobody;
             self.free.push(number);
         }
     }
@@ -213,6 +226,11 @@ impl Asked {
         } else {
             queue.push_back(key);
         }
+    }
+
+    /// How many wait for their turn, or did.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting_count
     }
 
     /// The next call whose turn it is; it stays.

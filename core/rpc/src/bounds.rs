@@ -46,5 +46,6 @@ pub(crate) const BATCH_MAX: usize = 32 << 10;
 /// What an item of a streaming reply counts beside its bytes, so that empty ones are bounded too.
 pub(crate) const ITEM_COST: u64 = 8;
 
-/// So many times `send_buffer` may wait for the peer, answers included; more ends the pipe.
+/// So many times `send_buffer` may wait for the peer, answers included; what the user says beyond
+/// is *blocked*. At twice that, and its largest frame more, the peer does not read: the pipe ends.
 pub(crate) const UNREAD_FACTOR: usize = 4;

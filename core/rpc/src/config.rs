@@ -18,7 +18,8 @@ pub struct Config {
     pub asked_max: usize,
     /// How long a call waits if it does not say (row N02); `None`: for ever.
     pub deadline: Option<Duration>,
-    /// How many bytes of items the reply to each call of ours may have on its way or unread.
+    /// How many bytes of items the reply to each call of ours may have on its way or unread. One
+    /// item has at most half of that.
     pub item_window: u64,
     /// How long a small message may wait for others to share a packet with. Zero: until the loop
     /// drains us, so what one turn says goes out together.
@@ -60,6 +61,9 @@ impl Config {
         self.calls_max = self.calls_max.min(CALLS_LIMIT);
         self.item_window = self.item_window.clamp(1, 1 << 60);
         self.send_buffer = self.send_buffer.max(1);
+        let least = Duration::from_millis(1);
+        self.heartbeat = self.heartbeat.map(|wait| wait.max(least));
+        self.silence_max = self.silence_max.map(|wait| wait.max(least));
         self
     }
 }

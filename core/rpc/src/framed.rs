@@ -5,6 +5,7 @@
 //! how batches stand in memory anyway, so a batch is written as it is (R-CALL-11).
 #![deny(clippy::arithmetic_side_effects)]
 
+use crate::bounds::FRAME_LEAST;
 use crate::event::Event;
 use crate::lane::Lane;
 use crate::outbox::{Piece, Taken};
@@ -31,6 +32,7 @@ impl Framed {
     /// Attaches the pipe to a peer. `frame_max` is the largest frame that is taken and sent, in
     /// bytes: that of its configuration, or less.
     pub fn new(now: Instant, mut peer: Peer, frame_max: usize) -> Self {
+        let frame_max = frame_max.clamp(FRAME_LEAST, peer.frame_max());
         peer.attach(now, Pipe { has_lanes: false, needs_heartbeat: true, frame_max });
         Self { peer, deframer: Deframer::new(frame_max) }
     }
@@ -56,6 +58,7 @@ impl StreamMachine for Framed {
     type Event = Event;
 
     fn handle_bytes(&mut self, now: Instant, bytes: &[u8]) {
+        self.peer.handle_progress(now);
         self.deframer.push(bytes);
         while let Some(message) = self.deframer.next() {
             self.peer.handle_message(now, Lane::DEFAULT, &message);

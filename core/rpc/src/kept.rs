@@ -7,8 +7,8 @@
 
 use crate::bounds::{KEPT_BYTES_MAX, KEPT_MAX};
 use crate::slots::Key;
-use crate::wire::Serial;
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 use bytes::Bytes;
 
 /// An answer, as it was given.
@@ -60,12 +60,11 @@ impl Keeper {
     }
 
     /// A call with this serial comes in.
-    pub(crate) fn look(&mut self, serial: Serial) -> Known {
-        self.settle(serial.oldest);
-        match self.memories.get(&serial.serial) {
+    pub(crate) fn look(&self, serial: u64) -> Known {
+        match self.memories.get(&serial) {
             Some(Memory::Running(key)) => Known::Running(*key),
             Some(Memory::Answered(answer)) => Known::Answered(answer.clone()),
-            None if serial.serial < self.floor => Known::Forgotten,
+            None if serial < self.floor => Known::Forgotten,
             None => Known::New,
         }
     }
@@ -92,24 +91,23 @@ impl Keeper {
         }
     }
 
-    /// The caller has the outcomes of all calls below this serial.
-    pub(crate) fn settle(&mut self, oldest: u64) {
-        if oldest > self.floor {
-            self.floor = oldest;
-            let mut gone = core::mem::take(&mut self.memories);
-            self.memories = gone.split_off(&oldest);
-            for (serial, memory) in gone {
-                match memory {
-                    Memory::Answered(answer) => {
-                        self.bytes = self.bytes.saturating_sub(answer.bytes());
-                    }
-                    // It was called off; that it ends is for the request's table to see.
-                    Memory::Running(_) => {
-                        self.memories.insert(serial, memory);
-                    }
-                }
+    /// The caller has the outcomes of all calls below this serial. Which of them are still being
+    /// executed: that it ends is for the requests' table to see. Each is looked at once, as there
+    /// are no answers below the floor of before.
+    pub(crate) fn settle(&mut self, oldest: u64) -> Vec<Key> {
+        if oldest <= self.floor {
+            return Vec::new();
+        }
+        let below: Vec<u64> = self.memories.range(self.floor..oldest).map(|(at, _)| *at).collect();
+        self.floor = oldest;
+        let mut running = Vec::new();
+        for serial in below {
+            match self.memories.get(&serial) {
+                Some(Memory::Running(key)) => running.push(*key),
+                _ => self.forget(serial),
             }
         }
+        running
     }
 
     pub(crate) fn forget(&mut self, serial: u64) {
@@ -137,10 +135,6 @@ mod tests {
         Key { slot, generation: 0 }
     }
 
-    fn at(serial: u64, oldest: u64) -> Serial {
-        Serial { serial, oldest }
-    }
-
     fn reply(bytes: usize) -> Answer {
         Answer::Reply(Bytes::from(alloc::vec![7; bytes]))
     }
@@ -149,15 +143,15 @@ mod tests {
     #[test]
     fn r_call_6_a_call_is_known_until_it_is_settled() {
         let mut keeper = Keeper::default();
-        assert_eq!(keeper.look(at(3, 3)), Known::New);
+        assert_eq!(keeper.look(3), Known::New);
         keeper.begin(3, key(1));
-        assert_eq!(keeper.look(at(3, 3)), Known::Running(key(1)));
+        assert_eq!(keeper.look(3), Known::Running(key(1)));
         keeper.keep(3, reply(5));
-        assert_eq!(keeper.look(at(3, 2)), Known::Answered(reply(5)));
+        assert_eq!(keeper.look(3), Known::Answered(reply(5)));
         keeper.settle(4);
         assert_eq!((keeper.len(), keeper.bytes), (0, 0));
-        assert_eq!(keeper.look(at(3, 3)), Known::Forgotten);
-        assert_eq!(keeper.look(at(4, 4)), Known::New);
+        assert_eq!(keeper.look(3), Known::Forgotten);
+        assert_eq!(keeper.look(4), Known::New);
     }
 
     /// Q5: bounded by count and by bytes, and what had to go is not executed again.
@@ -169,9 +163,9 @@ mod tests {
             keeper.begin(serial, key(1));
             keeper.keep(serial, reply(KEPT_BYTES_MAX / 2));
         }
-        assert_eq!(keeper.look(at(1, 0)), Known::Forgotten);
-        assert_eq!(keeper.look(at(0, 0)), Known::Running(key(0)), "what runs stays");
-        assert!(matches!(keeper.look(at(3, 0)), Known::Answered(_)));
+        assert_eq!(keeper.look(1), Known::Forgotten);
+        assert_eq!(keeper.look(0), Known::Running(key(0)), "what runs stays");
+        assert!(matches!(keeper.look(3), Known::Answered(_)));
         keeper.clear();
         let many = u64::try_from(KEPT_MAX).unwrap() + 10;
         for serial in 0..many {
@@ -179,7 +173,7 @@ mod tests {
             keeper.keep(serial, reply(0));
         }
         assert_eq!(keeper.len(), KEPT_MAX);
-        assert_eq!(keeper.look(at(9, 0)), Known::Forgotten);
-        assert_eq!(keeper.look(at(10, 0)), Known::Answered(reply(0)));
+        assert_eq!(keeper.look(9), Known::Forgotten);
+        assert_eq!(keeper.look(10), Known::Answered(reply(0)));
     }
 }

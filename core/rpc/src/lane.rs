@@ -32,6 +32,11 @@ impl Lane {
         Self(Self::ordered(priority).0 | Self::UNORDERED)
     }
 
+    /// The one of the same priority on which messages come in order.
+    pub const fn in_order(self) -> Self {
+        Self::ordered(self.priority())
+    }
+
     /// 0 (most urgent) to 7.
     pub const fn priority(self) -> u8 {
         self.0 & 7

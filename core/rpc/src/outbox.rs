@@ -38,13 +38,6 @@ impl Piece {
         }
     }
 
-    fn count(&self) -> usize {
-        match self {
-            Self::Batch(batch) => batch.len(),
-            Self::Message { .. } => 1,
-        }
-    }
-
     fn is_expired(&self, now: Instant) -> bool {
         match self {
             Self::Batch(_) => false,
@@ -64,21 +57,11 @@ pub enum Taken {
     Blocked,
 }
 
-/// Where a frame stands: whether it has left is asked by this.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    lane: Lane,
-    number: u64,
-}
-
 #[derive(Clone, Debug)]
 struct Queue {
     lane: Lane,
     pieces: VecDeque<Piece>,
     bytes: usize,
-    /// Messages that were ever handed in, and taken.
-    pushed: u64,
-    taken: u64,
     is_blocked: bool,
     /// Since when the oldest one waits.
     since: Instant,
@@ -114,22 +97,20 @@ impl Outbox {
         self.queues.iter().filter(|queue| !queue.pieces.is_empty()).map(|queue| queue.lane)
     }
 
-    /// Adds a message.
+    /// Adds a message that waits since then.
     pub(crate) fn push(
         &mut self,
-        now: Instant,
+        since: Instant,
         lane: Lane,
         head: &[u8],
         payload: Payload<'_>,
         options: SendOptions,
-    ) -> Stamp {
+    ) {
         let len = head.len().saturating_add(payload.as_slice().len());
         let queue = self.queue(lane);
         if queue.pieces.is_empty() {
-            queue.since = now;
+            queue.since = since;
         }
-        let number = queue.pushed;
-        queue.pushed = number.saturating_add(1);
         queue.bytes = queue.bytes.saturating_add(len);
         if options == SendOptions::default() && len <= BATCHED_MAX {
             match queue.pieces.back_mut() {
@@ -144,16 +125,9 @@ impl Outbox {
             }
         } else {
             let message = payload.behind(head);
-            queue.pieces.push_back(Piece::Message { message, options, since: now });
+            queue.pieces.push_back(Piece::Message { message, options, since });
         }
         self.bytes = self.bytes.saturating_add(len);
-        Stamp { lane, number }
-    }
-
-    /// Whether a message was not handed to the pipe yet.
-    pub(crate) fn is_unsent(&self, stamp: Stamp) -> bool {
-        let queue = self.queues.iter().find(|queue| queue.lane == stamp.lane);
-        queue.is_some_and(|queue| queue.taken <= stamp.number)
     }
 
     /// From now on nothing that is here waits for company.
@@ -186,7 +160,7 @@ impl Outbox {
         for queue in &mut self.queues {
             while !queue.is_blocked && (self.is_flushing || queue.is_due(now, wait)) {
                 let Some(piece) = queue.pieces.front_mut() else { break };
-                let (bytes, count) = (piece.bytes(), piece.count());
+                let bytes = piece.bytes();
                 if piece.is_expired(now) {
                     self.expired = self.expired.saturating_add(1);
                 } else if take(queue.lane, piece) == Taken::Blocked {
@@ -197,7 +171,6 @@ impl Outbox {
                 }
                 queue.pieces.pop_front();
                 queue.bytes = queue.bytes.saturating_sub(bytes);
-                queue.taken = queue.taken.saturating_add(u64::try_from(count).unwrap_or(u64::MAX));
                 self.bytes = self.bytes.saturating_sub(bytes);
             }
         }
@@ -222,7 +195,7 @@ impl Outbox {
                     }
                 }
             }
-            (queue.bytes, queue.taken, queue.is_blocked) = (0, queue.pushed, false);
+            (queue.bytes, queue.is_blocked) = (0, false);
         }
         (self.bytes, self.is_flushing) = (0, false);
         all
@@ -246,15 +219,7 @@ impl Outbox {
 
 impl Queue {
     fn new(lane: Lane) -> Self {
-        Self {
-            lane,
-            pieces: VecDeque::new(),
-            bytes: 0,
-            pushed: 0,
-            taken: 0,
-            is_blocked: false,
-            since: Instant::ZERO,
-        }
+        Self { lane, pieces: VecDeque::new(), bytes: 0, is_blocked: false, since: Instant::ZERO }
     }
 
     fn is_due(&self, now: Instant, wait: Duration) -> bool {
@@ -273,7 +238,7 @@ mod tests {
         Instant::ZERO + Duration::from_millis(millis)
     }
 
-    fn push(outbox: &mut Outbox, lane: Lane, bytes: &[u8]) -> Stamp {
+    fn push(outbox: &mut Outbox, lane: Lane, bytes: &[u8]) {
         outbox.push(at(10), lane, b"", bytes.into(), SendOptions::default())
     }
 
@@ -322,14 +287,14 @@ mod tests {
     fn urgent_lanes_go_first_and_a_blocked_one_holds_up_no_other() {
         let mut outbox = Outbox::default();
         let (late, urgent) = (Lane::ordered(7), Lane::unordered(0));
-        let stamps = [push(&mut outbox, late, b"late"), push(&mut outbox, urgent, b"now")];
+        push(&mut outbox, late, b"late");
+        push(&mut outbox, urgent, b"now");
         let mut order = Vec::new();
         outbox.drain(at(10), Duration::ZERO, |lane, _| {
             order.push(lane);
             if lane == urgent { Taken::Blocked } else { Taken::Yes }
         });
         assert_eq!(order, [urgent, late]);
-        assert_eq!(stamps.map(|stamp| outbox.is_unsent(stamp)), [false, true]);
         assert_eq!(taken(&mut outbox, at(10), Duration::ZERO), [], "blocked");
         outbox.unblock(Some(late));
         assert_eq!(taken(&mut outbox, at(10), Duration::ZERO), [], "another one's room");
@@ -352,15 +317,15 @@ mod tests {
     #[test]
     fn what_is_left_comes_back_in_order() {
         let mut outbox = Outbox::default();
-        let stamp = push(&mut outbox, Lane::DEFAULT, b"x");
+        push(&mut outbox, Lane::DEFAULT, b"x");
         push(&mut outbox, Lane::DEFAULT, &[1; BATCHED_MAX + 1]);
         push(&mut outbox, Lane::ordered(0), b"y");
-        assert!(outbox.is_unsent(stamp) && !outbox.is_empty());
+        assert!(!outbox.is_empty());
         let lens = outbox.take_all().into_iter().map(|(lane, bytes, ..)| (lane, bytes.len()));
         let lane = Lane::DEFAULT;
         let all = [(Lane::ordered(0), 1), (lane, 1), (lane, BATCHED_MAX + 1)];
         assert!(lens.eq(all));
-        assert!(!outbox.is_unsent(stamp) && outbox.is_empty());
+        assert!(outbox.is_empty());
         assert_eq!((outbox.bytes(), outbox.deadline(at(10), WAIT)), (0, None));
     }
 }

@@ -30,10 +30,18 @@ pub(crate) struct Request {
     pub(crate) is_thirsty: bool,
 }
 
+/// A number on the wire.
+#[derive(Clone, Copy, Debug, Default)]
+struct Number {
+    key: Option<Key>,
+    /// How often it was used.
+    turn: u32,
+}
+
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Served {
     requests: Slots<Request>,
-    numbers: Vec<Option<Key>>,
+    numbers: Vec<Number>,
     timers: Timers,
     pub(crate) keeper: Keeper,
 }
@@ -75,18 +83,44 @@ impl Served {
         is_thirsty
     }
 
-    fn note(&mut self, number: u32, key: Key) {
+    /// A number is used once more; it is below what we take.
+    pub(crate) fn begin_turn(&mut self, number: u32) {
         let index = index(number);
         if self.numbers.len() <= index {
-            self.numbers.resize(index.saturating_add(1), None);
+            self.numbers.resize(index.saturating_add(1), Number::default());
         }
         if let Some(place) = self.numbers.get_mut(index) {
-            *place = Some(key);
+            place.turn = place.turn.saturating_add(1);
         }
     }
 
+    fn note(&mut self, number: u32, key: Key) {
+        if let Some(place) = self.numbers.get_mut(index(number)) {
+            place.key = Some(key);
+        }
+    }
+
+    /// Whose number it is in this turn.
+    pub(crate) fn in_turn(&self, number: u32, turn: u32) -> Option<Key> {
+        self.numbers.get(index(number)).filter(|place| place.turn == turn)?.key
+    }
+
     pub(crate) fn by_number(&self, number: u32) -> Option<Key> {
-        self.numbers.get(index(number)).copied().flatten()
+        self.numbers.get(index(number))?.key
+    }
+
+    /// Those whose handlers wait for room, and may go on.
+    pub(crate) fn take_thirsty(&mut self) -> Vec<Key> {
+        let mut all = Vec::new();
+        for key in self.requests.keys() {
+            if let Some(request) = self.requests.get_mut(key)
+                && request.number.is_some()
+                && core::mem::take(&mut request.is_thirsty)
+            {
+                all.push(key);
+            }
+        }
+        all
     }
 
     pub(crate) fn get(&self, key: Key) -> Option<&Request> {
@@ -105,7 +139,7 @@ impl Served {
         }
         let place = request.number.and_then(|number| self.numbers.get_mut(index(number)));
         if let Some(place) = place {
-            *place = None;
+            place.key = None;
         }
         Some(request)
     }

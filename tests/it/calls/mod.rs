@@ -1,6 +1,7 @@
 //! Calls between nodes, over everything that carries them.
 
 mod day;
+mod edges;
 mod ground;
 mod life;
 mod meeting;

@@ -12,6 +12,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::SocketAddr;
+use tripline::LinkHub;
 use tripline_sansio::{Answer, LinkError, LinkKind, Wish};
 
 /// One link.
@@ -50,7 +51,8 @@ impl Node {
         }
         let remote = addresses.remove(0);
         let link = self.hub.number();
-        let deframer = Deframer::new(self.config.peer.frame_max);
+        let takes = self.conns.get(key).map_or(0, |conn| conn.peer.frame_max());
+        let deframer = Deframer::new(takes);
         let wire = Wire {
             owner: Some(key),
             deframer,
@@ -67,20 +69,29 @@ impl Node {
         self.wishes.push_back(Wish::Open { link, kind, address: remote, name });
     }
 
-    fn bytes_pipe(&self) -> Pipe {
-        let frame_max = self.config.peer.frame_max;
+    fn bytes_pipe() -> Pipe {
+        let frame_max = usize::MAX;
         Pipe { has_lanes: false, needs_heartbeat: true, frame_max }
     }
 
     /// A listener of the transport. That it is gone is told by the transport itself, but for the
     /// UDP socket.
     pub(super) fn on_trip_door(&mut self, listener: u64, answer: &Answer) {
+        let is_udp = listener == LinkHub::UDP;
         match answer {
             Answer::Opened { local } => {
-                self.events.push_back(NodeEvent::Listening { listener, local: *local });
+                if is_udp {
+                    self.udp_local = *local;
+                }
+                if self.trip_doors.contains(&listener) {
+                    self.events.push_back(NodeEvent::Listening { listener, local: *local });
+                }
             }
             Answer::Failed(_) => {
                 self.trip_doors.remove(&listener);
+                if is_udp {
+                    (self.has_udp, self.udp_local) = (false, None);
+                }
             }
         }
     }
@@ -119,7 +130,7 @@ impl Node {
             Answer::Opened { .. } => {
                 wire.is_open = true;
                 let (remote, kind) = (wire.remote, wire.kind);
-                self.opened(key, self.bytes_pipe(), None, Some(remote), kind);
+                self.opened(key, Self::bytes_pipe(), None, Some(remote), kind);
             }
             Answer::Failed(error) => self.on_wire_failed(link, key, &error),
         }
@@ -140,6 +151,10 @@ impl Node {
     pub(super) fn on_wire_bytes(&mut self, link: u64, bytes: &[u8]) {
         let Some(wire) = self.wires.get_mut(&link) else { return };
         wire.deframer.push(bytes);
+        let (owner, now) = (wire.owner, self.now);
+        if let Some(conn) = owner.and_then(|key| self.conns.get_mut(key)) {
+            conn.peer.handle_progress(now);
+        }
         while let Some(wire) = self.wires.get_mut(&link)
             && let Some(message) = wire.deframer.next()
         {
@@ -169,7 +184,7 @@ impl Node {
         if let Some(conn) = self.conns.get_mut(key) {
             conn.line = Line::Bytes(link);
         }
-        self.opened(key, self.bytes_pipe(), None, Some(remote), kind);
+        self.opened(key, Self::bytes_pipe(), None, Some(remote), kind);
         self.take(key, message);
     }
 

@@ -2,7 +2,7 @@
 
 use super::client::{Client, ClientOptions, Stage};
 use super::conn::{Conn, Line};
-use super::event::ConnId;
+use super::event::{ConnId, NodeEvent};
 use super::life::End;
 use super::{Node, Shutting};
 use crate::address::{Address, Scheme};
@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
 use tripline::LinkHub;
-use tripline_sansio::{Duration, Instant, Wish};
+use tripline_sansio::{Duration, Instant, LinkError, LinkFailure, Wish};
 
 /// The connection is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,14 +72,12 @@ impl Node {
         let kind = address.scheme.link();
         match address.scheme {
             Scheme::Trip => {
-                self.trip_doors.insert(LinkHub::UDP);
-                self.wish_for_udp(socket);
+                self.listen_udp(socket);
                 Some(LinkHub::UDP)
             }
             Scheme::TripAuto | Scheme::TripTcp => {
                 if address.scheme == Scheme::TripAuto {
-                    self.trip_doors.insert(LinkHub::UDP);
-                    self.wish_for_udp(socket);
+                    self.listen_udp(socket);
                 }
                 let link = self.hub.listen(kind, socket);
                 self.trip_doors.insert(link);
@@ -90,6 +88,28 @@ impl Node {
                 self.doors.insert(link, kind);
                 self.wishes.push_back(Wish::Listen { link, kind, address: socket });
                 Some(link)
+            }
+        }
+    }
+
+    /// There is one UDP socket: it is wished for, or it has the port already, or there is none to
+    /// be had.
+    fn listen_udp(&mut self, wanted: SocketAddr) {
+        let listener = LinkHub::UDP;
+        self.refuses_trip = false;
+        self.trip_doors.insert(listener);
+        match self.udp_local {
+            _ if !self.has_udp => self.wish_for_udp(wanted),
+            // Its answer is still to come.
+            None => {}
+            Some(local) if wanted.port() == 0 || wanted.port() == local.port() => {
+                self.events.push_back(NodeEvent::Listening { listener, local: Some(local) });
+            }
+            Some(local) => {
+                let text = alloc::format!("the UDP socket has port {} already", local.port());
+                let error = LinkError { failure: LinkFailure::Unavailable, text };
+                self.trip_doors.remove(&listener);
+                self.events.push_back(NodeEvent::Deaf { listener, error });
             }
         }
     }
@@ -112,6 +132,11 @@ impl Node {
     pub fn unlisten(&mut self, listener: u64) {
         self.doors.remove(&listener);
         self.trip_doors.remove(&listener);
+        if listener == LinkHub::UDP {
+            // The socket serves connections that are there, and those of ours.
+            self.refuses_trip = true;
+            return;
+        }
         self.wishes.push_back(Wish::Close { link: listener });
     }
 
@@ -148,8 +173,8 @@ impl Node {
         Ok(())
     }
 
-    /// Closes a connection in order: no new calls are taken, what is under way has `grace` to be
-    /// finished, then it ends.
+    /// Closes a connection in order: no new calls of the other side's are taken, what is under way
+    /// on both sides has `grace` to be finished, then it ends. It is not brought back.
     ///
     /// # Errors
     /// If it is over.
@@ -161,6 +186,12 @@ impl Node {
     ) -> Result<(), UnknownConn> {
         let now = self.tick(now);
         let open = self.conns.get_mut(conn.0).ok_or(UnknownConn)?;
+        // Said twice, it can only be sooner.
+        if let Some(closing) = &mut open.closing {
+            *closing = (*closing).min(now + grace);
+            self.mark(conn.0);
+            return Ok(());
+        }
         open.closing = Some(now + grace);
         open.peer.go_away(now, grace);
         if let Some(client) = &mut open.client {
@@ -198,10 +229,11 @@ impl Node {
     /// (row N23).
     ///
     /// # Errors
-    /// If it is over, or not ours.
+    /// If it is over, was closed, or is not ours.
     pub fn reset(&mut self, now: Instant, conn: ConnId) -> Result<(), UnknownConn> {
         let now = self.tick(now);
-        let open = self.conns.get(conn.0).filter(|open| open.client.is_some());
+        let open = self.conns.get(conn.0);
+        let open = open.filter(|open| open.client.is_some() && open.closing.is_none());
         let is_up = open.ok_or(UnknownConn)?.is_open;
         self.drop_line(conn.0);
         if is_up {
@@ -220,7 +252,7 @@ impl Node {
     /// [`Finalised`]: super::NodeEvent::Finalised
     ///
     /// # Errors
-    /// If it is over, or not ours.
+    /// If it is over, was closed, or is not ours.
     pub fn retry_in(
         &mut self,
         now: Instant,
@@ -228,7 +260,8 @@ impl Node {
         wait: Duration,
     ) -> Result<(), UnknownConn> {
         let now = self.tick(now);
-        let open = self.conns.get_mut(conn.0).ok_or(UnknownConn)?;
+        let open = self.conns.get_mut(conn.0).filter(|open| open.closing.is_none());
+        let open = open.ok_or(UnknownConn)?;
         let client = open.client.as_mut().ok_or(UnknownConn)?;
         if open.is_open || matches!(open.line, Line::Trip(_) | Line::Bytes(_)) {
             return Ok(());

@@ -3,6 +3,7 @@
 use super::client::Client;
 use crate::lane::Lane;
 use crate::peer::Peer;
+use crate::wire::SessionId;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use tripline::{ConnectionHandle, Endpoint, MessageToken, PublicKey, StreamId};
@@ -16,6 +17,8 @@ pub(crate) struct Conn {
     pub(crate) client: Option<Client>,
     /// The identity that the other side proved.
     pub(crate) who: Option<PublicKey>,
+    /// By what a client's conversation is found again.
+    pub(crate) session: Option<SessionId>,
     /// It has a pipe, and the user knows.
     pub(crate) is_open: bool,
     /// How many pipes it had: streams of one mean nothing to another.
@@ -30,6 +33,8 @@ pub(crate) struct Conn {
     pub(crate) is_dirty: bool,
     /// It is in the list of those that have something to tell.
     pub(crate) is_noisy: bool,
+    /// It is in the list of those that have something to read.
+    pub(crate) is_unread: bool,
     /// Nothing more is read until what was read is told, or said.
     pub(crate) is_stalled: bool,
 }
@@ -41,6 +46,7 @@ impl Conn {
             line: Line::None,
             client,
             who,
+            session: None,
             is_open: false,
             pipes: 0,
             forget_at: None,
@@ -48,6 +54,7 @@ impl Conn {
             hung_up: false,
             is_dirty: false,
             is_noisy: false,
+            is_unread: false,
             is_stalled: false,
         }
     }
@@ -111,6 +118,11 @@ impl TripLine {
 
     pub(crate) fn lane_of(&self, stream: StreamId) -> Option<Lane> {
         self.lanes.iter().find(|(of, _)| *of == stream).map(|(_, lane)| *lane)
+    }
+
+    /// Whether more streams are said to be lanes than both sides can have opened.
+    pub(crate) fn has_too_many_lanes(&self) -> bool {
+        self.lanes.len() > Lane::COUNT.saturating_mul(2)
     }
 
     /// A stream is known to be a lane's, both ways.

@@ -38,9 +38,9 @@ impl NamedStream {
 ///
 /// For each connection the order is (rows M01, M03, M05, M20, N19): any number of rounds, each of
 /// [`NodeEvent::Failed`] alone, or of [`NodeEvent::Opened`], what the peer says, and one of
-/// [`NodeEvent::Closed`] and [`NodeEvent::Lost`]; then exactly one [`NodeEvent::Finalised`]. A
-/// client's has no `Failed`. [`NodeEvent::Resolve`] may come between, and so may outcomes of calls
-/// whose time is up.
+/// [`NodeEvent::Closed`] and [`NodeEvent::Lost`]; then exactly one [`NodeEvent::Finalised`]. One
+/// that is closed while it has no pipe says `Closed` once more. A client's has no `Failed`.
+/// [`NodeEvent::Resolve`] may come between, and so may outcomes of calls whose time is up.
 #[derive(Clone, Debug, PartialEq)]
 pub enum NodeEvent {
     /// The node asks for addresses; answer with [`Node::resolved`](crate::Node::resolved). It asks

@@ -4,7 +4,7 @@ use super::client::{Client, Stage};
 use super::conn::{Conn, Line};
 use super::event::{ConnId, NodeEvent};
 use super::trip_line::TURNED_AWAY;
-use super::{Newcomer, Node, NodeConfig, Shutting};
+use super::{Newcomer, Node, NodeConfig, REMEMBERED_MAX, Shutting};
 use crate::address::Host;
 use crate::peer::{Peer, Pipe};
 use crate::slots::Key;
@@ -99,7 +99,7 @@ impl Node {
     ) {
         let now = self.now;
         let Some(conn) = self.conns.get_mut(key) else { return };
-        (conn.is_open, conn.forget_at) = (true, None);
+        (conn.is_open, conn.forget_at, conn.hung_up) = (true, None, false);
         conn.pipes = conn.pipes.saturating_add(1);
         if let Some(client) = &mut conn.client {
             client.opened();
@@ -127,7 +127,11 @@ impl Node {
             Some(client) => client.went_down(now, &mut self.random),
             None => {
                 let is_over = conn.closing.is_some() || conn.peer.is_idle();
-                conn.forget_at = Some(if is_over { now } else { now + keep });
+                let forget_at = if is_over { now } else { now + keep };
+                conn.forget_at = Some(forget_at);
+                if !is_over {
+                    self.remembered.push_back((forget_at, key));
+                }
                 None
             }
         };
@@ -145,6 +149,20 @@ impl Node {
             self.finishing.push_back(key);
         }
         self.set_deadline(key);
+        self.forget_the_oldest();
+    }
+
+    /// What is remembered for clients that are gone is bounded.
+    fn forget_the_oldest(&mut self) {
+        while self.remembered.len() > REMEMBERED_MAX
+            && let Some((at, key)) = self.remembered.pop_front()
+        {
+            let now = self.now;
+            if let Some(conn) = self.conns.get_mut(key).filter(|conn| conn.forget_at == Some(at)) {
+                conn.forget_at = Some(now);
+                self.finishing.push_back(key);
+            }
+        }
     }
 
     /// All was told, and the user did not say otherwise: a connection ends.
@@ -161,7 +179,7 @@ impl Node {
         conn.peer.end(now);
         self.spill(key);
         if let Some(conn) = self.conns.remove(key)
-            && let (None, Some(session)) = (&conn.client, conn.peer.session())
+            && let Some(session) = conn.session
             && self.sessions.get(&(conn.who, session)) == Some(&key)
         {
             self.sessions.remove(&(conn.who, session));
@@ -182,11 +200,18 @@ impl Node {
     /// The conversation that a newcomer's first message names; a new one if there is none. `None`:
     /// it does not speak with us.
     pub(super) fn conversation(&mut self, who: Option<PublicKey>, first: &[u8]) -> Option<Key> {
-        let session = Peer::session_of(first)?;
+        let (session, epoch) = Peer::session_of(first)?;
         if self.shutting != Shutting::No {
             return None;
         }
-        if let Some(key) = self.sessions.get(&(who, session)).copied() {
+        let known = self.sessions.get(&(who, session)).copied();
+        let known = known.and_then(|key| Some((key, self.conns.get(key)?)));
+        // One that we have closed is not found again.
+        if let Some((key, conn)) = known.filter(|(_, conn)| conn.closing.is_none()) {
+            // One that was under way for longer than its successor comes too late.
+            if epoch < conn.peer.pipes() {
+                return None;
+            }
             // The newer pipe takes the place of the older one.
             self.drop_line(key);
             if self.conns.get(key).is_some_and(|conn| conn.is_open) {
@@ -196,7 +221,8 @@ impl Node {
             return Some(key);
         }
         let peer = Peer::callee(self.config.peer.clone());
-        let key = self.conns.insert(Conn::new(peer, None, who));
+        let conn = Conn { session: Some(session), ..Conn::new(peer, None, who) };
+        let key = self.conns.insert(conn);
         self.sessions.insert((who, session), key);
         Some(key)
     }

@@ -38,6 +38,9 @@ use tripline_sansio::{
 /// How long a newcomer may take to say HELLO.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 
+/// Conversations that are remembered without a pipe; the oldest goes.
+const REMEMBERED_MAX: usize = 4_096;
+
 /// Links of bytes that others may have open at once.
 const WIRES_MAX: usize = 65_536;
 
@@ -76,6 +79,13 @@ pub struct Node {
     trip_doors: BTreeSet<u64>,
     /// There is a UDP socket, or one was wished for.
     has_udp: bool,
+    /// Where it is bound, as far as the loop has said.
+    udp_local: Option<SocketAddr>,
+    /// It serves connections of ours alone.
+    refuses_trip: bool,
+    /// Conversations that are remembered without a pipe, in the order in which they lost it; those
+    /// that have one again are among them.
+    remembered: VecDeque<(Instant, Key)>,
     shutting: Shutting,
     /// Until when the newcomers must have said HELLO, in order.
     hello_by: VecDeque<(Instant, Newcomer)>,
@@ -123,6 +133,7 @@ enum Newcomer {
 impl Node {
     /// A node over a transport endpoint with its links. `seed` is for session names and waits.
     pub fn new(hub: LinkHub, config: NodeConfig, seed: &Seed) -> Self {
+        let config = NodeConfig { peer: config.peer.in_range(), ..config };
         Self {
             hub,
             config,
@@ -134,6 +145,9 @@ impl Node {
             doors: BTreeMap::new(),
             trip_doors: BTreeSet::new(),
             has_udp: false,
+            udp_local: None,
+            refuses_trip: false,
+            remembered: VecDeque::new(),
             shutting: Shutting::No,
             hello_by: VecDeque::new(),
             sessions: BTreeMap::new(),
@@ -206,6 +220,15 @@ impl Node {
         }
     }
 
+    /// A connection has something to read.
+    fn queue_read(&mut self, key: Key) {
+        if let Some(conn) = self.conns.get_mut(key)
+            && !core::mem::replace(&mut conn.is_unread, true)
+        {
+            self.unread.push_back(key);
+        }
+    }
+
     /// A connection may have something to tell.
     fn note(&mut self, key: Key) {
         if let Some(conn) = self.conns.get_mut(key)
@@ -233,7 +256,10 @@ impl Node {
         self.goes_on = false;
         self.unread.extend(self.stalled.drain(..));
         while let Some(key) = self.unread.pop_front() {
-            self.read(key);
+            if let Some(conn) = self.conns.get_mut(key) {
+                conn.is_unread = false;
+                self.read(key);
+            }
         }
         while let Some(key) = self.dirty.pop_front() {
             let Some(conn) = self.conns.get_mut(key) else { continue };
@@ -293,7 +319,7 @@ impl Hub for Node {
 
     fn handle_answer(&mut self, now: Instant, link: u64, answer: Answer) {
         self.tick(now);
-        if self.trip_doors.contains(&link) {
+        if link == LinkHub::UDP || self.trip_doors.contains(&link) {
             self.on_trip_door(link, &answer);
             self.hub.handle_answer(now, link, answer);
         } else if self.doors.contains_key(&link) {

@@ -103,6 +103,13 @@ impl Node {
         peer: Option<PublicKey>,
         remote: SocketAddr,
     ) {
+        if side == Side::Server && self.refuses_trip {
+            let (now, reason) = (self.now, "nobody listens here");
+            let endpoint = self.hub.endpoint_mut();
+            // It has just come about.
+            let _ = endpoint.close(now, connection, Duration::ZERO, Code::REFUSED, reason);
+            return;
+        }
         if side == Side::Server {
             self.strangers.insert(connection, TripLine::new(connection));
             let until = self.now + HELLO_WITHIN;
@@ -152,7 +159,7 @@ impl Node {
                 }
                 line.note_readable(stream);
             }
-            self.unread.push_back(key);
+            self.queue_read(key);
         } else if let Some(line) = self.strangers.get_mut(connection) {
             line.note_readable(stream);
             if default_stream(stream) {
@@ -187,7 +194,7 @@ impl Node {
             }
         }
         self.was_used(key);
-        self.unread.push_back(key);
+        self.queue_read(key);
     }
 
     fn on_writable(&mut self, connection: ConnectionHandle, stream: StreamId) {
@@ -257,7 +264,9 @@ impl Node {
         while let Some((stream, lane)) = line.next_readable() {
             if !conn.peer.wants_input() {
                 conn.is_stalled = true;
-                stalled.push(key);
+                if !core::mem::replace(&mut conn.is_unread, true) {
+                    stalled.push(key);
+                }
                 break;
             }
             match hub.endpoint_mut().receive_batch(*now, line.handle, stream, batch) {
@@ -273,8 +282,8 @@ impl Node {
                 events.extend(line.take_news(on, news).into_iter().flatten());
                 line.sweep(hub.endpoint());
             }
-            if line.named.len() > NAMED_STREAMS_MAX {
-                return self.cut_off(key, String::from("more named streams than there can be"));
+            if line.named.len() > NAMED_STREAMS_MAX || line.has_too_many_lanes() {
+                return self.cut_off(key, String::from("more streams than there can be"));
             }
         }
         self.was_used(key);

@@ -114,12 +114,22 @@ impl Peer {
             self.announce(method, lane);
         }
         let frame = Frame::Call { number, method, deadline, serial };
-        let stamp = self.put(lane, &frame, payload, SendOptions::default());
+        self.put(lane, &frame, payload, SendOptions::default());
         if let Some(call) = self.asked.get_mut(key) {
-            call.stage = Stage::Sent { number, stamp };
+            call.stage = Stage::Sent { number };
             call.lane = lane;
             call.items = Items::default();
         }
+    }
+
+    /// Whether something that waited for room was put among what is to be sent.
+    pub(super) fn sends_more(&mut self) -> bool {
+        if self.notes.is_empty() && self.asked.first_waiting().is_none() {
+            return false;
+        }
+        let before = (self.notes.len(), self.asked.waiting());
+        self.send_waiting();
+        (self.notes.len(), self.asked.waiting()) != before
     }
 
     /// Sends those whose turn it is, for as long as there are numbers.
@@ -136,8 +146,13 @@ impl Peer {
             if !self.may_send(len) {
                 if self.is_too_large(len) {
                     self.asked.pop_waiting(key);
-                    let refusal = Refusal::TooLarge;
-                    self.end_call(key, |_| Outcome::Refused { refusal, detail: Bytes::new() });
+                    self.end_call(key, |executed| match executed {
+                        Executed::No => {
+                            Outcome::Refused { refusal: Refusal::TooLarge, detail: Bytes::new() }
+                        }
+                        // It went over another pipe before.
+                        executed => Outcome::Gone { executed },
+                    });
                     continue;
                 }
                 return;
@@ -170,7 +185,7 @@ impl Peer {
         self.may_ask(method, payload.as_slice().len())?;
         let NotifyOptions { lane, send } = options;
         if self.notes.is_empty() && self.may_send(payload.as_slice().len()) {
-            self.send_note(method, payload, lane, send);
+            self.send_note(now, method, payload, lane, send);
         } else {
             let payload = payload.into_bytes();
             self.notes_bytes = self.notes_bytes.saturating_add(payload.len());
@@ -182,6 +197,7 @@ impl Peer {
 
     fn send_note(
         &mut self,
+        since: Instant,
         method: MethodRef<'_>,
         payload: Payload<'_>,
         lane: Lane,
@@ -192,7 +208,7 @@ impl Peer {
         if is_new {
             self.announce(method, lane);
         }
-        self.put(lane, &Frame::Notify { method }, payload, send);
+        self.put_since(since, lane, &Frame::Notify { method }, payload, send);
         self.stats.notified = self.stats.notified.saturating_add(1);
     }
 
@@ -211,7 +227,8 @@ impl Peer {
                 let dropped = &mut self.stats.dropped_notifications;
                 *dropped = dropped.saturating_add(1);
             } else {
-                self.send_note((&note.method).into(), note.payload.into(), note.lane, note.send);
+                let Note { method, payload, lane, send, since } = note;
+                self.send_note(since, (&method).into(), payload.into(), lane, send);
             }
         }
     }
@@ -252,7 +269,8 @@ impl Peer {
         if bytes > half {
             items.granted = items.taken;
             let lane = call.lane;
-            self.put_control(lane, &Control::Window { number, bytes });
+            let turn = self.asked.turn(number);
+            self.put_control(lane, &Control::Window { number, turn, bytes });
         }
     }
 
@@ -261,7 +279,8 @@ impl Peer {
         let executed = self.executed_by_now(key);
         let Some(call) = self.asked.remove(key, false) else { return false };
         if let Stage::Sent { number, .. } = call.stage {
-            self.put_control(call.lane, &Control::Cancel { number });
+            let turn = self.asked.turn(number);
+            self.put_control(call.lane, &Control::Cancel { number, turn });
         }
         self.tell_outcome(key, &call, outcome(executed));
         true
@@ -272,6 +291,7 @@ impl Peer {
         self.owes_settled |= call.serial.is_some();
         self.stats.outcomes = self.stats.outcomes.saturating_add(1);
         self.events.push_back(Event::Outcome { call: CallId(key), outcome });
+        self.tend_leaving(self.now);
     }
 
     fn announce(&mut self, method: crate::method::WireMethod<'_>, lane: Lane) {

@@ -67,11 +67,16 @@ impl Peer {
         self.pipe.as_ref().is_some_and(|pipe| pipe.theirs.is_some())
     }
 
-    /// The session that a pipe's first message names: which peer it belongs to. `None`: it is no
-    /// HELLO.
-    pub fn session_of(message: &[u8]) -> Option<SessionId> {
+    /// How many pipes the session had, as far as we know: the next one has this epoch at the least.
+    pub fn pipes(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The session that a pipe's first message names, which says whose it is, and how many pipes
+    /// the session had before. `None`: it is no HELLO.
+    pub fn session_of(message: &[u8]) -> Option<(SessionId, u64)> {
         match read(message) {
-            Ok((Frame::Hello(hello), _)) => Some(hello.session),
+            Ok((Frame::Hello(hello), _)) => Some((hello.session, hello.epoch)),
             _ => None,
         }
     }
@@ -84,7 +89,7 @@ impl Peer {
             epoch: self.pipe.as_ref().map_or(0, |pipe| pipe.epoch),
             since: self.since.unwrap_or(0),
             calls_max: self.config.calls_max,
-            frame_max: self.config.frame_max,
+            frame_max: self.takes_max(),
             deadline_ms: self.config.deadline.map_or(0, millis),
             item_window: self.config.item_window,
         };

@@ -12,10 +12,10 @@ mod serve;
 use crate::asked::{Asked, Stage};
 use crate::bounds::{EVENTS_MAX, NAME_MAX, UNREAD_FACTOR};
 use crate::config::Config;
-use crate::event::Event;
+use crate::event::{Event, RequestId};
 use crate::lane::Lane;
 use crate::method::{Method, NamesIn, NamesOut};
-use crate::outbox::{Outbox, Piece, Stamp, Taken};
+use crate::outbox::{Outbox, Piece, Taken};
 use crate::outcome::{Executed, Outcome, Violation};
 use crate::payload::Payload;
 use crate::served::Served;
@@ -60,6 +60,8 @@ pub struct Peer {
     now: Instant,
     /// A command said *blocked*: the user is told when there is room.
     was_blocked: bool,
+    /// An item was not taken for want of room here, not of the caller's window.
+    items_blocked: bool,
     /// What the peer has said of streams of the transport; until the pipe asks.
     stream_news: VecDeque<StreamNews>,
     /// The peer is to be told which calls are settled.
@@ -182,6 +184,7 @@ impl Peer {
             stats: Stats::default(),
             now: Instant::ZERO,
             was_blocked: false,
+            items_blocked: false,
             stream_news: VecDeque::new(),
             owes_settled: false,
             head: Vec::new(),
@@ -197,6 +200,25 @@ impl Peer {
     /// By which the session is found again; `None`: the peer has not said yet.
     pub fn session(&self) -> Option<SessionId> {
         self.session
+    }
+
+    /// The largest frame that we take over the pipe of now.
+    fn takes_max(&self) -> usize {
+        let carried = self.pipe.as_ref().map_or(usize::MAX, |pipe| pipe.pipe.frame_max);
+        self.config.frame_max.min(carried)
+    }
+
+    /// The largest frame we take, in bytes.
+    pub fn frame_max(&self) -> usize {
+        self.config.frame_max
+    }
+
+    /// Bytes of a message that is not whole yet have come: the peer lives.
+    pub fn handle_progress(&mut self, now: Instant) {
+        let now = self.tick(now);
+        if let Some(pipe) = &mut self.pipe {
+            pipe.heard = now;
+        }
     }
 
     /// How often something is said over a pipe that would be given up otherwise.
@@ -238,7 +260,7 @@ impl Peer {
 
     /// Whether nothing waits for the pipe.
     pub fn has_said_all(&self) -> bool {
-        self.outbox.is_empty() && self.notes.is_empty()
+        self.outbox.is_empty() && self.notes.is_empty() && !self.owes_settled
     }
 
     /// Whether messages are to be handed in: not while more than enough waits to be told, or to be
@@ -258,13 +280,24 @@ impl Peer {
     }
 
     /// Hands all that is due to the pipe. Returns whether there was anything.
-    pub fn poll_send(&mut self, now: Instant, take: impl FnMut(Lane, &mut Piece) -> Taken) -> bool {
+    pub fn poll_send(
+        &mut self,
+        now: Instant,
+        mut take: impl FnMut(Lane, &mut Piece) -> Taken,
+    ) -> bool {
         let now = self.tick(now);
         if self.pipe.is_none() {
             return false;
         }
         self.say_what_is_owed();
-        let some = self.outbox.drain(now, self.config.batch_wait, take);
+        let mut some = false;
+        loop {
+            some |= self.outbox.drain(now, self.config.batch_wait, &mut take);
+            // What waited for room may go now.
+            if !self.sends_more() {
+                break;
+            }
+        }
         if some && let Some(pipe) = &mut self.pipe {
             pipe.spoke = now;
         }
@@ -356,19 +389,24 @@ impl Peer {
     }
 
     /// Puts a frame into the outbox.
-    fn put(
+    fn put(&mut self, lane: Lane, frame: &Frame<'_>, payload: Payload<'_>, send: SendOptions) {
+        self.put_since(self.now, lane, frame, payload, send);
+    }
+
+    /// The same for what waits since then.
+    fn put_since(
         &mut self,
+        since: Instant,
         lane: Lane,
         frame: &Frame<'_>,
         payload: Payload<'_>,
         send: SendOptions,
-    ) -> Stamp {
+    ) {
         let mut head = core::mem::take(&mut self.head);
         write_head(frame, &mut head);
-        let stamp = self.outbox.push(self.now, lane, &head, payload, send);
+        self.outbox.push(since, lane, &head, payload, send);
         head.clear();
         self.head = head;
-        stamp
     }
 
     fn put_control(&mut self, lane: Lane, control: &Control<'_>) {
@@ -393,9 +431,17 @@ impl Peer {
 
     /// After *blocked*, there is room again.
     fn tell_room(&mut self) {
-        if self.was_blocked && self.outbox.bytes() <= self.config.send_buffer / 2 {
-            self.was_blocked = false;
+        let waits = self.outbox.bytes().saturating_add(self.notes_bytes);
+        if waits > self.config.send_buffer / 2 {
+            return;
+        }
+        if core::mem::take(&mut self.was_blocked) {
             self.events.push_back(Event::Writable);
+        }
+        if core::mem::take(&mut self.items_blocked) {
+            for request in self.served.take_thirsty().into_iter().map(RequestId) {
+                self.events.push_back(Event::Thirsty { request });
+            }
         }
     }
 
@@ -414,6 +460,13 @@ impl Peer {
         self.config.send_buffer.saturating_mul(UNREAD_FACTOR)
     }
 
+    /// How much may wait before it is clear that the peer does not read.
+    fn unread_max(&self) -> usize {
+        let theirs = self.pipe.as_ref().and_then(|pipe| pipe.theirs);
+        let largest = theirs.map_or(0, |theirs| theirs.frame_max);
+        self.answers_max().saturating_mul(2).saturating_add(largest)
+    }
+
     /// What is known of a call that has no answer.
     fn executed_by_now(&self, key: Key) -> Executed {
         let Some(call) = self.asked.get(key).filter(|call| call.sent_over.is_none()) else {
@@ -421,8 +474,8 @@ impl Peer {
         };
         match call.stage {
             Stage::Waiting => Executed::No,
-            Stage::Sent { stamp, .. } if self.outbox.is_unsent(stamp) => Executed::No,
-            _ => Executed::Unknown,
+            // It may be on its way by now, or still go.
+            Stage::Sent { .. } | Stage::Doubt => Executed::Unknown,
         }
     }
 }

@@ -30,10 +30,11 @@ impl Peer {
         let now = self.tick(now);
         let Some(pipe) = self.pipe.as_mut().filter(|pipe| pipe.broken.is_none()) else { return };
         pipe.heard = now;
-        if message.len() > self.config.frame_max {
+        let read = read(message);
+        let has_hello = pipe.theirs.is_some();
+        if message.len() > self.takes_max() {
             return self.break_pipe(Violation::TooLarge);
         }
-        let (has_hello, read) = (pipe.theirs.is_some(), read(message));
         let result = match read {
             Err(Malformed::Cut | Malformed::Unknown | Malformed::Range) => {
                 Err(Violation::Malformed)
@@ -46,7 +47,7 @@ impl Peer {
         };
         if let Err(violation) = result {
             self.break_pipe(violation);
-        } else if self.outbox.bytes() > self.answers_max().saturating_mul(2) {
+        } else if self.outbox.bytes() > self.unread_max() {
             self.break_pipe(Violation::Unread);
         }
     }
@@ -88,7 +89,7 @@ impl Peer {
             return Err(Violation::Malformed);
         }
         match control {
-            Control::Cancel { number } => match self.served.by_number(number) {
+            Control::Cancel { number, turn } => match self.served.in_turn(number, turn) {
                 Some(key) => self.abandon(key, Abandoned::Cancelled),
                 None => self.stray(),
             },
@@ -105,8 +106,8 @@ impl Peer {
                     self.events.push_back(Event::GoingAway { grace });
                 }
             }
-            Control::Window { number, bytes } => self.on_window(number, bytes)?,
-            Control::Settled { oldest } => self.served.keeper.settle(oldest),
+            Control::Window { number, turn, bytes } => self.on_window(number, turn, bytes)?,
+            Control::Settled { oldest } => self.settle(oldest),
             Control::Ping => {
                 if let Some(pipe) = &mut self.pipe {
                     pipe.owes_pong = true;
@@ -182,8 +183,8 @@ impl Peer {
         Ok(())
     }
 
-    fn on_window(&mut self, number: u32, bytes: u64) -> Result<(), Violation> {
-        let Some(key) = self.served.by_number(number) else {
+    fn on_window(&mut self, number: u32, turn: u32, bytes: u64) -> Result<(), Violation> {
+        let Some(key) = self.served.in_turn(number, turn) else {
             self.stray();
             return Ok(());
         };
@@ -203,18 +204,19 @@ impl Peer {
         if self.served.by_number(number).is_some() {
             return Err(Violation::Number);
         }
+        if number < self.config.calls_max {
+            self.served.begin_turn(number);
+        }
         let method = self.names_in.resolve(method).ok_or(Violation::Name)?;
         let Some(theirs) = self.pipe.as_ref().and_then(|pipe| pipe.theirs) else {
             return Err(Violation::Hello);
         };
         let window = theirs.item_window;
         if let Some(serial) = serial {
-            match self.served.keeper.look(serial) {
+            self.settle(serial.oldest);
+            match self.served.keeper.look(serial.serial) {
                 Known::New => {}
-                known => {
-                    self.on_known(lane, number, known, window);
-                    return Ok(());
-                }
+                known => return self.on_known(lane, number, known, window),
             }
         }
         let wait = match deadline {
@@ -245,9 +247,24 @@ impl Peer {
     }
 
     /// A call that was here before (R-CALL-6).
-    fn on_known(&mut self, lane: Lane, number: u32, known: Known, window: u64) {
+    fn on_known(
+        &mut self,
+        lane: Lane,
+        number: u32,
+        known: Known,
+        window: u64,
+    ) -> Result<(), Violation> {
         self.stats.duplicates = self.stats.duplicates.saturating_add(1);
         match known {
+            _ if number >= self.config.calls_max => {
+                self.refuse_by_ourselves(lane, number, Refusal::Busy.number());
+            }
+            // Twice over one pipe.
+            Known::Running(key)
+                if self.served.get(key).is_some_and(|request| request.number.is_some()) =>
+            {
+                return Err(Violation::Number);
+            }
             Known::Running(key) => {
                 if self.served.rebind(key, number, lane, window) {
                     self.events.push_back(Event::Thirsty { request: RequestId(key) });
@@ -258,6 +275,17 @@ impl Peer {
                 self.refuse_by_ourselves(lane, number, Refusal::Forgotten.number());
             }
         }
+        Ok(())
+    }
+
+    /// The peer has the outcomes of all calls below this serial. What of them is still being done,
+    /// with nobody to tell, is called off.
+    fn settle(&mut self, oldest: u64) {
+        for key in self.served.keeper.settle(oldest) {
+            if self.served.get(key).is_some_and(|request| request.number.is_none()) {
+                self.abandon(key, Abandoned::Cancelled);
+            }
+        }
     }
 
     /// Why we do not even tell the user of a call.
@@ -265,7 +293,9 @@ impl Peer {
         if self.is_leaving() {
             return Some(Refusal::GoingAway.number());
         }
-        if number >= self.config.calls_max {
+        // Those whose pipe is gone count too.
+        let most = usize::try_from(self.config.calls_max).unwrap_or(usize::MAX);
+        if number >= self.config.calls_max || self.served.len() >= most {
             return Some(Refusal::Busy.number());
         }
         (wait == Some(0)).then_some(REFUSED_DEADLINE)

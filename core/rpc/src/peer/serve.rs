@@ -7,6 +7,7 @@ use crate::kept::Answer;
 use crate::lane::Lane;
 use crate::outcome::{AnswerError, REFUSED_CANCELLED, REFUSED_DEADLINE, Refusal};
 use crate::payload::Payload;
+use crate::served::Request;
 use crate::slots::Key;
 use crate::wire::Frame;
 use bytes::Bytes;
@@ -36,7 +37,7 @@ impl Peer {
             }
             Some(serial) => {
                 let answer = Answer::Reply(payload.into_bytes());
-                self.answer_kept(done.lane, done.number, serial, answer);
+                self.answer_kept(&done, serial, answer);
             }
         }
         self.tend_leaving(now);
@@ -95,7 +96,21 @@ impl Peer {
         self.tick(now);
         let payload = payload.into();
         let len = payload.as_slice().len();
-        self.may_answer(request.0, len)?;
+        // So much is granted again whatever was sent before: the caller grants at every half.
+        let half = self.served.get(request.0).map_or(u64::MAX, |open| open.window_max.div_ceil(2));
+        let max = usize::try_from(half.saturating_sub(ITEM_COST)).unwrap_or(usize::MAX);
+        if len > max {
+            return Err(AnswerError::TooLarge { max: max.min(self.payload_max()) });
+        }
+        if let Err(error) = self.may_answer(request.0, len) {
+            if error == AnswerError::Blocked
+                && let Some(open) = self.served.get_mut(request.0)
+            {
+                open.is_thirsty = true;
+                self.items_blocked = true;
+            }
+            return Err(error);
+        }
         let Some(open) = self.served.get_mut(request.0) else { return Err(AnswerError::Unknown) };
         let cost = u64::try_from(len).unwrap_or(u64::MAX).saturating_add(ITEM_COST);
         let Some(number) = open.number else {
@@ -103,15 +118,13 @@ impl Peer {
             open.is_thirsty = true;
             return Err(AnswerError::Blocked);
         };
-        if cost > open.window_max {
-            let max = usize::try_from(open.window_max.saturating_sub(ITEM_COST));
-            return Err(AnswerError::TooLarge { max: max.unwrap_or(usize::MAX) });
-        }
         let Some(rest) = open.window.checked_sub(cost) else {
             open.is_thirsty = true;
             return Err(AnswerError::Blocked);
         };
         (open.window, open.has_items) = (rest, true);
+        // Items come in order, and before the answer.
+        open.lane = open.lane.in_order();
         let lane = open.lane;
         self.put(lane, &Frame::Item { number }, payload, SendOptions::default());
         Ok(())
@@ -148,7 +161,7 @@ impl Peer {
         let Some(done) = self.served.remove(key) else { return };
         self.stats.answered = self.stats.answered.saturating_add(1);
         match done.serial {
-            Some(serial) => self.answer_kept(done.lane, done.number, serial, answer),
+            Some(serial) => self.answer_kept(&done, serial, answer),
             None => {
                 if let Some(number) = done.number {
                     self.put_answer(done.lane, number, &answer);
@@ -157,9 +170,14 @@ impl Peer {
         }
     }
 
-    fn answer_kept(&mut self, lane: Lane, number: Option<u32>, serial: u64, answer: Answer) {
-        if let Some(number) = number {
-            self.put_answer(lane, number, &answer);
+    fn answer_kept(&mut self, done: &Request, serial: u64, mut answer: Answer) {
+        if let Some(number) = done.number {
+            self.put_answer(done.lane, number, &answer);
+        }
+        if done.has_items {
+            // Over another pipe it would come without them (R-CALL-6).
+            let refusal = Refusal::Forgotten.number();
+            answer = Answer::Refuse { refusal, detail: Bytes::new() };
         }
         if self.served.keeper.is_wanted(serial) {
             self.served.keeper.keep(serial, answer);
@@ -190,7 +208,7 @@ impl Peer {
         };
         let answer = Answer::Refuse { refusal, detail: Bytes::new() };
         match done.serial {
-            Some(serial) => self.answer_kept(done.lane, done.number, serial, answer),
+            Some(serial) => self.answer_kept(&done, serial, answer),
             None => {
                 if let Some(number) = done.number {
                     self.put_answer(done.lane, number, &answer);

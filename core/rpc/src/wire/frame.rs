@@ -59,9 +59,11 @@ pub(crate) enum Frame<'a> {
 /// Frames that have no payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Control<'a> {
-    /// The caller does not wait any more.
+    /// The caller does not wait any more. `turn`: the how-manieth use of the number that is, from
+    /// 1, as by another lane this may come when the number is used again (R-CALL-3).
     Cancel {
         number: u32,
+        turn: u32,
     },
     /// From now on this number stands for this name.
     Name {
@@ -75,6 +77,7 @@ pub(crate) enum Control<'a> {
     /// So many bytes more of items may come.
     Window {
         number: u32,
+        turn: u32,
         bytes: u64,
     },
     /// The caller has the outcome of all calls with a lesser serial.
@@ -183,13 +186,15 @@ pub(crate) fn write_control(control: &Control<'_>, out: &mut Vec<u8>) {
     let mut writer = Writer::new(out);
     let kind = |sub: u8| CONTROL | sub.wrapping_shl(3);
     match control {
-        Control::Cancel { number } => writer.u8(kind(0)).varint(u64::from(*number)),
+        Control::Cancel { number, turn } => {
+            writer.u8(kind(0)).varint(u64::from(*number)).varint(u64::from(*turn))
+        }
         Control::Name { number, name } => {
             writer.u8(kind(1)).varint(u64::from(*number)).bytes(name.as_bytes())
         }
         Control::GoAway { grace_ms } => writer.u8(kind(2)).varint(*grace_ms),
-        Control::Window { number, bytes } => {
-            writer.u8(kind(3)).varint(u64::from(*number)).varint(*bytes)
+        Control::Window { number, turn, bytes } => {
+            writer.u8(kind(3)).varint(u64::from(*number)).varint(u64::from(*turn)).varint(*bytes)
         }
         Control::Settled { oldest } => writer.u8(kind(4)).varint(*oldest),
         Control::Ping => writer.u8(kind(5)),
@@ -245,7 +250,7 @@ pub(crate) fn read(message: &[u8]) -> Result<(Frame<'_>, usize), Malformed> {
 
 fn read_control<'a>(sub: u8, reader: &mut Reader<'a>) -> Result<Control<'a>, Malformed> {
     let control = match sub {
-        0 => Control::Cancel { number: call_number(reader)? },
+        0 => Control::Cancel { number: call_number(reader)?, turn: turn(reader)? },
         1 => {
             let number = u16::try_from(reader.varint()?).map_err(|_| Malformed::Range)?;
             if number >= NAMES_MAX {
@@ -254,7 +259,11 @@ fn read_control<'a>(sub: u8, reader: &mut Reader<'a>) -> Result<Control<'a>, Mal
             Control::Name { number, name: text(reader.take_rest())? }
         }
         2 => Control::GoAway { grace_ms: reader.varint()? },
-        3 => Control::Window { number: call_number(reader)?, bytes: reader.varint()? },
+        3 => Control::Window {
+            number: call_number(reader)?,
+            turn: turn(reader)?,
+            bytes: reader.varint()?,
+        },
         4 => Control::Settled { oldest: reader.varint()? },
         5 => Control::Ping,
         6 => Control::Pong,
@@ -285,6 +294,11 @@ fn read_serial(reader: &mut Reader<'_>) -> Result<Serial, Malformed> {
 fn call_number(reader: &mut Reader<'_>) -> Result<u32, Malformed> {
     let number = u32::try_from(reader.varint()?).map_err(|_| Malformed::Range)?;
     if number < CALLS_LIMIT { Ok(number) } else { Err(Malformed::Range) }
+}
+
+/// The how-manieth use of a call's number, from 1.
+fn turn(reader: &mut Reader<'_>) -> Result<u32, Malformed> {
+    u32::try_from(reader.varint()?).map_err(|_| Malformed::Range)
 }
 
 fn form_of(method: &WireMethod<'_>) -> u8 {

@@ -304,3 +304,119 @@ fn n19_the_end_leaves_nothing() {
     talk.assert_idle();
     assert!(talk.peers.iter().all(|peer| peer.poll_timeout().is_none() && !peer.is_attached()));
 }
+
+/// Q2, found in review: nor does one that was complete, but did not arrive.
+#[test]
+fn q2_a_complete_streaming_reply_is_not_repeated_without_its_items() {
+    let mut talk = Talk::new();
+    talk.call(CALLER, b"x", again(Retry::Deduplicated));
+    talk.run();
+    let (request, ..) = talk.request(CALLEE);
+    talk.peers[CALLEE].item(talk.now, request, b"part").unwrap();
+    talk.reply(CALLEE, request, b"end");
+    talk.post();
+    talk.detach();
+    talk.attach();
+    talk.run();
+    assert_eq!(requests(&talk.events(CALLEE)), 0);
+    let [Outcome::Refused { refusal: crate::Refusal::Forgotten, .. }] =
+        outcomes(talk.events(CALLER))[..]
+    else {
+        panic!()
+    };
+    talk.assert_idle();
+}
+
+/// Found in review: a call that was called off before the drain goes out all the same, so nobody
+/// can say that it was not executed.
+#[test]
+fn q2_a_cancelled_call_that_was_put_on_its_way_may_be_executed() {
+    let mut talk = Talk::new();
+    let call = talk.call(CALLER, b"x", CallOptions::default());
+    talk.peers[CALLER].cancel(talk.now, call);
+    let cancelled = Outcome::Cancelled { executed: Executed::Unknown };
+    assert_eq!(outcomes(talk.events(CALLER)), [cancelled]);
+    talk.run();
+    assert_eq!(requests(&talk.events(CALLEE)), 1);
+    talk.assert_idle();
+}
+
+/// R-CALL-3, found in review: a CANCEL that comes late, by another lane, ends no other call.
+#[test]
+fn q1_a_late_cancel_ends_no_other_call() {
+    let mut talk = Talk::apart(Config::default(), Config::default());
+    talk.pipe.has_lanes = true;
+    talk.attach();
+    talk.run();
+    talk.events(CALLER);
+    talk.events(CALLEE);
+    let on = |lane| CallOptions { lane: crate::Lane::ordered(lane), ..CallOptions::default() };
+    let first = talk.call(CALLER, b"first", on(7));
+    talk.run();
+    let (request, ..) = talk.request(CALLEE);
+    talk.reply(CALLEE, request, b"crosses");
+    talk.peers[CALLER].cancel(talk.now, first);
+    talk.post();
+    // The answer arrives, the CANCEL is held up; the number is used again.
+    let held: Vec<_> = talk.wires[CALLEE].drain(..).collect();
+    assert!(talk.arrive(CALLER));
+    let second = talk.call(CALLER, b"second", on(0));
+    talk.run();
+    let (request, ..) = talk.request(CALLEE);
+    talk.wires[CALLEE].extend(held);
+    talk.run();
+    assert_eq!(talk.events(CALLEE), [], "the second call was called off");
+    talk.reply(CALLEE, request, b"yes");
+    talk.run();
+    let outcome = Outcome::Reply("yes".into());
+    assert_eq!(talk.events(CALLER).last(), Some(&Event::Outcome { call: second, outcome }));
+    talk.assert_idle();
+}
+
+/// Found in review: notifications that waited for room go when there is some, without anybody
+/// asking for anything.
+#[test]
+fn waiting_notifications_go_when_there_is_room() {
+    let config = Config { send_buffer: 1_000, ..Config::default() };
+    let mut talk = Talk::with(config.clone(), config);
+    talk.detach();
+    let notify = |talk: &mut Talk| {
+        talk.peers[CALLEE].notify(talk.now, 1, &[7; 90], NotifyOptions::default())
+    };
+    let mut taken = 0;
+    while notify(&mut talk).is_ok() {
+        taken += 1;
+    }
+    talk.attach();
+    talk.run();
+    let told = talk.events(CALLER);
+    let said = told.iter().filter(|event| matches!(event, Event::Notification { .. })).count();
+    assert_eq!(said, taken);
+    assert!(talk.events(CALLEE).contains(&Event::Writable));
+    assert!(notify(&mut talk).is_ok());
+    talk.run();
+    assert_eq!(talk.events(CALLER).len(), 1);
+}
+
+/// Found in review: what was settled while there was no pipe is called off, and not kept for ever.
+#[test]
+fn q5_a_request_that_nobody_waits_for_is_called_off_at_the_next_pipe() {
+    let mut talk = Talk::new();
+    let patient = CallOptions {
+        retry: Retry::Deduplicated,
+        deadline: crate::Wait::Forever,
+        ..CallOptions::default()
+    };
+    let call = talk.call(CALLER, b"x", patient);
+    talk.run();
+    let (request, ..) = talk.request(CALLEE);
+    talk.detach();
+    talk.peers[CALLER].cancel(talk.now, call);
+    talk.events(CALLER);
+    talk.attach();
+    talk.run();
+    let why = Abandoned::Cancelled;
+    assert!(talk.events(CALLEE).contains(&Event::Abandoned { request, why }));
+    talk.events(CALLER);
+    talk.assert_idle();
+}

@@ -2,6 +2,7 @@
 
 use super::talk::{CALLEE, CALLER, Talk};
 use crate::{AnswerError, CallOptions, Config, Event, Outcome};
+use alloc::vec;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
@@ -53,7 +54,7 @@ fn q5_items_on_their_way_are_bounded() {
     assert_eq!(talk.events(CALLEE), [Event::Thirsty { request }]);
     assert!(send(&mut talk).is_ok());
     let huge = talk.peers[CALLEE].item(talk.now, request, &[1; 1_000]);
-    assert_eq!(huge, Err(AnswerError::TooLarge { max: 992 }));
+    assert_eq!(huge, Err(AnswerError::TooLarge { max: 492 }));
     talk.reply(CALLEE, request, b"");
     talk.run();
     assert_eq!(talk.events(CALLER).len(), 2);
@@ -94,4 +95,63 @@ fn items_for_a_cancelled_call_reach_nobody() {
     assert_eq!(talk.peers[CALLER].stats().stray, 1);
     talk.events(CALLEE);
     talk.assert_idle();
+}
+
+/// R-CALL-7, found in review: the largest item always finds its window again, however the ones
+/// before it were.
+#[test]
+fn q5_the_largest_item_is_never_stuck() {
+    let mut talk = Talk::new();
+    talk.call(CALLER, b"list", CallOptions::default());
+    talk.run();
+    let (request, ..) = talk.request(CALLEE);
+    let now = talk.now;
+    let huge = vec![1; 300_000];
+    let Err(AnswerError::TooLarge { max }) = talk.peers[CALLEE].item(now, request, &huge) else {
+        panic!()
+    };
+    for len in [2_000, max, max, 1, max] {
+        if talk.peers[CALLEE].item(now, request, &huge[..len]) == Err(AnswerError::Blocked) {
+            talk.run();
+            assert_eq!(talk.events(CALLEE), [Event::Thirsty { request }]);
+            talk.peers[CALLEE].item(now, request, &huge[..len]).unwrap();
+        }
+        talk.run();
+    }
+    assert_eq!(items(&mut talk).len(), 5);
+}
+
+/// Found in review: who waits for room in our own buffer is told of it as of the caller's window.
+#[test]
+fn an_item_that_waits_for_our_own_room_is_told_when_there_is_some() {
+    let callee = Config { send_buffer: 1_000, ..Config::default() };
+    let mut talk = Talk::with(Config::default(), callee);
+    talk.call(CALLER, b"list", CallOptions::default());
+    talk.run();
+    let (request, ..) = talk.request(CALLEE);
+    let now = talk.now;
+    while talk.peers[CALLEE].item(now, request, &[1; 500]).is_ok() {}
+    talk.run();
+    assert!(talk.events(CALLEE).contains(&Event::Thirsty { request }));
+}
+
+/// R-CALL-3, found in review: on a lane without order an answer cannot overtake its items, as they
+/// go by the ordered one.
+#[test]
+fn q1_items_of_an_unordered_call_come_before_its_answer() {
+    let mut talk = Talk::apart(Config::default(), Config::default());
+    talk.pipe.has_lanes = true;
+    talk.attach();
+    talk.run();
+    for side in [CALLER, CALLEE] {
+        assert_eq!(talk.events(side).len(), 1);
+    }
+    let options = CallOptions { lane: crate::Lane::unordered(1), ..CallOptions::default() };
+    talk.call(CALLER, b"list", options);
+    talk.run();
+    let (request, ..) = talk.request(CALLEE);
+    talk.peers[CALLEE].item(talk.now, request, b"part").unwrap();
+    talk.reply(CALLEE, request, b"end");
+    talk.post();
+    assert!(talk.wires[CALLER].iter().all(|(lane, _)| *lane == crate::Lane::ordered(1)));
 }

@@ -1,0 +1,216 @@
+//! The edges of a node, where review found faults: each a scene of its own.
+
+use super::ground::{CLIENT, SERVER};
+use super::meeting::{Meeting, SECOND, Where, node};
+use std::net::SocketAddr;
+use tripline_rpc::{
+    CallOptions, ClientOptions, Config, Event, Node, NodeEvent, Outcome, ReconnectPolicy, Scheme,
+};
+use tripline_sansio::{Answer, Duration, Hub, Instant, LinkKind, StreamMachine, Wish};
+
+/// A server's node that is driven by hand, and its clients' bytes.
+struct Bench {
+    node: Node,
+    now: Instant,
+    door: u64,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let now = Instant::from_nanos(1);
+        let mut node = node(Some("server"), Default::default(), 1, now);
+        let door = node.listen(&"tcp://*:80".parse().unwrap()).unwrap();
+        assert!(matches!(node.poll_wish(), Some(Wish::Listen { .. })));
+        node.handle_answer(now, door, Answer::Opened { local: None });
+        let mut bench = Self { node, now, door };
+        assert_eq!(bench.events().len(), 1);
+        bench
+    }
+
+    fn link(&mut self) -> u64 {
+        let remote = SocketAddr::from(([10, 0, 0, 1], 9));
+        let kind = LinkKind::Tcp;
+        self.node.handle_accepted(self.now, self.door, kind, remote).expect("let in")
+    }
+
+    fn say(&mut self, link: u64, frame: &[u8]) {
+        let mut bytes = vec![u8::try_from(frame.len()).unwrap()];
+        bytes.extend_from_slice(frame);
+        self.node.handle_bytes(self.now, link, &bytes);
+    }
+
+    /// Everything that the node has to say, and to tell.
+    fn events(&mut self) -> Vec<NodeEvent> {
+        let mut out = Vec::new();
+        assert_eq!(self.node.poll_transmit(self.now, &mut out), None);
+        while let Some(link) = self.node.poll_ready(self.now) {
+            while self.node.poll_write(self.now, link, &mut out) {
+                out.clear();
+            }
+        }
+        std::iter::from_fn(|| self.node.poll_event()).collect()
+    }
+
+    fn wishes(&mut self) -> Vec<Wish> {
+        std::iter::from_fn(|| self.node.poll_wish()).collect()
+    }
+}
+
+/// A HELLO of this version and epoch, of one session.
+fn hello(version: u8, epoch: u8) -> Vec<u8> {
+    let mut frame = vec![0, 1, 16];
+    frame.extend([7; 16]);
+    frame.extend([0, 1, version, 2, 1, epoch]);
+    frame
+}
+
+/// A client that does not speak with us leaves nothing, and does not stand in the way of the next
+/// one that names its session.
+#[test]
+fn n20_a_wrong_hello_leaves_nothing() {
+    let mut bench = Bench::new();
+    for _ in 0..100 {
+        let link = bench.link();
+        bench.say(link, &hello(2, 0));
+        let events = bench.events();
+        assert!(matches!(events.last(), Some(NodeEvent::Finalised { .. })), "{events:?}");
+        assert_eq!(bench.wishes(), [Wish::Close { link }]);
+    }
+    assert_eq!(bench.node.connections(), 0);
+    let link = bench.link();
+    bench.say(link, &hello(1, 0));
+    let events = bench.events();
+    assert!(matches!(events[0], NodeEvent::Opened { .. }), "{events:?}");
+    assert_eq!(bench.node.connections(), 1);
+}
+
+/// A pipe that was under way for longer than its successor is turned away, and the successor stays.
+#[test]
+fn m19_a_late_pipe_does_not_end_a_newer_one() {
+    let mut bench = Bench::new();
+    let (late, live) = (bench.link(), bench.link());
+    bench.say(live, &hello(1, 1));
+    assert_eq!(bench.events().len(), 2, "opened and ready");
+    bench.say(late, &hello(1, 0));
+    assert_eq!(bench.events(), []);
+    assert_eq!(bench.wishes(), [Wish::Close { link: late }]);
+    bench.say(live, b"\x02\x01still here");
+    let events = bench.events();
+    let [NodeEvent::Peer { event: Event::Notification { .. }, .. }] = &events[..] else {
+        panic!("{events:?}")
+    };
+}
+
+/// Bytes that come are signs of life, long before their message is whole.
+#[test]
+fn m13_a_slow_message_is_no_silence() {
+    let mut bench = Bench::new();
+    let link = bench.link();
+    bench.say(link, &hello(1, 0));
+    bench.events();
+    let mut message = vec![0x80, 3, 0, 0, 2, 1];
+    message.resize(4 + (3 << 16), 0);
+    let pieces: Vec<_> = message.chunks(1_000).collect();
+    assert!(pieces.len() > 100);
+    for piece in pieces {
+        bench.now += SECOND;
+        bench.node.handle_timeout(bench.now);
+        bench.node.handle_bytes(bench.now, link, piece);
+        for event in bench.events() {
+            assert!(
+                matches!(event, NodeEvent::Peer { event: Event::Notification { .. }, .. }),
+                "{event:?}"
+            );
+        }
+    }
+}
+
+/// A client may take larger frames than its node does otherwise.
+#[test]
+fn a_connection_has_frames_of_its_own_size() {
+    for scheme in [Scheme::Tcp, Scheme::Trip] {
+        let mut meeting = Meeting::new(Where::Simulator, scheme);
+        let config = Some(Config { frame_max: 4 << 20, ..Config::default() });
+        let conn = meeting.connect(ClientOptions { config, ..ClientOptions::default() });
+        let call = meeting.call(CLIENT, conn, b"all of it", CallOptions::default());
+        let (at, request, ..) = meeting.request(SERVER);
+        // What the pipe carries is less over TRiP; either way it is said, and kept to.
+        let max = meeting.node(SERVER).peer(at).unwrap().largest_payload();
+        assert_eq!(max > 4_000_000, scheme == Scheme::Tcp);
+        let all = vec![7; max];
+        meeting.reply(SERVER, at, request, &all);
+        assert_eq!(meeting.outcome(CLIENT, call), Outcome::Reply(all.into()));
+    }
+}
+
+/// N38, M02, M27: one UDP socket serves all; who listens is told so, or that it cannot be had; who
+/// listens no more keeps the connections that there are.
+#[test]
+fn m27_m02_listening_and_not_listening_over_udp() {
+    let mut meeting = Meeting::new(Where::Simulator, Scheme::Trip);
+    let (conn, _) = meeting.connected();
+    // The client listens too, on the socket that it has, or not at all.
+    for (address, is_heard) in [("trip://*:4000", true), ("trip://*:9", false)] {
+        let address = address.parse().unwrap();
+        meeting.with(CLIENT, |node, _| node.listen(&address)).unwrap();
+        meeting.wait(CLIENT, |event| match event {
+            NodeEvent::Listening { local, .. } => {
+                assert!(is_heard && local.unwrap().port() == 4_000);
+                Some(())
+            }
+            NodeEvent::Deaf { error, .. } => {
+                assert!(!is_heard && error.to_string().contains("4000"), "{error}");
+                Some(())
+            }
+            _ => None,
+        });
+    }
+    meeting.with(SERVER, |node, _| node.unlisten(tripline::LinkHub::UDP));
+    let reconnect = ReconnectPolicy::once();
+    let newcomer = meeting.connect(ClientOptions { reconnect, ..ClientOptions::default() });
+    meeting.wait(CLIENT, |event| match event {
+        NodeEvent::Closed { conn, .. }
+        | NodeEvent::Lost { conn, .. }
+        | NodeEvent::Failed { conn, .. } => (*conn == newcomer).then_some(()),
+        _ => None,
+    });
+    meeting.pass(Duration::from_secs(60));
+    let call = meeting.call(CLIENT, conn, b"still there?", CallOptions::default());
+    let (at, request, ..) = meeting.request(SERVER);
+    meeting.reply(SERVER, at, request, b"yes");
+    assert_eq!(meeting.outcome(CLIENT, call), Outcome::Reply("yes".into()));
+}
+
+/// M27: and over TCP.
+#[test]
+fn m27_a_listener_ends_without_its_connections() {
+    let mut meeting = Meeting::new(Where::Simulator, Scheme::Tcp);
+    let (conn, _) = meeting.connected();
+    let listener = meeting.with(SERVER, |node, _| node.listen(&"tcp://*:77".parse().unwrap()));
+    meeting.with(SERVER, |node, _| node.unlisten(listener.unwrap()));
+    meeting.address.port = 77;
+    let reconnect = ReconnectPolicy::once();
+    meeting.connect(ClientOptions { reconnect, ..ClientOptions::default() });
+    let failed = |event: &NodeEvent| match event {
+        NodeEvent::Failed { why, .. } => Some(why.clone()),
+        _ => None,
+    };
+    assert_eq!(meeting.wait(CLIENT, failed), "nobody listens there");
+    let call = meeting.call(CLIENT, conn, b"still there?", CallOptions::default());
+    meeting.request(SERVER);
+    assert!(meeting.with(CLIENT, |node, now| node.cancel(now, conn, call)));
+}
+
+/// A stream machine for a link that is there from the beginning says no more than it takes.
+#[test]
+fn a_framed_peer_says_what_its_pipe_takes() {
+    let peer = tripline_rpc::Peer::callee(Config::default());
+    let mut framed = tripline_rpc::Framed::new(Instant::ZERO, peer, 10_000);
+    let mut bytes = vec![25];
+    bytes.extend(hello(1, 0));
+    framed.handle_bytes(Instant::ZERO, &bytes);
+    let mut out = Vec::new();
+    assert!(framed.poll_write(Instant::ZERO, &mut out));
+    // Parameter 5, of two bytes: 10,000.
+    assert!(out.windows(4).any(|run| run == [5, 2, 0x67, 0x10]), "{out:x?}");
+}
