@@ -30,8 +30,10 @@ mod address;
 mod asked;
 mod bounds;
 mod config;
+mod data;
 mod event;
 mod framed;
+mod handlers;
 mod kept;
 mod lane;
 mod method;
@@ -48,13 +50,15 @@ mod wire;
 pub use address::{Address, AddressError, Host, Scheme};
 pub use bounds::CALLS_LIMIT;
 pub use config::{CallOptions, Config, NotifyOptions, Retry, Unsent, Wait};
+pub use data::{Handle, HandleMap};
 pub use event::{Abandoned, CallId, Event, RequestId};
 pub use framed::Framed;
+pub use handlers::{Handlers, Scope};
 pub use lane::Lane;
 pub use method::{Method, MethodRef};
 pub use node::{
     ClientOptions, ConnId, NamedStream, NetworkKind, Node, NodeConfig, NodeEvent, ReconnectPolicy,
-    StreamFailure, UnknownConn,
+    StreamFailure, UnknownConn, Via,
 };
 pub use outbox::{Piece, Taken};
 pub use outcome::{AnswerError, AskError, CallFailure, Executed, Outcome, Refusal, Violation};

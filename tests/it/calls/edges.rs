@@ -3,8 +3,10 @@
 use super::ground::{CLIENT, SERVER};
 use super::meeting::{Meeting, SECOND, Where, node};
 use std::net::SocketAddr;
+use tripline::ConnectOptions;
 use tripline_rpc::{
-    CallOptions, ClientOptions, Config, Event, Node, NodeEvent, Outcome, ReconnectPolicy, Scheme,
+    CallOptions, ClientOptions, Config, Event, Executed, HandleMap, Handlers, Node, NodeEvent,
+    Outcome, ReconnectPolicy, Refusal, Scheme, Scope,
 };
 use tripline_sansio::{Answer, Duration, Hub, Instant, LinkKind, StreamMachine, Wish};
 
@@ -213,4 +215,53 @@ fn a_framed_peer_says_what_its_pipe_takes() {
     assert!(framed.poll_write(Instant::ZERO, &mut out));
     // Parameter 5, of two bytes: 10,000.
     assert!(out.windows(4).any(|run| run == [5, 2, 0x67, 0x10]), "{out:x?}");
+}
+
+/// N05, N10, N38, T15: one server, several ways in, each with handlers of its own; what nobody
+/// handles is refused, and a handler that is replaced counts for the next request.
+#[test]
+fn n38_n10_every_way_in_has_its_handlers() {
+    let mut meeting = Meeting::new(Where::Simulator, Scheme::Tcp);
+    let mut handlers: Handlers<&[u8]> = Handlers::default();
+    let mut ways = Vec::new();
+    for (address, name) in [("tcp://*:81", &b"first"[..]), ("tcp://*:82", b"second")] {
+        let address = address.parse().unwrap();
+        let listener = meeting.with(SERVER, |node, _| node.listen(&address)).unwrap();
+        handlers.on(Scope::Listener(listener), "ask", name);
+        ways.push((Scheme::Tcp, address.port, ConnectOptions::default(), name));
+    }
+    meeting.with(SERVER, |node, _| node.listen(&"trip://*:4000".parse().unwrap()));
+    handlers.on(Scope::Route(b"admin".to_vec()), "ask", b"admin");
+    handlers.on(Scope::All, "other", b"other");
+    let trip = ConnectOptions { route: b"admin".to_vec(), ..ConnectOptions::default() };
+    ways.push((Scheme::Trip, 4_000, trip, b"admin"));
+    ways.push((Scheme::Trip, 4_000, ConnectOptions::default(), b"nobody"));
+    let mut via = HandleMap::new();
+    let mut answer = |meeting: &mut Meeting, handlers: &Handlers<&'static [u8]>| {
+        let opened = |event: &NodeEvent| match event {
+            NodeEvent::Opened { conn, via, .. } => Some((*conn, via.clone())),
+            _ => None,
+        };
+        let (at, request, method, _) = meeting.request(SERVER);
+        while via.get(at).is_none() {
+            let (conn, way) = meeting.wait(SERVER, opened);
+            via.insert(conn, way);
+        }
+        let handler = via.get(at).and_then(|via| handlers.find(at, via, &method)).copied();
+        meeting.with(SERVER, |node, now| match handler {
+            Some(answer) => node.reply(now, at, request, answer).unwrap(),
+            None => node.refuse(now, at, request, Refusal::NoMethod, b"").unwrap(),
+        });
+    };
+    for (scheme, port, trip, name) in ways {
+        meeting.address = super::meeting::place(scheme, SocketAddr::from(([10, 0, 0, 2], port)));
+        let conn = meeting.connect(ClientOptions { trip, ..ClientOptions::default() });
+        let call = meeting.call(CLIENT, conn, b"?", CallOptions::default());
+        answer(&mut meeting, &handlers);
+        match meeting.outcome(CLIENT, call) {
+            Outcome::Reply(answer) => assert_eq!(answer, name),
+            other => assert!(name == b"nobody" && other.executed() == Executed::No, "{other:?}"),
+        }
+        handlers.on(Scope::All, "ask", b"nobody");
+    }
 }

@@ -1,8 +1,8 @@
 //! Conversations over links of bytes, and the listeners for them.
 
 use super::conn::Line;
-use super::event::{ConnId, NodeEvent};
-use super::life::End;
+use super::event::{NodeEvent, Via};
+use super::life::{End, Who};
 use super::{HELLO_WITHIN, Newcomer, Node, WIRES_MAX};
 use crate::framed::{Deframer, write_piece};
 use crate::lane::Lane;
@@ -23,6 +23,8 @@ pub(crate) struct Wire {
     deframer: Deframer,
     kind: LinkKind,
     remote: SocketAddr,
+    /// By which listener it came.
+    listener: Option<u64>,
     is_open: bool,
     /// It is in the list of those that may have something to write.
     is_listed: bool,
@@ -58,6 +60,7 @@ impl Node {
             deframer,
             kind,
             remote,
+            listener: None,
             is_open: false,
             is_listed: false,
             others: addresses,
@@ -106,15 +109,27 @@ impl Node {
         });
     }
 
-    pub(super) fn on_accepted(&mut self, kind: LinkKind, remote: SocketAddr) -> Option<u64> {
+    pub(super) fn on_accepted(
+        &mut self,
+        listener: u64,
+        kind: LinkKind,
+        remote: SocketAddr,
+    ) -> Option<u64> {
         if self.wires.len() >= WIRES_MAX {
             return None;
         }
         let link = self.hub.number();
         let deframer = Deframer::new(self.config.peer.frame_max);
-        let others = Vec::new();
-        let wire =
-            Wire { owner: None, deframer, kind, remote, is_open: true, is_listed: false, others };
+        let wire = Wire {
+            owner: None,
+            deframer,
+            kind,
+            remote,
+            listener: Some(listener),
+            is_open: true,
+            is_listed: false,
+            others: Vec::new(),
+        };
         self.wires.insert(link, wire);
         self.hello_by.push_back((self.now + HELLO_WITHIN, Newcomer::Bytes(link)));
         Some(link)
@@ -129,8 +144,10 @@ impl Node {
         match answer {
             Answer::Opened { .. } => {
                 wire.is_open = true;
-                let (remote, kind) = (wire.remote, wire.kind);
-                self.opened(key, Self::bytes_pipe(), None, Some(remote), kind);
+                let (remote, kind, wire_listener) = (wire.remote, wire.kind, wire.listener);
+                let via = Via { listener: wire_listener, ..Via::default() };
+                let who = Who { peer: None, remote: Some(remote), kind, via };
+                self.opened(key, Self::bytes_pipe(), who);
             }
             Answer::Failed(error) => self.on_wire_failed(link, key, &error),
         }
@@ -180,11 +197,13 @@ impl Node {
         };
         let Some(wire) = self.wires.get_mut(&link) else { return };
         wire.owner = Some(key);
-        let (remote, kind) = (wire.remote, wire.kind);
+        let (remote, kind, wire_listener) = (wire.remote, wire.kind, wire.listener);
         if let Some(conn) = self.conns.get_mut(key) {
             conn.line = Line::Bytes(link);
         }
-        self.opened(key, Self::bytes_pipe(), None, Some(remote), kind);
+        let via = Via { listener: wire_listener, ..Via::default() };
+        let who = Who { peer: None, remote: Some(remote), kind, via };
+        self.opened(key, Self::bytes_pipe(), who);
         self.take(key, message);
     }
 
@@ -237,16 +256,5 @@ impl Node {
         self.set_deadline(key);
         self.note(key);
         some
-    }
-
-    /// The event of who is there is the same for every kind of pipe.
-    pub(super) fn tell_opened(
-        &mut self,
-        key: Key,
-        peer: Option<tripline::PublicKey>,
-        remote: Option<SocketAddr>,
-        kind: LinkKind,
-    ) {
-        self.events.push_back(NodeEvent::Opened { conn: ConnId(key), peer, remote, kind });
     }
 }

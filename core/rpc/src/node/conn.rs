@@ -1,6 +1,7 @@
 //! One connection of a node: a conversation, what carries it now, and what becomes of it.
 
 use super::client::Client;
+use super::event::Via;
 use crate::lane::Lane;
 use crate::peer::Peer;
 use crate::wire::SessionId;
@@ -76,6 +77,8 @@ pub(crate) enum Line {
 #[derive(Debug)]
 pub(crate) struct TripLine {
     pub(crate) handle: ConnectionHandle,
+    /// How the client has come in.
+    pub(crate) via: Via,
     /// By which stream we send on each lane.
     pub(crate) streams: Vec<(Lane, StreamId)>,
     /// By which lane each stream comes.
@@ -91,9 +94,10 @@ pub(crate) struct TripLine {
 }
 
 impl TripLine {
-    pub(crate) fn new(handle: ConnectionHandle) -> Self {
+    pub(crate) fn new(handle: ConnectionHandle, via: Via) -> Self {
         Self {
             handle,
+            via,
             streams: Vec::new(),
             lanes: Vec::new(),
             readable: Vec::new(),

@@ -4,6 +4,7 @@ use crate::event::Event;
 use crate::slots::Key;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::net::SocketAddr;
 use tripline::{Code, Fate, MessageToken, PublicKey, StreamId};
 use tripline_sansio::{Duration, LinkError, LinkKind};
@@ -32,6 +33,17 @@ impl NamedStream {
     pub fn id(self) -> StreamId {
         self.stream
     }
+}
+
+/// How a client has come in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Via {
+    /// By which listener; `None`: over TRiP's UDP socket, or one of its own links.
+    pub listener: Option<u64>,
+    /// The service that it named when it opened, over TRiP (row T15).
+    pub route: Vec<u8>,
+    /// The 8 bytes that it named when it opened, over TRiP (row T14).
+    pub user_id: [u8; 8],
 }
 
 /// Something that happened to a node.
@@ -63,6 +75,8 @@ pub enum NodeEvent {
         remote: Option<SocketAddr>,
         /// What the pipe is made of.
         kind: LinkKind,
+        /// How the client has come in; for a connection of ours the default.
+        via: Via,
     },
     /// Something of the conversation.
     Peer {

@@ -2,7 +2,7 @@
 
 use super::client::{Client, Stage};
 use super::conn::{Conn, Line};
-use super::event::{ConnId, NodeEvent};
+use super::event::{ConnId, NodeEvent, Via};
 use super::trip_line::TURNED_AWAY;
 use super::{Newcomer, Node, NodeConfig, REMEMBERED_MAX, Shutting};
 use crate::address::Host;
@@ -14,6 +14,15 @@ use alloc::vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tripline::{Code, PublicKey, Target, TransportConfig};
 use tripline_sansio::{Duration, LinkKind, Wish};
+
+/// Who is at the other end of a pipe.
+#[derive(Debug)]
+pub(super) struct Who {
+    pub(super) peer: Option<PublicKey>,
+    pub(super) remote: Option<SocketAddr>,
+    pub(super) kind: LinkKind,
+    pub(super) via: Via,
+}
 
 /// How an attempt or a pipe ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +72,7 @@ impl Node {
             Ok(handle) => {
                 self.owners.insert(handle, key);
                 if let Some(conn) = self.conns.get_mut(key) {
-                    conn.line = Line::Trip(super::TripLine::new(handle));
+                    conn.line = Line::Trip(super::TripLine::new(handle, Via::default()));
                 }
             }
             Err(error) => self.went_down(key, End::Failed, error.to_string()),
@@ -89,14 +98,7 @@ impl Node {
     }
 
     /// There is a pipe.
-    pub(super) fn opened(
-        &mut self,
-        key: Key,
-        pipe: Pipe,
-        peer: Option<PublicKey>,
-        remote: Option<SocketAddr>,
-        kind: LinkKind,
-    ) {
+    pub(super) fn opened(&mut self, key: Key, pipe: Pipe, who: Who) {
         let now = self.now;
         let Some(conn) = self.conns.get_mut(key) else { return };
         (conn.is_open, conn.forget_at, conn.hung_up) = (true, None, false);
@@ -105,7 +107,8 @@ impl Node {
             client.opened();
         }
         self.spill(key);
-        self.tell_opened(key, peer, remote, kind);
+        let Who { peer, remote, kind, via } = who;
+        self.events.push_back(NodeEvent::Opened { conn: ConnId(key), peer, remote, kind, via });
         if let Some(conn) = self.conns.get_mut(key) {
             conn.peer.attach(now, pipe);
         }

@@ -28,7 +28,7 @@ pub use client::{ClientOptions, ReconnectPolicy};
 pub use commands::{NetworkKind, UnknownConn};
 use conn::{Conn, Line, TripLine};
 use core::net::SocketAddr;
-pub use event::{ConnId, NamedStream, NodeEvent};
+pub use event::{ConnId, NamedStream, NodeEvent, Via};
 pub use streams::StreamFailure;
 use tripline::{Batch, ConnectionData, ConnectionHandle, LinkHub, PublicKey, StreamId};
 use tripline_sansio::{
@@ -340,7 +340,7 @@ impl Hub for Node {
     ) -> Option<u64> {
         self.tick(now);
         if self.doors.contains_key(&listener) {
-            self.on_accepted(kind, remote)
+            self.on_accepted(listener, kind, remote)
         } else {
             self.hub.handle_accepted(now, listener, kind, remote)
         }

@@ -1,8 +1,8 @@
 //! Conversations over connections of the transport: lanes as streams, and who comes and goes.
 
 use super::conn::{Line, TripLine};
-use super::event::{ConnId, NamedStream, NodeEvent};
-use super::life::End;
+use super::event::{ConnId, NamedStream, NodeEvent, Via};
+use super::life::{End, Who};
 use super::streams::NamedOn;
 use super::{HELLO_WITHIN, Newcomer, Node};
 use crate::bounds::NAMED_STREAMS_MAX;
@@ -50,8 +50,11 @@ impl Node {
                     self.events.push_back(NodeEvent::Resolve { conn: ConnId(key), host, port });
                 }
             }
-            Event::Connected { connection, side, peer, remote, .. } => {
-                self.on_connected(connection, side, peer, remote);
+            Event::Connected { connection, side: Side::Server, user_id, route, .. } => {
+                self.on_newcomer(connection, Via { listener: None, route, user_id });
+            }
+            Event::Connected { connection, peer, remote, .. } => {
+                self.on_connected(connection, peer, remote);
             }
             Event::Failed { connection, error } => {
                 if let Some(key) = self.owner(connection) {
@@ -96,26 +99,25 @@ impl Node {
         }
     }
 
-    fn on_connected(
-        &mut self,
-        connection: ConnectionHandle,
-        side: Side,
-        peer: Option<PublicKey>,
-        remote: SocketAddr,
-    ) {
-        if side == Side::Server && self.refuses_trip {
+    fn on_newcomer(&mut self, connection: ConnectionHandle, via: Via) {
+        if self.refuses_trip {
             let (now, reason) = (self.now, "nobody listens here");
             let endpoint = self.hub.endpoint_mut();
             // It has just come about.
             let _ = endpoint.close(now, connection, Duration::ZERO, Code::REFUSED, reason);
             return;
         }
-        if side == Side::Server {
-            self.strangers.insert(connection, TripLine::new(connection));
-            let until = self.now + HELLO_WITHIN;
-            self.hello_by.push_back((until, Newcomer::Trip(connection)));
-            return;
-        }
+        self.strangers.insert(connection, TripLine::new(connection, via));
+        let until = self.now + HELLO_WITHIN;
+        self.hello_by.push_back((until, Newcomer::Trip(connection)));
+    }
+
+    fn on_connected(
+        &mut self,
+        connection: ConnectionHandle,
+        peer: Option<PublicKey>,
+        remote: SocketAddr,
+    ) {
         let Some(key) = self.owner(connection) else { return };
         let lane = Lane::DEFAULT;
         let options =
@@ -129,7 +131,9 @@ impl Node {
                     line.learn(lane, stream);
                     conn.who = peer;
                 }
-                self.opened(key, self.trip_pipe(connection), peer, Some(remote), LinkKind::Udp);
+                let via = Via::default();
+                let who = Who { peer, remote: Some(remote), kind: LinkKind::Udp, via };
+                self.opened(key, self.trip_pipe(connection), who);
             }
             Err(error) => {
                 self.kill_trip(connection);
@@ -183,11 +187,13 @@ impl Node {
         };
         let Some(mut line) = self.strangers.remove(connection) else { return };
         line.learn(Lane::DEFAULT, stream);
+        let via = line.via.clone();
         self.owners.insert(connection, key);
         if let Some(conn) = self.conns.get_mut(key) {
             conn.line = Line::Trip(line);
         }
-        self.opened(key, self.trip_pipe(connection), peer, remote, LinkKind::Udp);
+        let who = Who { peer, remote, kind: LinkKind::Udp, via };
+        self.opened(key, self.trip_pipe(connection), who);
         if let Some(conn) = self.conns.get_mut(key) {
             for message in messages {
                 conn.peer.handle_message(now, Lane::DEFAULT, &message);
