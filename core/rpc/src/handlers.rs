@@ -1,9 +1,9 @@
 //! Which handler a method has (rows N05, N10, N38).
 //!
-//! In go methods and the user's handlers, for one connection, for all that came by one listener, for
-//! all that named one route, or for all; out comes the handler that is nearest. Plain data: what a
-//! handler is, and when it is called, is the user's business. A change counts from the next look-up
-//! on, so for the next request; those that have been looked up keep what they got.
+//! In go methods and the user's handlers, for one connection, for all that came by one listener,
+//! for all that named one route, or for all; out comes the handler that is nearest. Plain data:
+//! what a handler is, and when it is called, is the user's business. A change counts from the next
+//! look-up on, so for the next request; those that have been looked up keep what they got.
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::method::{Method, MethodRef};

@@ -5,8 +5,8 @@ use super::meeting::{Meeting, SECOND, Where, node};
 use std::net::SocketAddr;
 use tripline::ConnectOptions;
 use tripline_rpc::{
-    CallOptions, ClientOptions, Config, Event, Executed, HandleMap, Handlers, Node, NodeEvent,
-    Outcome, ReconnectPolicy, Refusal, Scheme, Scope,
+    CallOptions, ClientOptions, Config, Event, Executed, HandleMap, Handlers, Node, NodeConfig,
+    NodeEvent, Outcome, ReconnectPolicy, Refusal, Scheme, Scope,
 };
 use tripline_sansio::{Answer, Duration, Hub, Instant, LinkKind, StreamMachine, Wish};
 
@@ -263,5 +263,69 @@ fn n38_n10_every_way_in_has_its_handlers() {
             other => assert!(name == b"nobody" && other.executed() == Executed::No, "{other:?}"),
         }
         handlers.on(Scope::All, "ask", b"nobody");
+    }
+}
+
+/// N32: alarms come when they are due and once, in virtual time; one can be moved, stopped, set
+/// anew in its own event, and dies with its connection.
+#[test]
+fn n32_alarms_belong_to_connections() {
+    let mut meeting = Meeting::new(Where::Simulator, Scheme::Trip);
+    let (conn, _) = meeting.connected();
+    let begun = meeting.now();
+    meeting.with(CLIENT, |node, now| {
+        node.set_alarm(now, conn, 1, 3 * SECOND).unwrap();
+        node.set_alarm(now, conn, 2, 2 * SECOND).unwrap();
+        node.set_alarm(now, conn, 1, SECOND).unwrap();
+        node.set_alarm(now, conn, 3, SECOND / 2).unwrap();
+        assert!(node.stop_alarm(conn, 3) && !node.stop_alarm(conn, 3));
+    });
+    let alarm = |event: &NodeEvent| match event {
+        NodeEvent::Alarm { alarm, .. } => Some(*alarm),
+        _ => None,
+    };
+    for (number, seconds) in [(1, 1), (1, 2), (2, 2), (1, 3)] {
+        assert_eq!(meeting.wait(CLIENT, alarm), number);
+        assert_eq!(meeting.now(), begun + seconds * SECOND);
+        if number == 1 {
+            // Set anew from its own event.
+            meeting.with(CLIENT, |node, now| node.set_alarm(now, conn, 1, SECOND)).unwrap();
+        }
+    }
+    meeting.with(CLIENT, |node, now| node.stop(now, conn)).unwrap();
+    meeting.pass(10 * SECOND);
+    assert_eq!(meeting.events(CLIENT).iter().filter_map(alarm).count(), 0);
+    assert_eq!(meeting.node(CLIENT).timers(), 0);
+    let late = meeting.with(CLIENT, |node, now| node.set_alarm(now, conn, 1, SECOND));
+    assert_eq!(late, Err(tripline_rpc::UnknownConn));
+}
+
+/// N37: a client beyond the soft limit is told to go elsewhere, one beyond the hard limit is not
+/// listened to; those that are there notice nothing.
+#[test]
+fn n37_clients_beyond_the_limits_are_refused_politely() {
+    for scheme in [Scheme::Trip, Scheme::Tcp] {
+        let config =
+            NodeConfig { clients_soft: Some(1), clients_hard: Some(2), ..NodeConfig::default() };
+        let mut meeting = Meeting::with_config(Where::Simulator, scheme, 3, config);
+        let (first, _) = meeting.connected();
+        let reconnect = ReconnectPolicy::once();
+        let [soft, hard] = [(); 2]
+            .map(|()| meeting.connect(ClientOptions { reconnect, ..ClientOptions::default() }));
+        let going = meeting.wait(CLIENT, |event| match event {
+            NodeEvent::Peer { conn, event: Event::GoingAway { .. } } => Some(*conn),
+            _ => None,
+        });
+        for other in [soft, hard] {
+            let over = NodeEvent::Finalised { conn: other };
+            meeting.wait(CLIENT, |event| (*event == over).then_some(()));
+        }
+        assert!(going == soft || going == hard, "{going:?}");
+        let call = meeting.call(CLIENT, first, b"still there?", CallOptions::default());
+        let (at, request, ..) = meeting.request(SERVER);
+        meeting.reply(SERVER, at, request, b"yes");
+        assert_eq!(meeting.outcome(CLIENT, call), Outcome::Reply("yes".into()));
+        meeting.pass(120 * SECOND);
+        assert_eq!(meeting.node(SERVER).connections(), 1);
     }
 }

@@ -311,6 +311,32 @@ impl Node {
         }
     }
 
+    /// Sets an alarm of a connection (row N32), for a stream or whatever the user's number stands
+    /// for: [`Alarm`](super::NodeEvent::Alarm) comes then, once. It dies with the connection. The
+    /// same number again moves it.
+    ///
+    /// # Errors
+    /// If the connection is over.
+    pub fn set_alarm(
+        &mut self,
+        now: Instant,
+        conn: ConnId,
+        alarm: u64,
+        wait: Duration,
+    ) -> Result<(), UnknownConn> {
+        let now = self.tick(now);
+        self.conns.get(conn.0).ok_or(UnknownConn)?;
+        // An alarm is never due at once: a turn lies between.
+        let at = now + wait.max(Duration::from_nanos(1));
+        self.alarms.set(conn.0, alarm, at);
+        Ok(())
+    }
+
+    /// Stops an alarm. Returns whether there was one.
+    pub fn stop_alarm(&mut self, conn: ConnId, alarm: u64) -> bool {
+        self.alarms.stop(conn.0, alarm)
+    }
+
     /// Asks, as [`Peer::call`].
     ///
     /// # Errors

@@ -177,6 +177,13 @@ pub enum NodeEvent {
         /// The connection.
         conn: ConnId,
     },
+    /// The time of [`Node::set_alarm`](crate::Node::set_alarm) has come.
+    Alarm {
+        /// The connection that it belongs to.
+        conn: ConnId,
+        /// The number that the user gave it.
+        alarm: u64,
+    },
     /// After [`Node::shut_down`](crate::Node::shut_down): the last connection is over.
     ShutDown,
     /// A listener is there.

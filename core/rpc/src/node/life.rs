@@ -15,6 +15,9 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tripline::{Code, PublicKey, Target, TransportConfig};
 use tripline_sansio::{Duration, LinkKind, Wish};
 
+/// How long a client that is one too many has to hear that.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// Who is at the other end of a pipe.
 #[derive(Debug)]
 pub(super) struct Who {
@@ -112,6 +115,11 @@ impl Node {
         if let Some(conn) = self.conns.get_mut(key) {
             conn.peer.attach(now, pipe);
         }
+        let is_client = self.conns.get(key).is_some_and(|conn| conn.session.is_some());
+        if is_client && self.config.clients_soft.is_some_and(|most| self.sessions.len() > most) {
+            // It hears HELLO and the goodbye, and is not cut off in the middle of either.
+            let _ = self.close(now, ConnId(key), FAREWELL);
+        }
         self.mark(key);
         self.note(key);
     }
@@ -188,6 +196,7 @@ impl Node {
             self.sessions.remove(&(conn.who, session));
         }
         self.deadlines.set(key.slot, None);
+        self.alarms.forget(key);
         self.events.push_back(NodeEvent::Finalised { conn: ConnId(key) });
     }
 
@@ -222,6 +231,9 @@ impl Node {
                 self.went_down(key, End::Lost, why);
             }
             return Some(key);
+        }
+        if self.config.clients_hard.is_some_and(|most| self.sessions.len() >= most) {
+            return None;
         }
         let peer = Peer::callee(self.config.peer.clone());
         let conn = Conn { session: Some(session), ..Conn::new(peer, None, who) };

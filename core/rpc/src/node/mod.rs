@@ -6,6 +6,7 @@
 //! [`Peer`]s and what carries them: streams of TRiP, or links of bytes. It opens nothing by itself,
 //! and never learns the time but from its callers.
 
+mod alarms;
 mod bytes_line;
 mod client;
 mod commands;
@@ -21,6 +22,7 @@ use crate::lane::Lane;
 use crate::peer::Peer;
 use crate::slots::{Key, Slots};
 use crate::wire::SessionId;
+use alarms::Alarms;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use bytes_line::Wire;
@@ -52,6 +54,11 @@ pub struct NodeConfig {
     /// How long the conversation with a client that is gone is remembered, if there is anything to
     /// remember.
     pub session_keep: Option<Duration>,
+    /// From so many clients on, a newcomer hears at once that we are going away, so that it may ask
+    /// another server; `None`: never.
+    pub clients_soft: Option<usize>,
+    /// From so many clients on, newcomers are not listened to; `None`: as many as there are places.
+    pub clients_hard: Option<usize>,
 }
 
 impl NodeConfig {
@@ -86,6 +93,8 @@ pub struct Node {
     /// Conversations that are remembered without a pipe, in the order in which they lost it; those
     /// that have one again are among them.
     remembered: VecDeque<(Instant, Key)>,
+    /// Alarms that the user has set.
+    alarms: Alarms,
     shutting: Shutting,
     /// Until when the newcomers must have said HELLO, in order.
     hello_by: VecDeque<(Instant, Newcomer)>,
@@ -148,6 +157,7 @@ impl Node {
             udp_local: None,
             refuses_trip: false,
             remembered: VecDeque::new(),
+            alarms: Alarms::default(),
             shutting: Shutting::No,
             hello_by: VecDeque::new(),
             sessions: BTreeMap::new(),
@@ -201,9 +211,10 @@ impl Node {
         }
     }
 
-    /// How many connections and newcomers wait for a time.
+    /// How many connections, newcomers and alarms wait for a time.
     pub fn timers(&self) -> usize {
-        self.deadlines.len().saturating_add(self.hello_by.len())
+        let waiting = self.deadlines.len().saturating_add(self.hello_by.len());
+        waiting.saturating_add(self.alarms.len())
     }
 
     fn tick(&mut self, now: Instant) -> Instant {
@@ -286,6 +297,9 @@ impl Node {
                 Some(key) => self.tend_conn(key),
                 None => self.deadlines.set(slot, None),
             }
+        }
+        while let Some((key, alarm)) = self.alarms.due(self.now) {
+            self.events.push_back(NodeEvent::Alarm { conn: ConnId(key), alarm });
         }
         while let Some((_, newcomer)) =
             self.hello_by.front().copied().filter(|(until, _)| *until <= self.now)
@@ -413,7 +427,8 @@ impl Hub for Node {
         let newcomer = self.hello_by.front().map(|(until, _)| *until);
         // As soon as may be: there is more to read, now that what was read is told.
         let more = self.goes_on.then(|| self.now + Duration::from_nanos(1));
-        let all = [self.hub.poll_timeout(), self.deadlines.first(), newcomer, more];
+        let alarm = self.alarms.first();
+        let all = [self.hub.poll_timeout(), self.deadlines.first(), newcomer, alarm, more];
         all.into_iter().flatten().min()
     }
 
