@@ -142,3 +142,72 @@ fn q5_requests_of_earlier_pipes_count() {
         assert!(talk.peers[CALLEE].requests() <= 2);
     }
 }
+
+/// One frame of whatever kind, mostly well-formed, of small numbers.
+fn any_frame(random: &mut tripline_sansio::Random) -> Vec<u8> {
+    let mut frame = Vec::new();
+    let kind = u8::try_from(random.below(8)).unwrap();
+    let flags = if random.chance(1, 2) { 0 } else { u8::try_from(random.below(32)).unwrap() };
+    frame.push(kind | flags << 3);
+    for _ in 0..random.below(6) {
+        let small = random.chance(9, 10);
+        frame.push(u8::try_from(random.below(if small { 6 } else { 256 })).unwrap());
+    }
+    frame.extend(core::iter::repeat_n(b'x', usize::try_from(random.below(40)).unwrap()));
+    frame
+}
+
+/// R-CALL-9, P1: whatever frames come, to either side, nothing panics, tables keep to their bounds,
+/// a deadline lies ahead, and when the pipe is gone so is all that it brought.
+#[test]
+fn r_call_9_any_frames_are_survived() {
+    let mut broken = 0;
+    for seed in 0..300 {
+        let mut random = tripline_sansio::Seed::from_number(seed).random("hostile");
+        let config = Config { calls_max: 4, asked_max: 8, send_buffer: 5_000, ..Config::default() };
+        let mut talk = Talk::with(config.clone(), config);
+        for _ in 0..200 {
+            let side = if random.chance(1, 2) { CALLER } else { CALLEE };
+            let now = talk.now;
+            if random.chance(1, 5) {
+                let retry = crate::Retry::Idempotent;
+                let options = CallOptions { retry, ..CallOptions::default() };
+                let _ = talk.peers[side].call(now, "ask", b"x", options);
+            }
+            let frame = Bytes::from(any_frame(&mut random));
+            talk.peers[side].handle_message(now, Lane::DEFAULT, &frame);
+            talk.post();
+            talk.wires = Default::default();
+            for event in talk.events(side) {
+                match event {
+                    Event::Request { request, .. } if random.chance(1, 2) => {
+                        let _ = talk.peers[side].item(now, request, b"part");
+                        let _ = talk.peers[side].reply(now, request, b"answer");
+                    }
+                    Event::Broken { .. } => {
+                        broken += 1;
+                        talk.detach();
+                        talk.attach();
+                        talk.run();
+                    }
+                    _ => {}
+                }
+            }
+            let peer = &talk.peers[side];
+            assert!(peer.requests() <= 4 && peer.calls() <= 8, "seed {seed}: {peer:?}");
+            assert!(peer.kept() <= crate::bounds::KEPT_MAX);
+            assert!(peer.poll_timeout().is_none_or(|at| at > talk.now), "seed {seed}");
+            talk.now += tripline_sansio::Duration::from_millis(random.below(50));
+            let now = talk.now;
+            for peer in &mut talk.peers {
+                peer.handle_timeout(now);
+            }
+        }
+        for peer in &mut talk.peers {
+            peer.end(talk.now);
+            while peer.poll_event().is_some() {}
+            assert!(peer.is_idle(), "seed {seed}: {peer:?}");
+        }
+    }
+    assert!(broken > 1_000, "{broken}");
+}
