@@ -9,8 +9,8 @@ pub(crate) const EVENTS_MAX: usize = 4_096;
 /// Bytes of a method's name, and of a stream's.
 pub(crate) const NAME_MAX: usize = 255;
 
-/// Named streams of one pipe that are known at once; honest peers are held to fewer by the
-/// transport's own limits on streams. More end the pipe.
+/// Named streams of one pipe at once, those of both sides; a configuration that allows more streams
+/// than half of that may meet it. More end the pipe.
 pub(crate) const NAMED_STREAMS_MAX: usize = 4_096;
 
 /// Names that one side may announce on a connection; further ones travel with each message.

@@ -51,6 +51,8 @@ pub(crate) struct Keeper {
     memories: BTreeMap<u64, Memory>,
     /// Below this, what is not in the table was here.
     floor: u64,
+    /// Below this the caller has all outcomes; never above `floor`.
+    settled: u64,
     bytes: usize,
 }
 
@@ -92,14 +94,14 @@ impl Keeper {
     }
 
     /// The caller has the outcomes of all calls below this serial. Which of them are still being
-    /// executed: that it ends is for the requests' table to see. Each is looked at once, as there
-    /// are no answers below the floor of before.
+    /// executed: that it ends is for the requests' table to see. Each serial is looked at once.
     pub(crate) fn settle(&mut self, oldest: u64) -> Vec<Key> {
-        if oldest <= self.floor {
+        if oldest <= self.settled {
             return Vec::new();
         }
-        let below: Vec<u64> = self.memories.range(self.floor..oldest).map(|(at, _)| *at).collect();
-        self.floor = oldest;
+        let range = self.settled..oldest;
+        let below: Vec<u64> = self.memories.range(range).map(|(at, _)| *at).collect();
+        (self.settled, self.floor) = (oldest, self.floor.max(oldest));
         let mut running = Vec::new();
         for serial in below {
             match self.memories.get(&serial) {
@@ -118,7 +120,7 @@ impl Keeper {
 
     /// Whether the answer of a request is of use to anyone.
     pub(crate) fn is_wanted(&self, serial: u64) -> bool {
-        serial >= self.floor
+        serial >= self.settled
     }
 
     /// The peer has forgotten all, and begins anew.
@@ -175,5 +177,21 @@ mod tests {
         assert_eq!(keeper.len(), KEPT_MAX);
         assert_eq!(keeper.look(9), Known::Forgotten);
         assert_eq!(keeper.look(10), Known::Answered(reply(0)));
+    }
+
+    /// Found in review: what runs for long is settled too, though the answers after it had to make
+    /// room meanwhile.
+    #[test]
+    fn r_call_6_what_ran_for_long_is_settled_too() {
+        let mut keeper = Keeper::default();
+        keeper.begin(0, key(7));
+        let many = u64::try_from(KEPT_MAX).unwrap() + 10;
+        for serial in 1..many {
+            keeper.begin(serial, key(1));
+            keeper.keep(serial, reply(0));
+        }
+        assert!(keeper.floor > 1);
+        assert_eq!(keeper.settle(many), [key(7)]);
+        assert!(!keeper.is_wanted(0));
     }
 }

@@ -235,3 +235,51 @@ fn n20_ended_streams_leave_nothing() {
     assert_eq!(meeting.node(CLIENT).named_streams(conn), (0, 0));
     assert_eq!(meeting.node(SERVER).named_streams(at), (0, 0));
 }
+
+/// Found in review: a stream that is refused before anything was sent on it leaves nothing either,
+/// however often; it is told of when the first message comes.
+#[test]
+fn n11_refused_streams_leave_nothing() {
+    let mut meeting = Meeting::new(Where::Simulator, Scheme::Trip);
+    let (conn, at) = meeting.connected();
+    for _ in 0..400 {
+        let options = StreamOptions::two_way(Order::Ordered);
+        let open = |node: &mut tripline_rpc::Node, now| node.open_stream(now, conn, "a", options);
+        let stream = meeting.with(CLIENT, open).unwrap();
+        meeting.pass(SECOND / 10);
+        let told = |event: &NodeEvent| matches!(event, NodeEvent::StreamOpened { .. });
+        assert!(!meeting.events(SERVER).iter().any(told), "nothing was said on it");
+        let send = |node: &mut tripline_rpc::Node, now| {
+            node.send_on(now, conn, stream, &b""[..], SendOptions::default()).map(drop)
+        };
+        meeting.with(CLIENT, send).unwrap();
+        let (theirs, _) = opened(&mut meeting, SERVER);
+        let refuse = |node: &mut tripline_rpc::Node, now| node.refuse_stream(now, at, theirs, "no");
+        meeting.with(SERVER, refuse).unwrap();
+        // This one crosses the refusal.
+        let _ = meeting.with(CLIENT, send);
+        meeting
+            .wait(CLIENT, |event| matches!(event, NodeEvent::StreamRefused { .. }).then_some(()));
+        meeting.pass(SECOND / 10);
+    }
+    assert_eq!(meeting.node(CLIENT).named_streams(conn), (0, 0));
+    assert_eq!(meeting.node(SERVER).named_streams(at), (0, 0));
+}
+
+/// Found in review: a stream on which the other side speaks first.
+#[test]
+fn n40_the_other_side_may_speak_first_on_a_stream() {
+    over_trip(|meeting| {
+        let (conn, at) = meeting.connected();
+        let options = StreamOptions::two_way(Order::Ordered);
+        meeting.with(CLIENT, |node, now| {
+            let stream = node.open_stream(now, conn, "news", options).unwrap();
+            node.send_on(now, conn, stream, &b""[..], SendOptions::default()).unwrap();
+        });
+        let (theirs, _) = opened(meeting, SERVER);
+        let push = |node: &mut tripline_rpc::Node, now| {
+            node.send_on(now, at, theirs, &b"something new"[..], SendOptions::default()).map(drop)
+        };
+        assert_eq!(meeting.with(SERVER, push), Ok(()));
+    });
+}

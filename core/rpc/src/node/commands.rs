@@ -116,8 +116,8 @@ impl Node {
 
     /// The loop has a UDP socket for TRiP already, which it has adopted under the number
     /// [`LinkHub::UDP`]: none is wished for.
-    pub fn adopt_udp(&mut self) {
-        self.has_udp = true;
+    pub fn adopt_udp(&mut self, local: SocketAddr) {
+        (self.has_udp, self.udp_local) = (true, Some(local));
     }
 
     /// A listener that the loop has already, for links of bytes that are to carry frames: its
@@ -188,7 +188,11 @@ impl Node {
         let open = self.conns.get_mut(conn.0).ok_or(UnknownConn)?;
         // Said twice, it can only be sooner.
         if let Some(closing) = &mut open.closing {
-            *closing = (*closing).min(now + grace);
+            if now + grace < *closing {
+                // Never at once: a turn lies between.
+                let at = now + grace.max(Duration::from_nanos(1));
+                (*closing, open.cut_at) = (at, Some(at));
+            }
             self.mark(conn.0);
             return Ok(());
         }

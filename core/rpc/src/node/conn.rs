@@ -5,7 +5,8 @@ use super::event::Via;
 use crate::lane::Lane;
 use crate::peer::Peer;
 use crate::wire::SessionId;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use tripline::{ConnectionHandle, Endpoint, MessageToken, PublicKey, StreamId};
 use tripline_sansio::Instant;
@@ -20,6 +21,8 @@ pub(crate) struct Conn {
     pub(crate) who: Option<PublicKey>,
     /// By what a client's conversation is found again.
     pub(crate) session: Option<SessionId>,
+    /// A client's that was never there before.
+    pub(crate) is_newcomer: bool,
     /// It has a pipe, and the user knows.
     pub(crate) is_open: bool,
     /// How many pipes it had: streams of one mean nothing to another.
@@ -30,6 +33,8 @@ pub(crate) struct Conn {
     pub(crate) closing: Option<Instant>,
     /// Its pipe was told to end.
     pub(crate) hung_up: bool,
+    /// It was told to end sooner than that.
+    pub(crate) cut_at: Option<Instant>,
     /// It is in the list of those that may have something to send.
     pub(crate) is_dirty: bool,
     /// It is in the list of those that have something to tell.
@@ -48,11 +53,13 @@ impl Conn {
             client,
             who,
             session: None,
+            is_newcomer: false,
             is_open: false,
             pipes: 0,
             forget_at: None,
             closing: None,
             hung_up: false,
+            cut_at: None,
             is_dirty: false,
             is_noisy: false,
             is_unread: false,
@@ -85,9 +92,10 @@ pub(crate) struct TripLine {
     pub(crate) lanes: Vec<(StreamId, Lane)>,
     /// Streams of lanes, or of nobody knows what yet, that have something to be read.
     pub(crate) readable: Vec<StreamId>,
-    /// Streams with names, and whether the transport has heard of each. Those that are over are
-    /// looked for when there are so many.
-    pub(crate) named: BTreeMap<StreamId, bool>,
+    /// Streams with names that are open. Those that are over are looked for when there are so many.
+    pub(crate) named: BTreeSet<StreamId>,
+    /// Names of streams of the other side's that the transport has not heard of yet.
+    pub(crate) names: BTreeMap<StreamId, Arc<str>>,
     pub(crate) sweep_at: usize,
     /// Messages of those whose fate is to be told: when they were handed in, and their length.
     pub(crate) sent: BTreeMap<(StreamId, MessageToken), (Instant, usize)>,
@@ -101,7 +109,8 @@ impl TripLine {
             streams: Vec::new(),
             lanes: Vec::new(),
             readable: Vec::new(),
-            named: BTreeMap::new(),
+            named: BTreeSet::new(),
+            names: BTreeMap::new(),
             sweep_at: SWEEP_AT,
             sent: BTreeMap::new(),
         }
@@ -111,7 +120,7 @@ impl TripLine {
     pub(crate) fn sweep(&mut self, endpoint: &Endpoint) {
         if self.named.len() >= self.sweep_at {
             let handle = self.handle;
-            self.named.retain(|id, heard| !*heard || endpoint.has_stream(handle, *id));
+            self.named.retain(|id| endpoint.has_stream(handle, *id));
             self.sweep_at = self.named.len().saturating_mul(2).max(SWEEP_AT);
         }
     }

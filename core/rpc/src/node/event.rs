@@ -85,8 +85,9 @@ pub enum NodeEvent {
         /// What happened.
         event: Event,
     },
-    /// The other side has opened a stream under this name. It can be used at once; who does not
-    /// want it says [`Node::refuse_stream`](crate::Node::refuse_stream) (row N11).
+    /// The other side has opened a stream under this name, and its first message or its end has
+    /// come. It can be used at once; who does not want it says
+    /// [`Node::refuse_stream`](crate::Node::refuse_stream) (row N11).
     StreamOpened {
         /// The connection.
         conn: ConnId,

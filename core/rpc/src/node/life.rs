@@ -115,8 +115,11 @@ impl Node {
         if let Some(conn) = self.conns.get_mut(key) {
             conn.peer.attach(now, pipe);
         }
-        let is_client = self.conns.get(key).is_some_and(|conn| conn.session.is_some());
-        if is_client && self.config.clients_soft.is_some_and(|most| self.sessions.len() > most) {
+        let is_newcomer = self.conns.get_mut(key).is_some_and(|conn| {
+            self.clients = self.clients.saturating_add(usize::from(conn.session.is_some()));
+            core::mem::take(&mut conn.is_newcomer)
+        });
+        if is_newcomer && self.config.clients_soft.is_some_and(|most| self.clients > most) {
             // It hears HELLO and the goodbye, and is not cut off in the middle of either.
             let _ = self.close(now, ConnId(key), FAREWELL);
         }
@@ -129,8 +132,10 @@ impl Node {
         let now = self.now;
         let keep = self.config.session_keep.unwrap_or(NodeConfig::SESSION_KEEP);
         let Some(conn) = self.conns.get_mut(key) else { return };
+        if core::mem::take(&mut conn.is_open) && conn.session.is_some() {
+            self.clients = self.clients.saturating_sub(1);
+        }
         conn.line = Line::None;
-        conn.is_open = false;
         conn.peer.detach(now);
         self.spill(key);
         let Some(conn) = self.conns.get_mut(key) else { return };
@@ -232,11 +237,11 @@ impl Node {
             }
             return Some(key);
         }
-        if self.config.clients_hard.is_some_and(|most| self.sessions.len() >= most) {
+        if self.config.clients_hard.is_some_and(|most| self.clients >= most) {
             return None;
         }
         let peer = Peer::callee(self.config.peer.clone());
-        let conn = Conn { session: Some(session), ..Conn::new(peer, None, who) };
+        let conn = Conn { session: Some(session), is_newcomer: true, ..Conn::new(peer, None, who) };
         let key = self.conns.insert(conn);
         self.sessions.insert((who, session), key);
         Some(key)
@@ -297,7 +302,17 @@ impl Node {
     pub(super) fn hang_up_if_done(&mut self, key: Key) {
         let now = self.now;
         let Some(conn) = self.conns.get_mut(key) else { return };
-        let Some(until) = conn.closing.filter(|_| conn.is_open && !conn.hung_up) else { return };
+        let Some(until) = conn.closing.filter(|_| conn.is_open) else { return };
+        if conn.hung_up {
+            // The transport has the time that it was given first; what was said later is kept to
+            // here, in silence.
+            if conn.cut_at.is_some_and(|at| at <= now) {
+                self.drop_line(key);
+                let why = String::from("closed by us");
+                self.went_down(key, End::Closed { by_us: true }, why);
+            }
+            return;
+        }
         let is_done =
             conn.peer.calls() == 0 && conn.peer.requests() == 0 && conn.peer.has_said_all();
         if !is_done && now < until {
@@ -349,7 +364,8 @@ impl Node {
         // What is over already is seen to when all was told.
         let forget = conn.forget_at.filter(|at| *at > self.now);
         let closing = conn.closing.filter(|at| conn.is_open && !conn.hung_up && *at > self.now);
-        let all = [conn.peer.poll_timeout(), retry, forget, closing];
+        let cut = conn.cut_at.filter(|at| conn.is_open && conn.hung_up && *at > self.now);
+        let all = [conn.peer.poll_timeout(), retry, forget, closing, cut];
         self.deadlines.set(key.slot, all.into_iter().flatten().min());
     }
 

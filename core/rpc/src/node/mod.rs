@@ -95,6 +95,8 @@ pub struct Node {
     remembered: VecDeque<(Instant, Key)>,
     /// Alarms that the user has set.
     alarms: Alarms,
+    /// Clients that have a pipe, and were not told to go.
+    clients: usize,
     shutting: Shutting,
     /// Until when the newcomers must have said HELLO, in order.
     hello_by: VecDeque<(Instant, Newcomer)>,
@@ -158,6 +160,7 @@ impl Node {
             refuses_trip: false,
             remembered: VecDeque::new(),
             alarms: Alarms::default(),
+            clients: 0,
             shutting: Shutting::No,
             hello_by: VecDeque::new(),
             sessions: BTreeMap::new(),

@@ -70,36 +70,48 @@ pub(super) struct NamedOn {
 
 impl TripLine {
     /// The other side has said what a stream is. What the user is to be told of that.
-    pub(super) fn take_news(&mut self, on: NamedOn, news: StreamNews) -> [Option<NodeEvent>; 2] {
-        let NamedOn { conn, pipe } = on;
-        let (number, name) = match news {
+    pub(super) fn take_news(
+        &mut self,
+        on: NamedOn,
+        news: StreamNews,
+        endpoint: &Endpoint,
+    ) -> [Option<NodeEvent>; 2] {
+        match news {
             StreamNews::Lane(lane, number) => {
                 if let Some(stream) = StreamId::from_number(number) {
                     self.learn(lane, stream);
                 }
-                return [None, None];
+                [None, None]
             }
             StreamNews::Refused(number, reason) => {
-                let known =
-                    StreamId::from_number(number).filter(|id| self.named.remove(id).is_some());
-                return [
-                    known.map(|stream| {
-                        let stream = NamedStream { stream, pipe };
-                        NodeEvent::StreamRefused { conn, stream, reason }
-                    }),
-                    None,
-                ];
+                let known = StreamId::from_number(number).filter(|id| self.named.remove(id));
+                let NamedOn { conn, pipe } = on;
+                let told = known.map(|stream| {
+                    let stream = NamedStream { stream, pipe };
+                    NodeEvent::StreamRefused { conn, stream, reason }
+                });
+                [told, None]
             }
-            StreamNews::Named(number, name) => (number, name),
-        };
-        // One of a lane, or named twice, keeps what it is.
-        let new = StreamId::from_number(number).filter(|id| self.lane_of(*id).is_none());
-        let Some(id) = new.filter(|id| !self.named.contains_key(id)) else { return [None, None] };
+            StreamNews::Named(number, name) => {
+                // One of a lane, or named twice, keeps what it is.
+                let new = StreamId::from_number(number)
+                    .filter(|id| self.lane_of(*id).is_none() && !self.named.contains(id));
+                let Some(id) = new else { return [None, None] };
+                self.names.insert(id, name);
+                if endpoint.has_stream(self.handle, id) { self.heard(on, id) } else { [None, None] }
+            }
+        }
+    }
+
+    /// The transport has heard of a stream. If its name is known too, the user is told.
+    pub(super) fn heard(&mut self, on: NamedOn, id: StreamId) -> [Option<NodeEvent>; 2] {
+        let NamedOn { conn, pipe } = on;
+        let Some(name) = self.names.remove(&id) else { return [None, None] };
+        self.named.insert(id);
         let stream = NamedStream { stream: id, pipe };
         let before = self.readable.len();
         self.readable.retain(|waiting| *waiting != id);
         let waits = self.readable.len() < before;
-        self.named.insert(id, waits);
         [
             Some(NodeEvent::StreamOpened { conn, stream, name }),
             waits.then_some(NodeEvent::StreamReadable { conn, stream }),
@@ -108,8 +120,9 @@ impl TripLine {
 }
 
 impl Node {
-    /// Opens a stream under a name. The other side hears [`StreamOpened`], and may refuse it:
-    /// [`StreamRefused`]. Nothing needs to be waited for: messages may be sent at once.
+    /// Opens a stream under a name. The other side hears [`StreamOpened`] with the first message,
+    /// or the end, and may refuse it: [`StreamRefused`]. Nothing needs to be waited for: messages
+    /// may be sent at once. Where only the other side is to speak, an empty message tells it so.
     ///
     /// [`StreamOpened`]: NodeEvent::StreamOpened
     /// [`StreamRefused`]: NodeEvent::StreamRefused
@@ -132,7 +145,7 @@ impl Node {
         let stream = opened.map_err(StreamFailure::Open)?;
         let open = self.conns.get_mut(conn.0).ok_or(StreamFailure::UnknownConn)?;
         if let Line::Trip(line) = &mut open.line {
-            line.named.insert(stream, true);
+            line.named.insert(stream);
             line.sweep(self.hub.endpoint());
         }
         open.peer.announce_stream(stream.number(), name);
@@ -265,9 +278,7 @@ impl Node {
         match self.conns.get(conn.0).map(|conn| &conn.line) {
             Some(Line::Trip(line)) => {
                 let endpoint = self.hub.endpoint();
-                let is_open = |(id, heard): &(&StreamId, &bool)| {
-                    !**heard || endpoint.has_stream(line.handle, **id)
-                };
+                let is_open = |id: &&StreamId| endpoint.has_stream(line.handle, **id);
                 (line.named.iter().filter(is_open).count(), line.sent.len())
             }
             _ => (0, 0),
@@ -310,14 +321,13 @@ impl Node {
             Line::Bytes(_) => return Err(StreamFailure::NoStreams),
             Line::Trip(_) | Line::None => return Err(StreamFailure::NoPipe),
         };
-        let is_there = stream.is_none_or(|stream| {
-            stream.pipe == open.pipes && line.named.contains_key(&stream.stream)
-        });
+        let is_there = stream
+            .is_none_or(|stream| stream.pipe == open.pipes && line.named.contains(&stream.stream));
         if is_there { Ok(line.handle) } else { Err(StreamFailure::NoPipe) }
     }
 
     /// Ends whatever halves of a stream there are on our side.
-    fn end_halves(&mut self, now: Instant, handle: ConnectionHandle, stream: StreamId) {
+    pub(super) fn end_halves(&mut self, now: Instant, handle: ConnectionHandle, stream: StreamId) {
         let endpoint = self.hub.endpoint_mut();
         // A one-way stream has one of them.
         let _ = endpoint.stop(now, handle, stream, Code::REFUSED);
@@ -340,7 +350,7 @@ impl Node {
         let conn = self.conns.get(key)?;
         let Line::Trip(line) = &conn.line else { return None };
         let pipe = conn.pipes;
-        line.named.contains_key(&stream).then_some((key, NamedStream { stream, pipe }))
+        line.named.contains(&stream).then_some((key, NamedStream { stream, pipe }))
     }
 
     /// A message is acknowledged, or whatever became of it.

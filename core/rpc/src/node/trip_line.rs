@@ -8,9 +8,10 @@ use super::{HELLO_WITHIN, Newcomer, Node};
 use crate::bounds::NAMED_STREAMS_MAX;
 use crate::lane::Lane;
 use crate::outbox::{Piece, Taken};
-use crate::peer::Pipe;
+use crate::peer::{Pipe, StreamNews};
 use crate::slots::Key;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::net::SocketAddr;
 use tripline::{
     BatchResult, By, Code, ConnectionHandle, Endpoint, Event, HubEvent, PublicKey, SendError,
@@ -61,6 +62,7 @@ impl Node {
                     self.went_down(key, End::Failed, error.to_string());
                 }
             }
+            Event::Opened { connection, stream } => self.on_heard(connection, stream),
             Event::Readable { connection, stream } => self.on_readable(connection, stream),
             Event::Writable { connection, stream } => self.on_writable(connection, stream),
             Event::Closed { connection, by, code, reason } => {
@@ -150,13 +152,23 @@ impl Node {
         Pipe { has_lanes: true, needs_heartbeat: false, frame_max }
     }
 
+    /// The other side's first frame of a stream is there.
+    fn on_heard(&mut self, connection: ConnectionHandle, stream: StreamId) {
+        let Some(key) = self.owner(connection) else { return };
+        if let Some(conn) = self.conns.get_mut(key)
+            && let Line::Trip(line) = &mut conn.line
+        {
+            let on = NamedOn { conn: ConnId(key), pipe: conn.pipes };
+            self.events.extend(line.heard(on, stream).into_iter().flatten());
+        }
+    }
+
     fn on_readable(&mut self, connection: ConnectionHandle, stream: StreamId) {
         if let Some(key) = self.owner(connection) {
             if let Some(conn) = self.conns.get_mut(key)
                 && let Line::Trip(line) = &mut conn.line
             {
-                if let Some(heard) = line.named.get_mut(&stream) {
-                    *heard = true;
+                if line.named.contains(&stream) {
                     let stream = NamedStream { stream, pipe: conn.pipes };
                     let conn = ConnId(key);
                     return self.events.push_back(NodeEvent::StreamReadable { conn, stream });
@@ -267,6 +279,7 @@ impl Node {
         let Some(conn) = conns.get_mut(key) else { return };
         let Line::Trip(line) = &mut conn.line else { return };
         conn.is_stalled = false;
+        let mut refused = Vec::new();
         while let Some((stream, lane)) = line.next_readable() {
             if !conn.peer.wants_input() {
                 conn.is_stalled = true;
@@ -284,13 +297,24 @@ impl Node {
                 _ => line.readable.retain(|other| *other != stream),
             }
             while let Some(news) = conn.peer.poll_stream_news() {
+                if let StreamNews::Refused(number, _) = &news
+                    && let Some(id) = StreamId::from_number(*number)
+                    && line.named.contains(&id)
+                {
+                    refused.push((line.handle, id));
+                }
                 let on = NamedOn { conn: ConnId(key), pipe: conn.pipes };
-                events.extend(line.take_news(on, news).into_iter().flatten());
-                line.sweep(hub.endpoint());
+                let told = line.take_news(on, news, hub.endpoint());
+                events.extend(told.into_iter().flatten());
             }
-            if line.named.len() > NAMED_STREAMS_MAX || line.has_too_many_lanes() {
+            line.sweep(hub.endpoint());
+            let many = line.named.len().saturating_add(line.names.len());
+            if many > NAMED_STREAMS_MAX || line.has_too_many_lanes() {
                 return self.cut_off(key, String::from("more streams than there can be"));
             }
+        }
+        for (handle, stream) in refused {
+            self.end_halves(self.now, handle, stream);
         }
         self.was_used(key);
     }

@@ -335,7 +335,7 @@ impl Peer {
         let frame = len.saturating_add(Buffer::ROOM).saturating_add(crate::bounds::NAME_MAX);
         match &pipe.theirs {
             Some(theirs) => frame <= theirs.frame_max.min(pipe.pipe.frame_max),
-            None => frame <= FRAME_LEAST,
+            None => frame <= FRAME_LEAST.min(pipe.pipe.frame_max),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::{Note, Peer, PipeState, State, millis};
 use crate::asked::{Holder, Kept, Stage};
+use crate::bounds::FRAME_LEAST;
 use crate::config::{Retry, Unsent};
 use crate::event::{Abandoned, Event};
 use crate::lane::Lane;
@@ -89,7 +90,8 @@ impl Peer {
             epoch: self.pipe.as_ref().map_or(0, |pipe| pipe.epoch),
             since: self.since.unwrap_or(0),
             calls_max: self.config.calls_max,
-            frame_max: self.takes_max(),
+            // Smaller frames cannot be asked for; a pipe that carries less has both sides know it.
+            frame_max: self.takes_max().max(FRAME_LEAST),
             deadline_ms: self.config.deadline.map_or(0, millis),
             item_window: self.config.item_window,
         };
@@ -164,8 +166,12 @@ impl Peer {
         self.asked.forget_numbers();
         self.served.forget_numbers();
         for key in self.served.keys() {
-            let request = self.served.get(key);
-            if request.is_some_and(|request| request.serial.is_none() || request.has_items) {
+            let keeper = &self.served.keeper;
+            // What the caller may ask again is executed on, unless it has said that it will not.
+            let ends = self.served.get(key).is_some_and(|request| {
+                request.has_items || !request.serial.is_some_and(|serial| keeper.is_wanted(serial))
+            });
+            if ends {
                 self.abandon(key, Abandoned::Gone);
             }
         }

@@ -66,10 +66,10 @@ fn looper(config: Config) -> Result<(HubLoop<Node>, SocketAddr), Failure> {
     let endpoint = Endpoint::new(config, &seed.child("endpoint"), options.clock.now());
     let hub = LinkHub::new(endpoint, &seed.child("links"));
     let mut node = Node::new(hub, NodeConfig::default(), &seed.child("node"));
-    node.adopt_udp();
-    let mut looper = HubLoop::new(node, &how)?;
     let socket = Socket::bind((Ipv4Addr::LOCALHOST, 0).into(), &options.socket)?;
     let local = socket.local_addr()?;
+    node.adopt_udp(local);
+    let mut looper = HubLoop::new(node, &how)?;
     looper.add_udp(LinkHub::UDP, UdpLink::new(socket, options.receive_buffers));
     Ok((looper, local))
 }
