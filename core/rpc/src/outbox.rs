@@ -107,7 +107,7 @@ impl Outbox {
         options: SendOptions,
     ) {
         let len = head.len().saturating_add(payload.as_slice().len());
-        let queue = self.queue(lane);
+        let Some(queue) = self.queue(lane) else { return };
         if queue.pieces.is_empty() {
             queue.since = since;
         }
@@ -201,7 +201,8 @@ impl Outbox {
         all
     }
 
-    fn queue(&mut self, lane: Lane) -> &mut Queue {
+    /// The queue of a lane: there is always one.
+    fn queue(&mut self, lane: Lane) -> Option<&mut Queue> {
         let order = |lane: Lane| (lane.priority(), lane);
         let place = match self.queues.binary_search_by_key(&order(lane), |queue| order(queue.lane))
         {
@@ -211,9 +212,7 @@ impl Outbox {
                 place
             }
         };
-        // It is there, as found or as inserted.
-        #[allow(clippy::indexing_slicing)]
-        &mut self.queues[place]
+        self.queues.get_mut(place)
     }
 }
 

@@ -160,13 +160,16 @@ impl Peer {
     fn answer(&mut self, key: Key, answer: Answer) {
         let Some(done) = self.served.remove(key) else { return };
         self.stats.answered = self.stats.answered.saturating_add(1);
-        match done.serial {
-            Some(serial) => self.answer_kept(&done, serial, answer),
-            None => {
-                if let Some(number) = done.number {
-                    self.put_answer(done.lane, number, &answer);
-                }
-            }
+        self.conclude(&done, answer);
+    }
+
+    /// Says the answer of a request that is over, and keeps it for who may ask again.
+    fn conclude(&mut self, done: &Request, answer: Answer) {
+        match (done.serial, done.number) {
+            (Some(serial), _) => self.answer_kept(done, serial, answer),
+            (None, Some(number)) => self.put_answer(done.lane, number, &answer),
+            // Its pipe is gone, and nobody asks again.
+            (None, None) => {}
         }
     }
 
@@ -207,14 +210,7 @@ impl Peer {
             Abandoned::Gone => Refusal::Forgotten.number(),
         };
         let answer = Answer::Refuse { refusal, detail: Bytes::new() };
-        match done.serial {
-            Some(serial) => self.answer_kept(&done, serial, answer),
-            None => {
-                if let Some(number) = done.number {
-                    self.put_answer(done.lane, number, &answer);
-                }
-            }
-        }
+        self.conclude(&done, answer);
         self.events.push_back(Event::Abandoned { request: RequestId(key), why });
         if let State::Leaving { .. } = self.state {
             self.tend_leaving(self.now);
