@@ -329,3 +329,25 @@ fn n37_clients_beyond_the_limits_are_refused_politely() {
         assert_eq!(meeting.node(SERVER).connections(), 1);
     }
 }
+
+/// What is told of a pipe is what it is made of, and where its other end is, on both sides.
+#[test]
+fn who_is_there_is_told_as_it_is() {
+    let kinds = [
+        (Scheme::Trip, LinkKind::Udp),
+        (Scheme::TripTcp, LinkKind::Tcp),
+        (Scheme::Tcp, LinkKind::Tcp),
+        (Scheme::Tls, LinkKind::Tls),
+    ];
+    for (scheme, expected) in kinds {
+        let mut meeting = Meeting::new(Where::Simulator, scheme);
+        meeting.connect(ClientOptions::default());
+        for (side, other) in [(CLIENT, [10, 0, 0, 2]), (SERVER, [10, 0, 0, 1])] {
+            let (remote, kind) = meeting.wait(side, |event| match event {
+                NodeEvent::Opened { remote, kind, .. } => Some((*remote, *kind)),
+                _ => None,
+            });
+            assert_eq!((remote.unwrap().ip(), kind), (other.into(), expected), "{scheme}");
+        }
+    }
+}

@@ -310,7 +310,7 @@ fn m20_who_comes_back_is_lost_and_then_opened() {
         let server = SERVER;
         let (conn, at) = meeting.connected();
         meeting.events(server);
-        let call = meeting.call(
+        meeting.call(
             CLIENT,
             conn,
             b"x",
@@ -332,7 +332,6 @@ fn m20_who_comes_back_is_lost_and_then_opened() {
             })
             .collect();
         assert_eq!(life, [(at, "down"), (at, "opened")]);
-        let _ = call;
     });
 }
 

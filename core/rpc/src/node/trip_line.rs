@@ -54,9 +54,7 @@ impl Node {
             Event::Connected { connection, side: Side::Server, user_id, route, .. } => {
                 self.on_newcomer(connection, Via { listener: None, route, user_id });
             }
-            Event::Connected { connection, peer, remote, .. } => {
-                self.on_connected(connection, peer, remote);
-            }
+            Event::Connected { connection, peer, .. } => self.on_connected(connection, peer),
             Event::Failed { connection, error } => {
                 if let Some(key) = self.owner(connection) {
                     self.went_down(key, End::Failed, error.to_string());
@@ -114,12 +112,7 @@ impl Node {
         self.hello_by.push_back((until, Newcomer::Trip(connection)));
     }
 
-    fn on_connected(
-        &mut self,
-        connection: ConnectionHandle,
-        peer: Option<PublicKey>,
-        remote: SocketAddr,
-    ) {
+    fn on_connected(&mut self, connection: ConnectionHandle, peer: Option<PublicKey>) {
         let Some(key) = self.owner(connection) else { return };
         let lane = Lane::DEFAULT;
         let options =
@@ -134,7 +127,8 @@ impl Node {
                     conn.who = peer;
                 }
                 let via = Via::default();
-                let who = Who { peer, remote: Some(remote), kind: LinkKind::Udp, via };
+                let (remote, kind) = self.place_of(connection);
+                let who = Who { peer, remote, kind, via };
                 self.opened(key, self.trip_pipe(connection), who);
             }
             Err(error) => {
@@ -142,6 +136,14 @@ impl Node {
                 self.went_down(key, End::Failed, error.to_string());
             }
         }
+    }
+
+    /// Where the other side is, and what carries it: for a link, its other end and not the address
+    /// that stands for it in the transport.
+    fn place_of(&self, connection: ConnectionHandle) -> (Option<SocketAddr>, LinkKind) {
+        let carrier = self.hub.carrier(connection);
+        let kind = carrier.map_or(LinkKind::Udp, |carrier| carrier.kind);
+        (carrier.map(|carrier| carrier.remote), kind)
     }
 
     fn trip_pipe(&self, connection: ConnectionHandle) -> Pipe {
@@ -189,7 +191,7 @@ impl Node {
         let (now, mut batch) = (self.now, core::mem::take(&mut self.batch));
         let endpoint = self.hub.endpoint_mut();
         let _ = endpoint.receive_batch(now, connection, stream, &mut batch);
-        let (peer, remote) = (endpoint.peer(connection), endpoint.remote(connection));
+        let peer = endpoint.peer(connection);
         let mut messages = batch.take().peekable();
         self.batch = batch;
         let Some(first) = messages.peek() else { return };
@@ -204,7 +206,8 @@ impl Node {
         if let Some(conn) = self.conns.get_mut(key) {
             conn.line = Line::Trip(line);
         }
-        let who = Who { peer, remote, kind: LinkKind::Udp, via };
+        let (remote, kind) = self.place_of(connection);
+        let who = Who { peer, remote, kind, via };
         self.opened(key, self.trip_pipe(connection), who);
         if let Some(conn) = self.conns.get_mut(key) {
             for message in messages {

@@ -344,12 +344,7 @@ fn q2_a_cancelled_call_that_was_put_on_its_way_may_be_executed() {
 /// R-CALL-3, found in review: a CANCEL that comes late, by another lane, ends no other call.
 #[test]
 fn q1_a_late_cancel_ends_no_other_call() {
-    let mut talk = Talk::apart(Config::default(), Config::default());
-    talk.pipe.has_lanes = true;
-    talk.attach();
-    talk.run();
-    talk.events(CALLER);
-    talk.events(CALLEE);
+    let mut talk = Talk::with_lanes();
     let on = |lane| CallOptions { lane: crate::Lane::ordered(lane), ..CallOptions::default() };
     let first = talk.call(CALLER, b"first", on(7));
     talk.run();

@@ -139,13 +139,7 @@ fn an_item_that_waits_for_our_own_room_is_told_when_there_is_some() {
 /// go by the ordered one.
 #[test]
 fn q1_items_of_an_unordered_call_come_before_its_answer() {
-    let mut talk = Talk::apart(Config::default(), Config::default());
-    talk.pipe.has_lanes = true;
-    talk.attach();
-    talk.run();
-    for side in [CALLER, CALLEE] {
-        assert_eq!(talk.events(side).len(), 1);
-    }
+    let mut talk = Talk::with_lanes();
     let options = CallOptions { lane: crate::Lane::unordered(1), ..CallOptions::default() };
     talk.call(CALLER, b"list", options);
     talk.run();

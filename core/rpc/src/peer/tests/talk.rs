@@ -39,6 +39,18 @@ impl Talk {
         talk
     }
 
+    /// The same over a pipe that has lanes.
+    pub(crate) fn with_lanes() -> Self {
+        let mut talk = Self::apart(Config::default(), Config::default());
+        talk.pipe.has_lanes = true;
+        talk.attach();
+        talk.run();
+        for side in [CALLER, CALLEE] {
+            assert_eq!(talk.events(side), [Event::Ready { resumed: false }]);
+        }
+        talk
+    }
+
     /// Not connected yet.
     pub(crate) fn apart(caller: Config, callee: Config) -> Self {
         let session = SessionId([7; 16]);
