@@ -20,6 +20,7 @@ use tripline_sansio::Instant;
 /// One call.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
+    /// The lane that was asked for.
     pub(crate) lane: Lane,
     pub(crate) retry: Retry,
     pub(crate) manual_window: bool,
@@ -40,8 +41,8 @@ pub(crate) struct Call {
 pub(crate) enum Stage {
     /// It was never sent, and waits for a pipe, or for a number.
     Waiting,
-    /// It was put among what is handed to the pipe of now.
-    Sent { number: u32 },
+    /// It was put among what is handed to the pipe of now, on this lane.
+    Sent { number: u32, lane: Lane },
     /// It was sent over a pipe that is gone, and may be asked again.
     Doubt,
 }

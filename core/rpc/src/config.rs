@@ -35,6 +35,9 @@ pub struct Config {
     pub heartbeat: Option<Duration>,
     /// After how much silence such a pipe is given up. `None`: never.
     pub silence_max: Option<Duration>,
+    /// The connection is *raw* (row N07): it carries streams without names, all for one handler,
+    /// and no calls. Both sides must want that, or both not: else the pipe ends with HELLO.
+    pub is_raw: bool,
 }
 
 impl Default for Config {
@@ -50,6 +53,7 @@ impl Default for Config {
             unsent: Unsent::Keep,
             heartbeat: Some(Duration::from_secs(10)),
             silence_max: Some(Duration::from_secs(30)),
+            is_raw: false,
         }
     }
 }

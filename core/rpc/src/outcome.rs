@@ -241,6 +241,8 @@ pub enum AskError {
     NotConnected,
     /// The peer takes no more calls: it is shutting down.
     GoingAway,
+    /// The connection is [raw](crate::Config::is_raw): it has streams, and no calls.
+    Raw,
     /// The peer was ended.
     Ended,
 }
@@ -256,6 +258,7 @@ impl fmt::Display for AskError {
             Self::BadName => f.write_str("a name has 1 to 255 bytes"),
             Self::NotConnected => f.write_str("there is no connection"),
             Self::GoingAway => f.write_str("the peer is going away and takes no more calls"),
+            Self::Raw => f.write_str("a raw connection carries streams, no calls"),
             Self::Ended => f.write_str("it was ended"),
         }
     }
@@ -303,6 +306,13 @@ pub enum Violation {
     Hello,
     /// It speaks another version.
     Version(u64),
+    /// One side wants a raw connection, and the other calls.
+    Kind {
+        /// What the other side wants.
+        is_raw: bool,
+    },
+    /// A call, or a stream with a name, on a raw connection.
+    Raw,
     /// A call by a number that is in use, or an answer to a number that is not.
     Number,
     /// A name that was not announced, or was another one before.
@@ -322,6 +332,9 @@ impl fmt::Display for Violation {
         f.write_str(match self {
             Self::Malformed => "a frame that cannot be read",
             Self::Hello => "no HELLO, or more than one",
+            Self::Kind { is_raw: true } => "the other side wants a raw connection, and we calls",
+            Self::Kind { is_raw: false } => "we want a raw connection, and the other side calls",
+            Self::Raw => "a call, or a stream with a name, on a raw connection",
             Self::Version(version) => return write!(f, "version {version} is not spoken here"),
             Self::Number => "a call's number that is in use, or an answer's that is not",
             Self::Name => "a name that was not announced",

@@ -1,9 +1,9 @@
 //! The edges of a node, where review found faults: each a scene of its own.
 
 use super::ground::{CLIENT, SERVER};
-use super::meeting::{Meeting, SECOND, Where, node};
+use super::meeting::{Meeting, SECOND, Where, node, node_over};
 use std::net::SocketAddr;
-use tripline::ConnectOptions;
+use tripline::{Code, ConnectOptions, Screening};
 use tripline_rpc::{
     CallOptions, ClientOptions, Config, Event, Executed, HandleMap, Handlers, Node, NodeConfig,
     NodeEvent, Outcome, ReconnectPolicy, Refusal, Scheme, Scope,
@@ -348,6 +348,49 @@ fn who_is_there_is_told_as_it_is() {
                 _ => None,
             });
             assert_eq!((remote.unwrap().ip(), kind), (other.into(), expected), "{scheme}");
+        }
+    }
+}
+
+/// T12, R-CHAL-3: what the transport asks its user is asked by the node: whether a client may come
+/// in, and whether the key that a server has shown is to be trusted.
+#[test]
+fn t12_the_questions_of_the_transport_are_passed_on() {
+    let mut trip = tripline::Config::public_server(tripline_tests::identity("server"));
+    trip.server.as_mut().expect("a server").screening = Screening::Ask;
+    let config = NodeConfig::default();
+    let client = node(None, config.clone(), 7, Instant::ZERO);
+    let server = node_over(trip, config.clone(), 8, Instant::ZERO);
+    let mut meeting = Meeting::of([client, server], Where::Simulator, Scheme::Trip, 7, config);
+    let proven = meeting.address.key.take();
+    for is_welcome in [false, true] {
+        let reconnect = ReconnectPolicy::once();
+        let conn = meeting.connect(ClientOptions { reconnect, ..ClientOptions::default() });
+        let key = meeting.wait(CLIENT, |event| match event {
+            NodeEvent::ServerKey { conn: of, key } if *of == conn => Some(*key),
+            _ => None,
+        });
+        assert_eq!(Some(key), proven);
+        meeting.with(CLIENT, |node, now| node.trust(now, conn)).unwrap();
+        let asks = meeting.wait(SERVER, |event| match event {
+            NodeEvent::Incoming(incoming) => Some(incoming.handle),
+            _ => None,
+        });
+        meeting.with(SERVER, |node, now| {
+            let endpoint = node.hub_mut().endpoint_mut();
+            match is_welcome {
+                true => endpoint.accept(now, asks).unwrap(),
+                false => endpoint.refuse(now, asks, Code::REFUSED, "full").unwrap(),
+            }
+        });
+        let end = meeting.wait(CLIENT, |event| match event {
+            NodeEvent::Opened { peer, .. } => Some(Ok(*peer)),
+            NodeEvent::Failed { why, .. } => Some(Err(why.clone())),
+            _ => None,
+        });
+        match end {
+            Ok(peer) => assert!(is_welcome && peer == proven, "{peer:?}"),
+            Err(why) => assert!(!is_welcome && why.contains("full"), "{why}"),
         }
     }
 }

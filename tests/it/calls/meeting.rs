@@ -18,8 +18,13 @@ pub(crate) const SCHEMES: [Scheme; 4] = [Scheme::Trip, Scheme::TripTcp, Scheme::
 
 /// A node of this configuration; the server's if `secret` is its name.
 pub(crate) fn node(secret: Option<&str>, config: NodeConfig, seed: u64, now: Instant) -> Node {
-    let seed = Seed::from_number(seed);
     let trip = secret.map_or_else(Config::client, |name| Config::public_server(identity(name)));
+    node_over(trip, config, seed, now)
+}
+
+/// A node over an endpoint of this configuration.
+pub(crate) fn node_over(trip: Config, config: NodeConfig, seed: u64, now: Instant) -> Node {
+    let seed = Seed::from_number(seed);
     let endpoint = Endpoint::new(trip, &seed.child("endpoint"), now);
     Node::new(LinkHub::new(endpoint, &seed.child("links")), config, &seed.child("node"))
 }
@@ -58,7 +63,17 @@ impl Meeting {
     pub(crate) fn with_config(at: Where, scheme: Scheme, seed: u64, config: NodeConfig) -> Self {
         let client = node(None, config.clone(), seed, Instant::ZERO);
         let server = node(Some("server"), config.clone(), seed + 1, Instant::ZERO);
-        let nodes = [client, server];
+        Self::of([client, server], at, scheme, seed, config)
+    }
+
+    /// Of these nodes, the client's and the server's.
+    pub(crate) fn of(
+        nodes: [Node; 2],
+        at: Where,
+        scheme: Scheme,
+        seed: u64,
+        config: NodeConfig,
+    ) -> Self {
         let (ground, socket): (Box<dyn Ground>, _) = match at {
             Where::Simulator => (Box::new(Sim::new(seed, nodes)), ([10, 0, 0, 2], 4_000)),
             Where::Loopback => (Box::new(Looped::new(nodes)), ([127, 0, 0, 1], 0)),

@@ -3,7 +3,10 @@
 use super::ground::{CLIENT, SERVER};
 use super::meeting::{Meeting, SECOND, Where};
 use tripline::{Code, Fate, Order, ReceiveResult, SendError, SendOptions, StreamOptions};
-use tripline_rpc::{CallOptions, ConnId, NamedStream, NodeEvent, Outcome, Scheme, StreamFailure};
+use tripline_rpc::{
+    AskError, CallOptions, ClientOptions, Config, ConnId, NamedStream, NodeConfig, NodeEvent,
+    Outcome, ReconnectPolicy, Scheme, StreamFailure,
+};
 
 /// Over TRiP, by datagrams and by a link, in the simulator and over loopback.
 fn over_trip(test: impl Fn(&mut Meeting)) {
@@ -124,6 +127,66 @@ fn n11_a_stream_may_be_refused_with_a_reason() {
         assert_eq!(reason, "no chat today");
         assert_eq!(meeting.with(CLIENT, send), Err(StreamFailure::NoPipe));
     });
+}
+
+fn raw() -> NodeConfig {
+    let peer = Config { is_raw: true, ..Config::default() };
+    NodeConfig { peer, ..NodeConfig::default() }
+}
+
+/// R-CALL-14, N07, N08: a raw connection has streams without names, which either side opens, and no
+/// calls.
+#[test]
+fn n07_a_raw_connection_has_streams_without_names() {
+    for place in [Where::Simulator, Where::Loopback] {
+        for scheme in [Scheme::Trip, Scheme::TripTcp] {
+            let meeting = &mut Meeting::with_config(place, scheme, 7, raw());
+            let (conn, at) = meeting.connected();
+            let call = |node: &mut tripline_rpc::Node, now| {
+                node.call(now, conn, "ask", b"", CallOptions::default())
+            };
+            assert_eq!(meeting.with(CLIENT, call), Err(AskError::Raw));
+            for (from, own, to, other) in [(CLIENT, conn, SERVER, at), (SERVER, at, CLIENT, conn)] {
+                let options = StreamOptions::two_way(Order::Bytes);
+                let named =
+                    |node: &mut tripline_rpc::Node, now| node.open_stream(now, own, "x", options);
+                assert_eq!(meeting.with(from, named), Err(StreamFailure::BadName));
+                let send = |node: &mut tripline_rpc::Node, now| {
+                    let stream = node.open_stream(now, own, "", options)?;
+                    node.send_on(now, own, stream, &b"raw"[..], SendOptions::default())
+                };
+                meeting.with(from, send).unwrap();
+                let (theirs, name) = opened(meeting, to);
+                assert_eq!(name, "");
+                readable(meeting, to, theirs);
+                let (all, end) = received(meeting, to, other, theirs);
+                assert_eq!((all.concat(), end), (b"raw".to_vec(), ReceiveResult::Nothing));
+            }
+        }
+    }
+}
+
+/// R-CALL-14, N07: who wants a raw connection and who wants calls hear at set-up that they do not
+/// belong together, over everything.
+#[test]
+fn n07_raw_connections_and_calls_are_not_mixed() {
+    for scheme in [Scheme::Trip, Scheme::TripTcp, Scheme::Tcp] {
+        for server_is_raw in [false, true] {
+            let config = if server_is_raw { raw() } else { NodeConfig::default() };
+            let meeting = &mut Meeting::with_config(Where::Simulator, scheme, 7, config);
+            let ours = Config { is_raw: !server_is_raw, ..Config::default() };
+            let reconnect = ReconnectPolicy::once();
+            let config = Some(ours);
+            meeting.connect(ClientOptions { reconnect, config, ..ClientOptions::default() });
+            let why = meeting.wait(SERVER, |event| match event {
+                NodeEvent::Lost { why, .. } => Some(why.clone()),
+                _ => None,
+            });
+            assert_eq!(why.contains("the other side wants a raw"), !server_is_raw, "{why}");
+            meeting
+                .wait(CLIENT, |event| matches!(event, NodeEvent::Finalised { .. }).then_some(()));
+        }
+    }
 }
 
 /// N09: each message is acknowledged once, with its bytes and how long that took; on a stream that

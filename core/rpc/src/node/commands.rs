@@ -173,6 +173,18 @@ impl Node {
         Ok(())
     }
 
+    /// Answers [`ServerKey`](super::NodeEvent::ServerKey): the key is trusted.
+    ///
+    /// # Errors
+    /// If the connection is over.
+    pub fn trust(&mut self, now: Instant, conn: ConnId) -> Result<(), UnknownConn> {
+        let now = self.tick(now);
+        let open = self.conns.get(conn.0).ok_or(UnknownConn)?;
+        let Line::Trip(line) = &open.line else { return Ok(()) };
+        let handle = line.handle;
+        self.hub.endpoint_mut().trust(now, handle).map_err(|_| UnknownConn)
+    }
+
     /// Closes a connection in order: no new calls of the other side's are taken, what is under way
     /// on both sides has `grace` to be finished, then it ends. It is not brought back.
     ///

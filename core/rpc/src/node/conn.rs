@@ -148,6 +148,12 @@ impl TripLine {
         }
     }
 
+    /// On a raw connection every stream but that of the default lane is the user's. Those that came
+    /// before it was known to be raw.
+    pub(crate) fn unnamed(&self) -> Vec<StreamId> {
+        self.readable.iter().copied().filter(|stream| self.lane_of(*stream).is_none()).collect()
+    }
+
     pub(crate) fn note_readable(&mut self, stream: StreamId) {
         if !self.readable.contains(&stream) {
             self.readable.push(stream);

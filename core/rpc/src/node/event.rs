@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
-use tripline::{Code, Fate, MessageToken, PublicKey, StreamId};
+use tripline::{Code, Fate, Incoming, MessageToken, PublicKey, StreamId};
 use tripline_sansio::{Duration, LinkError, LinkKind};
 
 /// A connection of a node: ours, which lives on over its reconnections, or a client's. Dies with
@@ -52,7 +52,8 @@ pub struct Via {
 /// [`NodeEvent::Failed`] alone, or of [`NodeEvent::Opened`], what the peer says, and one of
 /// [`NodeEvent::Closed`] and [`NodeEvent::Lost`]; then exactly one [`NodeEvent::Finalised`]. One
 /// that is closed while it has no pipe says `Closed` once more. A client's has no `Failed`.
-/// [`NodeEvent::Resolve`] may come between, and so may outcomes of calls whose time is up.
+/// [`NodeEvent::Resolve`] and [`NodeEvent::ServerKey`] may come between, and so may outcomes of
+/// calls whose time is up.
 #[derive(Clone, Debug, PartialEq)]
 pub enum NodeEvent {
     /// The node asks for addresses; answer with [`Node::resolved`](crate::Node::resolved). It asks
@@ -65,6 +66,19 @@ pub enum NodeEvent {
         /// The port as the user gave it.
         port: u16,
     },
+    /// Under XX: the server of a connection of ours showed this key; go on with
+    /// [`Node::trust`](crate::Node::trust), or give it up with
+    /// [`Node::stop`](crate::Node::stop).
+    ServerKey {
+        /// The connection that waits.
+        conn: ConnId,
+        /// The key that the server proved to hold.
+        key: PublicKey,
+    },
+    /// A client asks to come in over TRiP, if the endpoint is to ask ([`tripline::Screening`]).
+    /// Answer the endpoint itself, by [`Node::hub_mut`](crate::Node::hub_mut): there are
+    /// [`accept`](tripline::Endpoint::accept) and [`refuse`](tripline::Endpoint::refuse).
+    Incoming(Incoming),
     /// There is a pipe.
     Opened {
         /// The connection.

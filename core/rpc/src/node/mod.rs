@@ -142,10 +142,8 @@ enum Newcomer {
 }
 
 impl Node {
-    /// A node over a transport endpoint with its links. The endpoint lets in whoever its access
-    /// list allows: a node does not pass on the questions of
-    /// [`Screening::Ask`](tripline::Screening::Ask), nor whether to trust a key that XX has shown,
-    /// so attempts that wait for an answer to them fail. `seed` is for session names and waits.
+    /// A node over a transport endpoint with its links. Who comes in over TRiP is that endpoint's
+    /// to say, by its access list, or by asking. `seed` is for session names and waits.
     pub fn new(hub: LinkHub, config: NodeConfig, seed: &Seed) -> Self {
         let config = NodeConfig { peer: config.peer.in_range(), ..config };
         Self {

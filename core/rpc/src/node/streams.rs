@@ -10,6 +10,7 @@ use super::event::{ConnId, NamedStream, NodeEvent};
 use crate::method::is_name;
 use crate::peer::StreamNews;
 use crate::slots::Key;
+use alloc::sync::Arc;
 use bytes::Bytes;
 use core::fmt;
 use tripline::{
@@ -28,7 +29,7 @@ pub enum StreamFailure {
     NoPipe,
     /// What carries the connection has no streams: it takes TRiP.
     NoStreams,
-    /// A name has 1 to 255 bytes.
+    /// A name has 1 to 255 bytes, and on a raw connection none.
     BadName,
     /// The transport opens none.
     Open(OpenError),
@@ -48,7 +49,9 @@ impl fmt::Display for StreamFailure {
             Self::NoStreams => {
                 f.write_str("plain TCP and TLS carry calls alone; streams take a trip address")
             }
-            Self::BadName => f.write_str("a name has 1 to 255 bytes"),
+            Self::BadName => {
+                f.write_str("a name has 1 to 255 bytes; on a raw connection it is empty")
+            }
             Self::Open(error) => error.fmt(f),
             Self::Send(error) => error.fmt(f),
             Self::Receive(error) => error.fmt(f),
@@ -103,6 +106,14 @@ impl TripLine {
         }
     }
 
+    /// The transport has heard of a stream of a raw connection: it needs no name (row N07).
+    pub(super) fn heard_raw(&mut self, on: NamedOn, id: StreamId) -> [Option<NodeEvent>; 2] {
+        if self.lane_of(id).is_none() {
+            self.names.insert(id, Arc::default());
+        }
+        self.heard(on, id)
+    }
+
     /// The transport has heard of a stream. If its name is known too, the user is told.
     pub(super) fn heard(&mut self, on: NamedOn, id: StreamId) -> [Option<NodeEvent>; 2] {
         let NamedOn { conn, pipe } = on;
@@ -124,6 +135,8 @@ impl Node {
     /// or the end, and may refuse it: [`StreamRefused`]. Nothing needs to be waited for: messages
     /// may be sent at once. Where only the other side is to speak, an empty message tells it so.
     ///
+    /// On a [raw](crate::Config::is_raw) connection the name is empty, and on others it is not.
+    ///
     /// [`StreamOpened`]: NodeEvent::StreamOpened
     /// [`StreamRefused`]: NodeEvent::StreamRefused
     ///
@@ -137,10 +150,12 @@ impl Node {
         options: StreamOptions,
     ) -> Result<NamedStream, StreamFailure> {
         let now = self.tick(now);
-        if !is_name(name.as_bytes()) {
+        let handle = self.trip_of(conn, None)?;
+        let is_raw = self.conns.get(conn.0).is_some_and(|open| open.peer.is_raw());
+        let is_fit = if is_raw { name.is_empty() } else { is_name(name.as_bytes()) };
+        if !is_fit {
             return Err(StreamFailure::BadName);
         }
-        let handle = self.trip_of(conn, None)?;
         let opened = self.hub.endpoint_mut().open(now, handle, options);
         let stream = opened.map_err(StreamFailure::Open)?;
         let open = self.conns.get_mut(conn.0).ok_or(StreamFailure::UnknownConn)?;
@@ -148,7 +163,9 @@ impl Node {
             line.named.insert(stream);
             line.sweep(self.hub.endpoint());
         }
-        open.peer.announce_stream(stream.number(), name);
+        if !is_raw {
+            open.peer.announce_stream(stream.number(), name);
+        }
         let pipe = open.pipes;
         self.mark(conn.0);
         Ok(NamedStream { stream, pipe })

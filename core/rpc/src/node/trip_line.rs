@@ -51,6 +51,12 @@ impl Node {
                     self.events.push_back(NodeEvent::Resolve { conn: ConnId(key), host, port });
                 }
             }
+            Event::ServerKey { connection, key } => {
+                if let Some(owner) = self.owner(connection) {
+                    self.events.push_back(NodeEvent::ServerKey { conn: ConnId(owner), key });
+                }
+            }
+            Event::Incoming(incoming) => self.events.push_back(NodeEvent::Incoming(incoming)),
             Event::Connected { connection, side: Side::Server, user_id, route, .. } => {
                 self.on_newcomer(connection, Via { listener: None, route, user_id });
             }
@@ -161,7 +167,12 @@ impl Node {
             && let Line::Trip(line) = &mut conn.line
         {
             let on = NamedOn { conn: ConnId(key), pipe: conn.pipes };
-            self.events.extend(line.heard(on, stream).into_iter().flatten());
+            let told = match conn.peer.is_raw() {
+                true => line.heard_raw(on, stream),
+                false => line.heard(on, stream),
+            };
+            self.events.extend(told.into_iter().flatten());
+            line.sweep(self.hub.endpoint());
         }
     }
 
@@ -213,6 +224,15 @@ impl Node {
             for message in messages {
                 conn.peer.handle_message(now, Lane::DEFAULT, &message);
             }
+        }
+        // What came before its first message was nobody's yet.
+        if let Some(conn) = self.conns.get_mut(key)
+            && let Line::Trip(line) = &mut conn.line
+            && conn.peer.is_raw()
+        {
+            let on = NamedOn { conn: ConnId(key), pipe: conn.pipes };
+            let told = line.unnamed().into_iter().flat_map(|id| line.heard_raw(on, id));
+            self.events.extend(told.flatten());
         }
         self.was_used(key);
         self.queue_read(key);

@@ -116,8 +116,7 @@ impl Peer {
         let frame = Frame::Call { number, method, deadline, serial };
         self.put(lane, &frame, payload, SendOptions::default());
         if let Some(call) = self.asked.get_mut(key) {
-            call.stage = Stage::Sent { number };
-            call.lane = lane;
+            call.stage = Stage::Sent { number, lane };
             call.items = Items::default();
         }
     }
@@ -261,14 +260,13 @@ impl Peer {
     fn grant(&mut self, id: CallId, bytes: usize) {
         let half = self.config.item_window / 2;
         let Some(call) = self.asked.get_mut(id.0) else { return };
-        let Stage::Sent { number, .. } = call.stage else { return };
+        let Stage::Sent { number, lane } = call.stage else { return };
         let items = &mut call.items;
         let cost = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_add(ITEM_COST);
         items.taken = items.taken.saturating_add(cost).min(items.received);
         let bytes = items.taken.saturating_sub(items.granted);
         if bytes > half {
             items.granted = items.taken;
-            let lane = call.lane;
             let turn = self.asked.turn(number);
             self.put_control(lane, &Control::Window { number, turn, bytes });
         }
@@ -278,9 +276,9 @@ impl Peer {
     pub(super) fn end_call(&mut self, key: Key, outcome: impl FnOnce(Executed) -> Outcome) -> bool {
         let executed = self.executed_by_now(key);
         let Some(call) = self.asked.remove(key, false) else { return false };
-        if let Stage::Sent { number, .. } = call.stage {
+        if let Stage::Sent { number, lane } = call.stage {
             let turn = self.asked.turn(number);
-            self.put_control(call.lane, &Control::Cancel { number, turn });
+            self.put_control(lane, &Control::Cancel { number, turn });
         }
         self.tell_outcome(key, &call, outcome(executed));
         true
@@ -307,6 +305,9 @@ impl Peer {
     fn may_ask(&mut self, method: MethodRef<'_>, len: usize) -> Result<(), AskError> {
         if self.state == State::Ended {
             return Err(AskError::Ended);
+        }
+        if self.config.is_raw {
+            return Err(AskError::Raw);
         }
         if !method.is_valid() {
             return Err(AskError::BadName);

@@ -94,6 +94,7 @@ impl Peer {
             frame_max: self.takes_max().max(FRAME_LEAST),
             deadline_ms: self.config.deadline.map_or(0, millis),
             item_window: self.config.item_window,
+            is_raw: self.config.is_raw,
         };
         let empty = Payload::Slice(&[]);
         self.put(Lane::DEFAULT, &Frame::Hello(hello), empty, SendOptions::default());
@@ -110,6 +111,9 @@ impl Peer {
     pub(super) fn on_hello(&mut self, hello: Hello) -> Result<(), Violation> {
         if hello.version != VERSION {
             return Err(Violation::Version(hello.version));
+        }
+        if hello.is_raw != self.config.is_raw {
+            return Err(Violation::Kind { is_raw: hello.is_raw });
         }
         if *self.session.get_or_insert(hello.session) != hello.session {
             return Err(Violation::Hello);

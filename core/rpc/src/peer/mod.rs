@@ -208,6 +208,11 @@ impl Peer {
         self.config.frame_max.min(carried)
     }
 
+    /// Whether the connection is [raw](Config::is_raw).
+    pub fn is_raw(&self) -> bool {
+        self.config.is_raw
+    }
+
     /// The largest frame we take, in bytes.
     pub fn frame_max(&self) -> usize {
         self.config.frame_max

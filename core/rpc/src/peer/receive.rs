@@ -60,6 +60,9 @@ impl Peer {
         head: usize,
     ) -> Result<(), Violation> {
         let payload = || message.slice(head..);
+        if self.config.is_raw && !frame.goes_over_raw() {
+            return Err(Violation::Raw);
+        }
         match frame {
             Frame::Hello(_) => Err(Violation::Hello),
             Frame::Call { number, method, deadline, serial } => {

@@ -56,6 +56,21 @@ pub(crate) enum Frame<'a> {
     Control(Control<'a>),
 }
 
+impl Frame<'_> {
+    /// Whether it has its place on a raw connection, which has no calls, no lanes and no names
+    /// (R-CALL-14).
+    pub(crate) fn goes_over_raw(&self) -> bool {
+        match self {
+            Self::Hello(_) => true,
+            Self::Control(control) => !matches!(
+                control,
+                Control::Name { .. } | Control::Lane { .. } | Control::Stream { .. }
+            ),
+            _ => false,
+        }
+    }
+}
+
 /// Frames that have no payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Control<'a> {

@@ -9,6 +9,9 @@ use alloc::vec::Vec;
 use core::fmt;
 use tripline_sansio::codec::{Reader, Writer, varint_len};
 
+/// The largest number of a parameter that we know.
+const KNOWN_MAX: u64 = 8;
+
 /// The version of the frames.
 pub(crate) const VERSION: u64 = 1;
 
@@ -41,6 +44,8 @@ pub(crate) struct Hello {
     pub(crate) deadline_ms: u64,
     /// How many bytes of items each of our calls takes before it grants more.
     pub(crate) item_window: u64,
+    /// The connection has streams without names, and no calls.
+    pub(crate) is_raw: bool,
 }
 
 impl Default for Hello {
@@ -54,6 +59,7 @@ impl Default for Hello {
             frame_max: FRAME_LEAST,
             deadline_ms: 0,
             item_window: 0,
+            is_raw: false,
         }
     }
 }
@@ -71,8 +77,10 @@ impl Hello {
             (5, size),
             (6, self.deadline_ms),
             (7, self.item_window),
+            (8, u64::from(self.is_raw)),
         ];
-        for (id, value) in numbers {
+        // What is usual need not be said.
+        for (id, value) in numbers.into_iter().filter(|(id, value)| *id < 8 || *value > 0) {
             let length = u64::try_from(varint_len(value)).unwrap_or(8);
             writer.varint(id).varint(length).varint(value);
         }
@@ -80,13 +88,14 @@ impl Hello {
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let mut hello = Self { version: 0, ..Self::default() };
-        let mut seen = 0_u8;
+        let mut seen = 0_u16;
         while !reader.is_empty() {
             let id = reader.varint()?;
             let mut value = Reader::new(reader.varint_bytes()?);
-            let Some(bit) = u32::try_from(id).ok().and_then(|id| 1_u8.checked_shl(id)) else {
+            if id > KNOWN_MAX {
                 continue;
-            };
+            }
+            let bit = 1_u16 << id;
             if seen & bit != 0 {
                 return Err(Malformed::Range);
             }
@@ -119,7 +128,11 @@ impl Hello {
                 range((FRAME_LEAST..=FRAME_LIMIT).contains(&self.frame_max))?;
             }
             6 => self.deadline_ms = value,
-            _ => self.item_window = value,
+            7 => self.item_window = value,
+            _ => {
+                range(value <= 1)?;
+                self.is_raw = value == 1;
+            }
         }
         Ok(())
     }
@@ -141,12 +154,12 @@ mod tests {
         fn r_call_2_a_hello_survives_the_wire(
             session in any::<[u8; 16]>(), epoch in 0_u64..1 << 60, since in 0_u64..1 << 60,
             calls_max in 0..=CALLS_LIMIT, frame_max in FRAME_LEAST..=FRAME_LIMIT,
-            deadline_ms in 0_u64..1 << 60, item_window in 0_u64..1 << 60,
+            deadline_ms in 0_u64..1 << 60, item_window in 0_u64..1 << 60, is_raw in any::<bool>(),
         ) {
             let session = SessionId(session);
             let hello = Hello {
                 version: VERSION, session, epoch, since, calls_max, frame_max, deadline_ms,
-                item_window,
+                item_window, is_raw,
             };
             let bytes = written(&hello);
             prop_assert_eq!(Hello::read(&mut Reader::new(&bytes)), Ok(hello));
@@ -158,8 +171,8 @@ mod tests {
     fn r_call_2_parameters_have_their_rules() {
         let hello = Hello { session: SessionId([3; 16]), ..Hello::default() };
         let mut bytes = written(&hello);
-        bytes.extend([8, 2, 1, 1, 40, 0]);
-        assert_eq!(Hello::read(&mut Reader::new(&bytes)), Ok(hello), "unknown: 8 and 40");
+        bytes.extend([9, 2, 1, 1, 40, 0]);
+        assert_eq!(Hello::read(&mut Reader::new(&bytes)), Ok(hello), "unknown: 9 and 40");
         for wrong in [&[2, 1, 0][..], &[3, 1, 0]] {
             let twice = [&written(&hello), wrong].concat();
             assert_eq!(Hello::read(&mut Reader::new(&twice)), Err(Malformed::Range), "{wrong:?}");
@@ -167,6 +180,7 @@ mod tests {
         let read = |bytes: &[u8]| Hello::read(&mut Reader::new(bytes));
         assert_eq!(read(&[3, 2, 1, 1]), Err(Malformed::Range), "something behind it");
         assert_eq!(read(&[5, 1, 9]), Err(Malformed::Range), "frames of 9 bytes");
+        assert_eq!(read(&[8, 1, 2]), Err(Malformed::Range), "neither raw nor not");
         assert_eq!(read(&[2, 1, 9]), Err(Malformed::Cut), "no session");
         assert_eq!(read(&[2, 9, 9]), Err(Malformed::Cut));
     }

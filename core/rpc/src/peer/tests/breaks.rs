@@ -3,7 +3,7 @@
 use super::SECOND;
 use super::talk::{CALLEE, CALLER, Talk};
 use crate::{
-    Abandoned, AskError, CallOptions, Config, Event, Executed, NotifyOptions, Outcome, Retry,
+    Abandoned, AskError, CallOptions, Config, Event, Executed, Lane, NotifyOptions, Outcome, Retry,
     Unsent,
 };
 use alloc::vec::Vec;
@@ -345,7 +345,7 @@ fn q2_a_cancelled_call_that_was_put_on_its_way_may_be_executed() {
 #[test]
 fn q1_a_late_cancel_ends_no_other_call() {
     let mut talk = Talk::with_lanes();
-    let on = |lane| CallOptions { lane: crate::Lane::ordered(lane), ..CallOptions::default() };
+    let on = |lane| CallOptions { lane: Lane::ordered(lane), ..CallOptions::default() };
     let first = talk.call(CALLER, b"first", on(7));
     talk.run();
     let (request, ..) = talk.request(CALLEE);
@@ -414,4 +414,28 @@ fn q5_a_request_that_nobody_waits_for_is_called_off_at_the_next_pipe() {
     assert!(talk.events(CALLEE).contains(&Event::Abandoned { request, why }));
     talk.events(CALLER);
     talk.assert_idle();
+}
+
+/// A call that went out by the default lane, as there was no other before HELLO, is asked again by
+/// the lane that was asked for.
+#[test]
+fn a_call_is_asked_again_by_its_own_lane() {
+    let mut talk = Talk::apart(Config::default(), Config::default());
+    talk.pipe.has_lanes = true;
+    talk.attach();
+    let lane = Lane::ordered(7);
+    talk.call(CALLER, b"x", CallOptions { lane, ..again(Retry::Idempotent) });
+    let went = |talk: &mut Talk| {
+        talk.post();
+        talk.wires[CALLEE].iter().map(|(lane, _)| *lane).collect::<Vec<_>>()
+    };
+    assert_eq!(went(&mut talk), [Lane::DEFAULT; 2], "HELLO and the call");
+    talk.detach();
+    talk.attach();
+    talk.post();
+    // HELLO comes and goes, and then the call.
+    assert!(talk.arrive(CALLEE));
+    talk.post();
+    assert!(talk.arrive(CALLER));
+    assert!(went(&mut talk).contains(&lane));
 }
