@@ -251,7 +251,7 @@ impl<H: Hub> HubWorld<H> {
         self.handshake = handshake;
     }
 
-    /// Adds a hub. Its UDP socket, if it has one, has the number 0.
+    /// Adds a hub. It has one UDP socket: the one that it wished for last, at first number 0.
     pub fn add(&mut self, address: SocketAddr, hub: H) -> HostId {
         let host = self.world.add_host(address, HubHost::new(hub, 0));
         self.told.push(VecDeque::new());
@@ -373,6 +373,7 @@ impl<H: Hub> HubWorld<H> {
     fn on_wish(&mut self, host: HostId, wish: Wish) {
         match wish {
             Wish::Open { link, kind: LinkKind::Udp, .. } => {
+                self.world.with(host, |machine, _| machine.udp = link);
                 let local = Some(self.world.address(host));
                 self.answer(host, link, Answer::Opened { local });
             }

@@ -1,8 +1,8 @@
 //! Calls: a server that adds numbers and a client that asks it, over loopback.
 //!
-//! `cargo run -p tripline-std --example calls [trip|trip+tcp|tcp]`: the same program over each, by
-//! its address. Both sides are nodes of `tripline-rpc`, each driven by a loop of its own; nothing
-//! here knows what carries the calls.
+//! `cargo run -p tripline-std --example calls [trip|trip+tcp|tcp|udp]`: the same program over each,
+//! by its address. Both sides are nodes of `tripline-rpc`, each driven by a loop of its own;
+//! nothing here knows what carries the calls.
 
 use std::error::Error;
 use std::sync::mpsc;

@@ -1,8 +1,8 @@
 //! One syntax for every way to a peer (rows M22, M23).
 //!
-//! `trip://KEY@host:port`, `trip+tcp://KEY@host:port`, `tcp://host:port`, `tls://host:port`. A host
-//! is a name, an IPv4 address, an IPv6 address in brackets, or `*`: any address of this machine, to
-//! listen at.
+//! `trip://KEY@host:port`, `trip+tcp://KEY@host:port`, `tcp://host:port`, `tls://host:port`,
+//! `udp://host:port`. A host is a name, an IPv4 address, an IPv6 address in brackets, or `*`: any
+//! address of this machine, to listen at.
 
 use alloc::string::{String, ToString};
 use core::fmt;
@@ -24,14 +24,18 @@ pub enum Scheme {
     Tcp,
     /// Frames over TLS.
     Tls,
+    /// The msgbox profile over plain datagrams: nothing is repeated or secret, and nobody is
+    /// proven.
+    Udp,
 }
 
-const SCHEMES: [(&str, Scheme); 5] = [
+const SCHEMES: [(&str, Scheme); 6] = [
     ("trip", Scheme::Trip),
     ("trip+auto", Scheme::TripAuto),
     ("trip+tcp", Scheme::TripTcp),
     ("tcp", Scheme::Tcp),
     ("tls", Scheme::Tls),
+    ("udp", Scheme::Udp),
 ];
 
 impl Scheme {
@@ -41,14 +45,14 @@ impl Scheme {
             Self::Trip => Some(Over::udp()),
             Self::TripAuto => Some(Over::auto()),
             Self::TripTcp => Some(Over::tcp()),
-            Self::Tcp | Self::Tls => None,
+            Self::Tcp | Self::Tls | Self::Udp => None,
         }
     }
 
     /// What its links are made of; of TRiP, those that it may go by.
     pub(crate) fn link(self) -> LinkKind {
         match self {
-            Self::Trip => LinkKind::Udp,
+            Self::Trip | Self::Udp => LinkKind::Udp,
             Self::Tcp | Self::TripAuto | Self::TripTcp => LinkKind::Tcp,
             Self::Tls => LinkKind::Tls,
         }
@@ -217,6 +221,7 @@ mod tests {
         for text in [
             "tcp://127.0.0.1:4000",
             "tls://example.org:443",
+            "udp://*:7",
             "tcp://[::1]:0",
             "trip://*:9",
             &alloc::format!("trip://{key}@host:1"),
@@ -236,7 +241,7 @@ mod tests {
             (
                 "ftp://a:1",
                 "ftp:// is not spoken here; it is one of trip:// trip+auto:// \
-                          trip+tcp:// tcp:// tls://",
+                          trip+tcp:// tcp:// tls:// udp://",
             ),
             ("tcp://k@a:1", "only trip addresses have a key before an @"),
             ("tcp://a", "a port from 0 to 65535 stands at the end, behind a colon"),

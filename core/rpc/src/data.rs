@@ -7,6 +7,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::event::{CallId, RequestId};
+use crate::msgbox::{BoxRequestId, ContactId, GetId};
 use crate::node::ConnId;
 use crate::slots::Key;
 use alloc::vec::Vec;
@@ -35,7 +36,7 @@ macro_rules! handles {
     )*};
 }
 
-handles!(ConnId, CallId, RequestId);
+handles!(ConnId, CallId, RequestId, ContactId, GetId, BoxRequestId);
 
 /// A value of type `T` for each handle: of the connections of one node, or of the calls or requests
 /// of one connection.

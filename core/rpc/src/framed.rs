@@ -186,7 +186,8 @@ mod tests {
         core::iter::from_fn(|| side.poll_event()).collect()
     }
 
-    /// R-CALL-11, U5: wherever the bytes are cut, the messages are the same.
+    /// R-CALL-11, U5, M31 (partial reads of headers): wherever the bytes are cut, the messages are
+    /// the same.
     #[test]
     fn r_call_11_messages_survive_any_cut() {
         for cut in [1, 2, 3, 7, 1_000, usize::MAX] {
@@ -212,6 +213,25 @@ mod tests {
             });
             assert!(outcomes.eq([&Outcome::Reply("yes".into())]), "{told:?}");
         }
+    }
+
+    /// M31 (a received buffer can be kept): a payload stays what it is whatever comes behind it.
+    #[test]
+    fn m31_a_received_payload_can_be_kept() {
+        let mut sides = pair();
+        let mut kept = Vec::new();
+        for n in 0..50 {
+            let note =
+                sides[0].peer_mut().notify(Instant::ZERO, 1, &[n; 3_000], NotifyOptions::default());
+            note.unwrap();
+            talk(&mut sides, 1_000);
+            kept.extend(events(&mut sides[1]).into_iter().filter_map(|event| match event {
+                Event::Notification { payload, .. } => Some(payload),
+                _ => None,
+            }));
+        }
+        assert_eq!(kept.len(), 50);
+        assert!(kept.iter().zip(0..).all(|(payload, n)| **payload == [n; 3_000]));
     }
 
     /// R-CALL-11, P3: a length that is too large, or in two ways, ends the pipe at once.

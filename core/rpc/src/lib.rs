@@ -29,6 +29,7 @@ extern crate alloc;
 mod address;
 mod asked;
 mod bounds;
+mod boxed;
 mod config;
 mod data;
 mod event;
@@ -37,6 +38,7 @@ mod handlers;
 mod kept;
 mod lane;
 mod method;
+mod msgbox;
 mod node;
 mod outbox;
 mod outcome;
@@ -56,6 +58,10 @@ pub use framed::Framed;
 pub use handlers::{Handlers, Scope};
 pub use lane::Lane;
 pub use method::{Method, MethodRef};
+pub use msgbox::{
+    BoxRequestId, ContactId, GetId, Msgbox, MsgboxConfig, MsgboxError, MsgboxEvent, MsgboxHeader,
+    MsgboxKind, MsgboxStats,
+};
 pub use node::{
     ClientOptions, ConnId, NamedStream, NetworkKind, Node, NodeConfig, NodeEvent, ReconnectPolicy,
     StreamFailure, UnknownConn, Via,

@@ -8,7 +8,9 @@ use tripline_rpc::{
     CallOptions, ClientOptions, Config, Event, Executed, HandleMap, Handlers, Node, NodeConfig,
     NodeEvent, Outcome, ReconnectPolicy, Refusal, Scheme, Scope,
 };
-use tripline_sansio::{Answer, Duration, Hub, Instant, LinkKind, StreamMachine, Wish};
+use tripline_sansio::{
+    Answer, Duration, Hub, Instant, LinkError, LinkFailure, LinkKind, StreamMachine, Wish,
+};
 
 /// A server's node that is driven by hand, and its clients' bytes.
 struct Bench {
@@ -391,6 +393,42 @@ fn t12_the_questions_of_the_transport_are_passed_on() {
         match end {
             Ok(peer) => assert!(is_welcome && peer == proven, "{peer:?}"),
             Err(why) => assert!(!is_welcome && why.contains("full"), "{why}"),
+        }
+    }
+}
+
+/// A connection waits for the UDP socket that it needs, over TRiP and over plain datagrams: what
+/// was sent before it was there was lost, and cost a client its first 200 ms; without one it fails
+/// at once, in words.
+#[test]
+fn an_attempt_waits_for_its_socket() {
+    let key = tripline_tests::identity("server").public_key();
+    for text in [format!("trip://{key}@10.0.0.9:1"), "udp://10.0.0.9:1".into()] {
+        for is_there in [false, true] {
+            let now = Instant::from_nanos(1);
+            let mut node = node(None, NodeConfig::default(), 1, now);
+            let reconnect = ReconnectPolicy::once();
+            let options = ClientOptions { reconnect, ..ClientOptions::default() };
+            node.connect(now, text.parse().unwrap(), options);
+            let mut out = Vec::new();
+            assert_eq!(node.poll_transmit(now, &mut out), None, "{text}");
+            let Some(Wish::Open { link, kind: LinkKind::Udp, address, .. }) = node.poll_wish()
+            else {
+                panic!("no wish")
+            };
+            assert_eq!(address, SocketAddr::from(([0, 0, 0, 0], 0)));
+            if is_there {
+                node.handle_answer(now, link, Answer::Opened { local: None });
+                let (of, transmit) = node.poll_transmit(now, &mut out).expect("a first datagram");
+                assert_eq!((of, transmit.path.remote.port()), (link, 1));
+                continue;
+            }
+            let text = String::from("no file descriptor is left");
+            let error = LinkError { failure: LinkFailure::Unavailable, text };
+            node.handle_answer(now, link, Answer::Failed(error));
+            assert_eq!(node.poll_transmit(now, &mut out), None);
+            let Some(NodeEvent::Failed { why, .. }) = node.poll_event() else { panic!("no end") };
+            assert_eq!(why, "no such link can be had: no file descriptor is left");
         }
     }
 }

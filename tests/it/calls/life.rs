@@ -245,7 +245,7 @@ impl Run {
 #[test]
 fn m05_n19_n20_every_trace_obeys_the_grammar() {
     let mut told = [0; 3];
-    for scheme in SCHEMES {
+    for scheme in [&SCHEMES[..], &[Scheme::Udp]].concat() {
         for seed in 0..12 {
             println!("over {scheme}, seed {seed}");
             let mut run = Run::new(scheme, seed);

@@ -13,7 +13,7 @@ use tripline_tests::identity;
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
-/// Every scheme that carries calls.
+/// Every scheme that carries all of calls: what is lost is repeated, and what was before is known.
 pub(crate) const SCHEMES: [Scheme; 4] = [Scheme::Trip, Scheme::TripTcp, Scheme::Tcp, Scheme::Tls];
 
 /// A node of this configuration; the server's if `secret` is its name.

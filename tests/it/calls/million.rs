@@ -17,7 +17,7 @@ use tripline_sim::{Chance, LinkConfig, StreamConfig};
 const CALLS: u64 = 20_000;
 /// The client comes back after so many, and the server is started anew after ten times as many.
 const RECONNECT_EVERY: u64 = 1_000;
-/// At most so many are under way.
+/// At most so many are under way, where the server says how many it takes at once.
 const IN_FLIGHT: usize = 400;
 
 fn calls_wanted() -> u64 {
@@ -34,6 +34,8 @@ struct Books {
     meeting: Meeting,
     conn: ConnId,
     random: Random,
+    /// At most so many are under way.
+    in_flight: usize,
     made: u64,
     asked: BTreeMap<CallId, Asked>,
     /// Requests that are answered later.
@@ -47,7 +49,10 @@ struct Books {
 
 impl Books {
     fn open(scheme: Scheme, seed: u64) -> Self {
-        let peer = Config { calls_max: 128, ..Config::default() };
+        // Datagrams do not tell how many calls the server takes.
+        let (in_flight, calls_max) =
+            if scheme == Scheme::Udp { (60, 64) } else { (IN_FLIGHT, 128) };
+        let peer = Config { calls_max, ..Config::default() };
         let config = NodeConfig { peer, ..NodeConfig::default() };
         let mut meeting = Meeting::with_config(Where::Simulator, scheme, seed, config);
         let ms = Duration::from_millis;
@@ -61,6 +66,7 @@ impl Books {
             meeting,
             conn,
             random: Seed::from_number(seed).random("million"),
+            in_flight,
             made: 0,
             asked: BTreeMap::new(),
             pending: VecDeque::new(),
@@ -73,7 +79,9 @@ impl Books {
 
     fn ask(&mut self) {
         let retry = [Retry::Never, Retry::Never, Retry::Deduplicated, Retry::Idempotent];
-        let retry = retry[usize::try_from(self.random.below(4)).unwrap()];
+        // Over plain datagrams nobody is known again, so that what may be done twice is.
+        let kinds = if self.meeting.address.scheme == Scheme::Udp { 3 } else { 4 };
+        let retry = retry[usize::try_from(self.random.below(kinds)).unwrap()];
         let deadline = match self.random.below(20) {
             0 => Wait::For(Duration::from_millis(self.random.below(60))),
             _ => Wait::Default,
@@ -180,7 +188,7 @@ impl Books {
 
     fn run(mut self, calls: u64) {
         while self.made < calls {
-            while self.asked.len() < IN_FLIGHT && self.made < calls {
+            while self.asked.len() < self.in_flight && self.made < calls {
                 self.ask();
             }
             let deadline = self.meeting.now() + SECOND;
@@ -217,4 +225,10 @@ fn n39_i19_the_books_of_many_calls_balance() {
         println!("over {scheme}");
         Books::open(scheme, 11).run(calls_wanted());
     }
+}
+
+/// M04, R-BOX-4, R-BOX-8: the same over plain datagrams, where what is lost ends by its deadline.
+#[test]
+fn m04_r_box_8_the_books_balance_over_plain_datagrams() {
+    Books::open(Scheme::Udp, 11).run(calls_wanted());
 }

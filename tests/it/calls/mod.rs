@@ -8,3 +8,4 @@ mod meeting;
 mod million;
 mod streams;
 mod suite;
+mod udp;

@@ -8,8 +8,18 @@ use tripline_rpc::{
 };
 use tripline_sansio::Duration;
 
-/// Over every scheme, in the simulator and over loopback, and in memory.
+/// Over every scheme, plain datagrams included, in the simulator and over loopback, and in memory.
 fn over_all(test: impl Fn(&mut Meeting)) {
+    over_pipes(&test);
+    for place in [Where::Simulator, Where::Loopback] {
+        println!("{place:?}, udp");
+        test(&mut Meeting::new(place, Scheme::Udp));
+    }
+}
+
+/// The same without plain datagrams, which carry neither parts of replies nor goodbyes, and on
+/// which a conversation is a new one always.
+fn over_pipes(test: impl Fn(&mut Meeting)) {
     for (place, scheme) in everywhere() {
         println!("{place:?}, {scheme}");
         test(&mut Meeting::new(place, scheme));
@@ -103,7 +113,7 @@ fn m10_m15_notifications_arrive_in_order_and_whole() {
 /// N02: cancelled, too late, refused: each call has its one outcome, and the handler hears of it.
 #[test]
 fn n02_every_way_to_end_without_an_answer() {
-    over_all(|meeting| {
+    over_pipes(|meeting| {
         let (client, server) = (CLIENT, SERVER);
         let (conn, _) = meeting.connected();
         let cancelled = meeting.call(client, conn, b"1", CallOptions::default());
@@ -140,7 +150,7 @@ fn n02_every_way_to_end_without_an_answer() {
 /// N02: a reply in parts, more than its window and more than the pipe takes at once.
 #[test]
 fn n02_a_long_streaming_reply() {
-    over_all(|meeting| {
+    over_pipes(|meeting| {
         let (client, server) = (CLIENT, SERVER);
         let (conn, _) = meeting.connected();
         let call = meeting.call(client, conn, b"all", CallOptions::default());
@@ -166,10 +176,11 @@ fn n02_a_long_streaming_reply() {
     });
 }
 
-/// N36: an orderly end finishes what is in flight, and both sides hear of it once.
+/// N36, M31 (TCP's own close): an orderly end finishes what is in flight, and both sides hear of it
+/// once.
 #[test]
 fn n36_m03_an_orderly_end() {
-    over_all(|meeting| {
+    over_pipes(|meeting| {
         let (conn, at) = meeting.connected();
         let call = meeting.call(CLIENT, conn, b"1", CallOptions::default());
         let (_, request, ..) = meeting.request(SERVER);
@@ -214,7 +225,7 @@ fn n36_m03_an_orderly_end() {
 /// over the next pipe, executed once.
 #[test]
 fn n18_q2_a_call_survives_a_reconnect() {
-    over_all(|meeting| {
+    over_pipes(|meeting| {
         let (client, server) = (CLIENT, SERVER);
         let (conn, _) = meeting.connected();
         let options = CallOptions { retry: Retry::Deduplicated, ..CallOptions::default() };
@@ -388,7 +399,7 @@ fn m21_n41_an_ending_connection_can_be_used_in_its_event() {
 /// after, and says when all is over; its clients' calls that were refused were not executed.
 #[test]
 fn n36_a_server_shuts_down() {
-    over_all(|meeting| {
+    over_pipes(|meeting| {
         let (conn, at) = meeting.connected();
         let other = meeting.connect(ClientOptions::default());
         let ready = |event: &NodeEvent| match event {

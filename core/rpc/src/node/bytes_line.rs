@@ -11,7 +11,7 @@ use crate::slots::Key;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use bytes::Bytes;
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, SocketAddr};
 use tripline::LinkHub;
 use tripline_sansio::{Answer, LinkError, LinkKind, Wish};
 
@@ -84,16 +84,26 @@ impl Node {
         match answer {
             Answer::Opened { local } => {
                 if is_udp {
-                    self.udp_local = *local;
+                    self.udp_local = local.or(Some((Ipv4Addr::UNSPECIFIED, 0).into()));
+                    for key in core::mem::take(&mut self.udp_waiting) {
+                        if self.is_waiting_for_line(key) {
+                            self.attempt(key);
+                        }
+                    }
                 }
                 if self.trip_doors.contains(&listener) {
                     self.events.push_back(NodeEvent::Listening { listener, local: *local });
                 }
             }
-            Answer::Failed(_) => {
+            Answer::Failed(error) => {
                 self.trip_doors.remove(&listener);
                 if is_udp {
                     (self.has_udp, self.udp_local) = (false, None);
+                    for key in core::mem::take(&mut self.udp_waiting) {
+                        if self.is_waiting_for_line(key) {
+                            self.went_down(key, End::Failed, error.to_string());
+                        }
+                    }
                 }
             }
         }

@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
 use tripline::LinkHub;
-use tripline_sansio::{Duration, Instant, LinkError, LinkFailure, Wish};
+use tripline_sansio::{Duration, Instant, Wish};
 
 /// The connection is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +83,7 @@ impl Node {
                 self.trip_doors.insert(link);
                 Some(link)
             }
+            Scheme::Udp => Some(self.listen_box(socket)),
             Scheme::Tcp | Scheme::Tls => {
                 let link = self.hub.number();
                 self.doors.insert(link, kind);
@@ -106,10 +107,8 @@ impl Node {
                 self.events.push_back(NodeEvent::Listening { listener, local: Some(local) });
             }
             Some(local) => {
-                let text = alloc::format!("the UDP socket has port {} already", local.port());
-                let error = LinkError { failure: LinkFailure::Unavailable, text };
                 self.trip_doors.remove(&listener);
-                self.events.push_back(NodeEvent::Deaf { listener, error });
+                self.events.push_back(super::deaf_at(listener, local));
             }
         }
     }
@@ -130,6 +129,9 @@ impl Node {
 
     /// Ends a listener; connections that it has brought stay (row M27).
     pub fn unlisten(&mut self, listener: u64) {
+        if self.unlisten_box(listener) {
+            return;
+        }
         self.doors.remove(&listener);
         self.trip_doors.remove(&listener);
         if listener == LinkHub::UDP {
@@ -159,14 +161,14 @@ impl Node {
         }
         let waits = |client: &&Client| client.stage == Stage::Connecting;
         let Some(client) = open.client.as_ref().filter(waits) else { return Ok(()) };
-        if let Line::Bytes(_) = open.line {
+        if let Line::Bytes(_) | Line::Box(_) = open.line {
             return Ok(());
         }
         let kind = client.address.scheme.link();
         match found {
             Ok(addresses) => {
                 let name = self.name_of(conn.0);
-                self.open_wire(conn.0, kind, addresses, name);
+                self.open_line(conn.0, kind, addresses, name);
             }
             Err(why) => self.went_down(conn.0, End::Failed, why),
         }
@@ -229,7 +231,8 @@ impl Node {
             return;
         }
         self.shutting = Shutting::For(grace);
-        let doors: Vec<u64> = self.doors.keys().chain(&self.trip_doors).copied().collect();
+        let doors = self.doors.keys().chain(&self.trip_doors).chain(&self.boxes.link);
+        let doors: Vec<u64> = doors.copied().collect();
         for listener in doors.into_iter().filter(|door| *door != LinkHub::UDP) {
             self.unlisten(listener);
         }
@@ -279,7 +282,7 @@ impl Node {
         let open = self.conns.get_mut(conn.0).filter(|open| open.closing.is_none());
         let open = open.ok_or(UnknownConn)?;
         let client = open.client.as_mut().ok_or(UnknownConn)?;
-        if open.is_open || matches!(open.line, Line::Trip(_) | Line::Bytes(_)) {
+        if open.is_open || !matches!(open.line, Line::None) {
             return Ok(());
         }
         client.stage = Stage::Waiting(now + wait);

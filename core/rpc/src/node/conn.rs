@@ -2,9 +2,11 @@
 
 use super::client::Client;
 use super::event::Via;
+use crate::boxed::Boxed;
 use crate::lane::Lane;
 use crate::peer::Peer;
 use crate::wire::SessionId;
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -78,6 +80,8 @@ pub(crate) enum Line {
     Trip(TripLine),
     /// A link of this number.
     Bytes(u64),
+    /// A contact of the msgbox profile.
+    Box(Box<Boxed>),
 }
 
 /// A connection of the transport, and its streams.

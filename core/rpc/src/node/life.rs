@@ -11,7 +11,8 @@ use crate::slots::Key;
 use crate::wire::SessionId;
 use alloc::string::{String, ToString};
 use alloc::vec;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use alloc::vec::Vec;
+use core::net::{Ipv4Addr, SocketAddr};
 use tripline::{Code, PublicKey, Target, TransportConfig};
 use tripline_sansio::{Duration, LinkKind, Wish};
 
@@ -45,7 +46,7 @@ impl Node {
         let (address, kind) = (client.address.clone(), client.address.scheme.link());
         let Some(over) = address.scheme.over() else {
             return match (address.socket(), address.host) {
-                (Some(socket), _) => self.open_wire(key, kind, vec![socket], String::new()),
+                (Some(socket), _) => self.open_line(key, kind, vec![socket], String::new()),
                 (None, Host::Name(host)) => {
                     let (conn, port) = (ConnId(key), address.port);
                     self.events.push_back(NodeEvent::Resolve { conn, host, port });
@@ -62,14 +63,16 @@ impl Node {
             (None, _) => Target::Addresses(vec![]),
         };
         if over.udp {
-            let is_v6 =
-                matches!(&target, Target::Addresses(list) if list.iter().all(SocketAddr::is_ipv6));
-            let any = if is_v6 {
-                IpAddr::from(Ipv6Addr::UNSPECIFIED)
-            } else {
-                Ipv4Addr::UNSPECIFIED.into()
+            let v4 = (Ipv4Addr::UNSPECIFIED, 0).into();
+            let first = match &target {
+                Target::Addresses(list) => list.first().copied(),
+                Target::Name { .. } => None,
             };
-            self.wish_for_udp((any, 0).into());
+            self.wish_for_udp(first.map_or(v4, super::any_like));
+            if self.udp_local.is_none() {
+                // What is sent before it is there is lost, and found missing only a while later.
+                return self.udp_waiting.push(key);
+            }
         }
         match self.hub.connect(self.now, target, options, over) {
             Ok(handle) => {
@@ -80,6 +83,30 @@ impl Node {
             }
             Err(error) => self.went_down(key, End::Failed, error.to_string()),
         }
+    }
+
+    /// Opens what is no connection of the transport, to the first of these addresses.
+    pub(super) fn open_line(
+        &mut self,
+        key: Key,
+        kind: LinkKind,
+        addresses: Vec<SocketAddr>,
+        name: String,
+    ) {
+        match kind {
+            LinkKind::Udp => self.open_box(key, &addresses),
+            _ => self.open_wire(key, kind, addresses, name),
+        }
+    }
+
+    /// Whether a connection of ours waits for something to travel by.
+    pub(super) fn is_waiting_for_line(&self, key: Key) -> bool {
+        let conn = self.conns.get(key);
+        conn.is_some_and(|conn| {
+            let client = conn.client.as_ref();
+            let connects = client.is_some_and(|client| client.stage == Stage::Connecting);
+            connects && matches!(conn.line, Line::None)
+        })
     }
 
     /// The transport's settings, with heartbeats if they have none: a connection that is kept would
@@ -272,6 +299,7 @@ impl Node {
             Line::None => {}
             Line::Trip(line) => self.kill_trip(line.handle),
             Line::Bytes(link) => self.close_wire(link),
+            Line::Box(boxed) => self.close_box(boxed.contact()),
         }
     }
 
@@ -330,6 +358,12 @@ impl Node {
                 self.close_wire(link);
                 let why = String::from("closed by us");
                 self.went_down(key, End::Closed { by_us: true }, why);
+            }
+            Line::Box(boxed) => {
+                let contact = boxed.contact();
+                // Its event says that it is over.
+                let _ = self.boxes.machine.close(now, contact);
+                self.absorb_boxes();
             }
             Line::None => {}
         }

@@ -7,6 +7,7 @@
 //! and never learns the time but from its callers.
 
 mod alarms;
+mod box_line;
 mod bytes_line;
 mod client;
 mod commands;
@@ -19,22 +20,25 @@ mod trip_line;
 use crate::config::Config;
 use crate::event::Event;
 use crate::lane::Lane;
+use crate::msgbox::MsgboxConfig;
 use crate::peer::Peer;
 use crate::slots::{Key, Slots};
 use crate::wire::SessionId;
 use alarms::Alarms;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
+use box_line::Boxes;
 use bytes_line::Wire;
 pub use client::{ClientOptions, ReconnectPolicy};
 pub use commands::{NetworkKind, UnknownConn};
 use conn::{Conn, Line, TripLine};
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 pub use event::{ConnId, NamedStream, NodeEvent, Via};
 pub use streams::StreamFailure;
 use tripline::{Batch, ConnectionData, ConnectionHandle, LinkHub, PublicKey, StreamId};
 use tripline_sansio::{
-    Answer, Deadlines, Duration, Ecn, Hub, Instant, LinkKind, Path, Random, Seed, Transmit, Wish,
+    Answer, DatagramMachine, Deadlines, Duration, Ecn, Hub, Instant, LinkError, LinkFailure,
+    LinkKind, Path, Random, Seed, Transmit, Wish,
 };
 
 /// How long a newcomer may take to say HELLO.
@@ -54,6 +58,9 @@ pub struct NodeConfig {
     /// How long the conversation with a client that is gone is remembered, if there is anything to
     /// remember.
     pub session_keep: Option<Duration>,
+    /// How `udp://` addresses are spoken to: plain datagrams (rows M09 to M21). Whether it listens
+    /// is the node's to say.
+    pub udp: MsgboxConfig,
     /// From so many clients on, a newcomer hears at once that we are going away, so that it may ask
     /// another server; `None`: never.
     pub clients_soft: Option<usize>,
@@ -88,6 +95,10 @@ pub struct Node {
     has_udp: bool,
     /// Where it is bound, as far as the loop has said.
     udp_local: Option<SocketAddr>,
+    /// Connections of ours that wait for it.
+    udp_waiting: Vec<Key>,
+    /// Conversations over plain datagrams.
+    boxes: Boxes,
     /// It serves connections of ours alone.
     refuses_trip: bool,
     /// Conversations that are remembered without a pipe, in the order in which they lost it; those
@@ -146,6 +157,7 @@ impl Node {
     /// to say, by its access list, or by asking. `seed` is for session names and waits.
     pub fn new(hub: LinkHub, config: NodeConfig, seed: &Seed) -> Self {
         let config = NodeConfig { peer: config.peer.in_range(), ..config };
+        let boxes = Boxes::new(config.udp, &seed.child("boxes"));
         Self {
             hub,
             config,
@@ -158,6 +170,8 @@ impl Node {
             trip_doors: BTreeSet::new(),
             has_udp: false,
             udp_local: None,
+            udp_waiting: Vec::new(),
+            boxes,
             refuses_trip: false,
             remembered: VecDeque::new(),
             alarms: Alarms::default(),
@@ -282,6 +296,7 @@ impl Node {
             match &conn.line {
                 Line::None => {}
                 Line::Trip(_) => self.send_over_trip(key),
+                Line::Box(_) => self.send_over_box(key),
                 Line::Bytes(link) => {
                     let link = *link;
                     self.wire_is_ready(link);
@@ -337,7 +352,9 @@ impl Hub for Node {
 
     fn handle_answer(&mut self, now: Instant, link: u64, answer: Answer) {
         self.tick(now);
-        if link == LinkHub::UDP || self.trip_doors.contains(&link) {
+        if self.boxes.link == Some(link) {
+            self.on_box_answer(link, answer);
+        } else if link == LinkHub::UDP || self.trip_doors.contains(&link) {
             self.on_trip_door(link, &answer);
             self.hub.handle_answer(now, link, answer);
         } else if self.doors.contains_key(&link) {
@@ -365,7 +382,11 @@ impl Hub for Node {
     }
 
     fn handle_datagram(&mut self, now: Instant, link: u64, path: Path, ecn: Ecn, data: &mut [u8]) {
-        self.hub.handle_datagram(now, link, path, ecn, data);
+        if self.boxes.link == Some(link) {
+            self.boxes.machine.handle_datagram(now, path, ecn, data);
+        } else {
+            self.hub.handle_datagram(now, link, path, ecn, data);
+        }
     }
 
     fn handle_bytes(&mut self, now: Instant, link: u64, bytes: &[u8]) {
@@ -388,6 +409,7 @@ impl Hub for Node {
 
     fn handle_timeout(&mut self, now: Instant) {
         self.hub.handle_timeout(now);
+        self.boxes.machine.handle_timeout(now);
         self.tend(now);
     }
 
@@ -398,6 +420,9 @@ impl Hub for Node {
     fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<(u64, Transmit)> {
         loop {
             self.pump(now);
+            if let Some(transmit) = self.poll_box(now, out) {
+                return Some(transmit);
+            }
             if let Some(transmit) = self.hub.poll_transmit(now, out) {
                 return Some(transmit);
             }
@@ -410,7 +435,9 @@ impl Hub for Node {
     }
 
     fn handle_too_big(&mut self, now: Instant, link: u64, transmit: &Transmit) {
-        self.hub.handle_too_big(now, link, transmit);
+        if self.boxes.link != Some(link) {
+            self.hub.handle_too_big(now, link, transmit);
+        }
     }
 
     fn poll_ready(&mut self, now: Instant) -> Option<u64> {
@@ -432,7 +459,8 @@ impl Hub for Node {
         // As soon as may be: there is more to read, now that what was read is told.
         let more = self.goes_on.then(|| self.now + Duration::from_nanos(1));
         let alarm = self.alarms.first();
-        let all = [self.hub.poll_timeout(), self.deadlines.first(), newcomer, alarm, more];
+        let boxes = self.boxes.machine.poll_timeout();
+        let all = [self.hub.poll_timeout(), boxes, self.deadlines.first(), newcomer, alarm, more];
         all.into_iter().flatten().min()
     }
 
@@ -448,4 +476,19 @@ impl Hub for Node {
             self.finish(key);
         }
     }
+}
+
+/// Any address of this machine, of the other one's family.
+fn any_like(remote: SocketAddr) -> SocketAddr {
+    match remote {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    }
+}
+
+/// That a socket which is there already has another port than the one that is wanted.
+fn deaf_at(listener: u64, local: SocketAddr) -> NodeEvent {
+    let text = alloc::format!("the UDP socket has port {} already", local.port());
+    let error = LinkError { failure: LinkFailure::Unavailable, text };
+    NodeEvent::Deaf { listener, error }
 }

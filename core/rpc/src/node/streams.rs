@@ -47,7 +47,7 @@ impl fmt::Display for StreamFailure {
             Self::UnknownConn => f.write_str("the connection is over"),
             Self::NoPipe => f.write_str("the stream ended with its connection"),
             Self::NoStreams => {
-                f.write_str("plain TCP and TLS carry calls alone; streams take a trip address")
+                f.write_str("plain UDP, TCP and TLS carry calls alone; streams take a trip address")
             }
             Self::BadName => {
                 f.write_str("a name has 1 to 255 bytes; on a raw connection it is empty")
@@ -335,7 +335,7 @@ impl Node {
         let open = self.conns.get(conn.0).ok_or(StreamFailure::UnknownConn)?;
         let line = match &open.line {
             Line::Trip(line) if open.is_open => line,
-            Line::Bytes(_) => return Err(StreamFailure::NoStreams),
+            Line::Bytes(_) | Line::Box(_) => return Err(StreamFailure::NoStreams),
             Line::Trip(_) | Line::None => return Err(StreamFailure::NoPipe),
         };
         let is_there = stream

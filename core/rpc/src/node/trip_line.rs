@@ -42,6 +42,7 @@ impl Node {
                 _ => {}
             }
         }
+        self.absorb_boxes();
     }
 
     fn on_trip(&mut self, event: Event) {
