@@ -47,6 +47,7 @@ mod rules_handshake;
 mod rules_streams;
 mod scenarios;
 mod screening;
+mod services;
 mod shutdown;
 mod single;
 mod supply;

@@ -1,7 +1,7 @@
 //! What the clients and servers of all loops have in common, so that a program reads the same on
 //! each of them: the text of an address, the error that calls end with, the count of what became
 //! of messages, who is let in, how the engine is made, and what only the system knows (entropy,
-//! names, the time, the processor).
+//! names, the time, the processor), and who waits for what.
 //!
 //! *In*: texts, a client at the door, questions to the system. *Out*: values. Nothing here waits
 //! but [`resolve`], and nothing knows of sockets or futures: each adapter names these items again,
@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod at_hand;
 mod clock;
 mod door;
 mod engine;
@@ -16,8 +17,10 @@ mod error;
 mod resolve;
 mod settled;
 mod system;
+mod waits;
 
 pub use address::Address;
+pub use at_hand::AtHand;
 pub use clock::Clock;
 pub use door::{ChoosePsk, Decision, Door, Screen};
 pub use engine::{Site, endpoint, link_hub};
@@ -25,3 +28,4 @@ pub use error::Error;
 pub use resolve::resolve;
 pub use settled::Settled;
 pub use system::{hardware_aes, os_seed};
+pub use waits::{Ticket, Waits};

@@ -18,7 +18,7 @@
 //!   an idle endpoint is not polled (row T18).
 #![forbid(unsafe_code)]
 
-mod at_hand;
+pub mod calls;
 mod connection;
 mod driver;
 mod endpoint;

@@ -5,7 +5,6 @@
 //! [`Connection::with`](crate::Connection::with), which is that) or of a waker (nor is a waker
 //! dropped under it: that may end a task, whose handles ask for the lock).
 
-use crate::at_hand::AtHand;
 use crate::front::{Counters, Front, Notice};
 use crate::waits::{Ticket, Topic};
 use std::fmt;
@@ -15,7 +14,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tripline::{LinkHub, PublicKey};
-use tripline_common::Error;
+use tripline_common::{AtHand, Error};
 use tripline_sansio::{Answer, Ecn, Hub, Instant, LinkKind, Path, Transmit, Wish};
 
 /// What a handle that was dropped has left to do.

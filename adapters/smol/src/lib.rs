@@ -57,6 +57,8 @@ use tripline::Config;
 use tripline_sansio::Instant;
 use tripline_tcp::Wire;
 
+pub mod calls;
+
 pub use tripline_futures::*;
 
 /// `async-io` and an executor, for everything that takes a [`Runtime`].

@@ -73,6 +73,7 @@
 #![forbid(unsafe_code)]
 
 mod blocking;
+pub mod calls;
 mod cycle;
 mod hub;
 #[cfg(test)]

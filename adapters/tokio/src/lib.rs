@@ -55,6 +55,8 @@ use tripline::Config;
 use tripline_sansio::Instant;
 use tripline_tcp::Wire;
 
+pub mod calls;
+
 pub use tripline_futures::*;
 
 /// The tokio runtime that the program is in, for everything that takes a [`Runtime`].

@@ -319,12 +319,15 @@ impl Peer {
         if len > max {
             return Err(AskError::TooLarge { max });
         }
+        if self.has_room() { Ok(()) } else { Err(AskError::Blocked) }
+    }
+
+    /// Whether more may be asked and said now; if not, [`Event::Writable`] is told when it may.
+    pub fn has_room(&mut self) -> bool {
         let waiting = self.outbox.bytes().saturating_add(self.notes_bytes);
-        if waiting >= self.config.send_buffer {
-            self.was_blocked = true;
-            return Err(AskError::Blocked);
-        }
-        Ok(())
+        let has_room = waiting < self.config.send_buffer;
+        self.was_blocked |= !has_room;
+        has_room
     }
 
     /// Whether something of this size may go over the pipe of now.

@@ -1,0 +1,143 @@
+//! How front ends begin and end.
+
+use super::ground::{CLIENT, SERVER, Stage};
+use super::{Scene, over_pipes};
+use futures_lite::future::zip;
+use std::sync::Arc;
+use tripline_calls::{
+    Arrived, CallOptions, ClientOptions, ConnectFailure, Executed, NodeConfig, ReconnectPolicy,
+    Retry, Router, Status, wait,
+};
+use tripline_rpc::Scheme;
+use tripline_sansio::Duration;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+async fn connected(scene: &Scene) -> tripline_calls::Caller {
+    let address = scene.address.to_string();
+    scene.client.connected(&address, ClientOptions::default()).await.expect("a connection")
+}
+
+/// N36: what is in flight when all is to end is finished; what comes after is refused; then nothing
+/// comes any more, and whoever serves is done.
+#[test]
+fn n36_all_ends_in_order() {
+    over_pipes(|scene| async move {
+        let caller = connected(&scene).await;
+        let call = caller.call("last", "");
+        let Some(Arrived::Request(request)) = scene.server.next().await else { panic!("no call") };
+        let end = scene.server.shut_down(5 * SECOND);
+        let finish = async {
+            let late = caller.call_with("late", "", CallOptions::within(SECOND / 2)).await;
+            assert_eq!(late.unwrap_err().executed(), Executed::No);
+            request.reply("done").unwrap();
+            assert_eq!(call.await.unwrap(), "done");
+        };
+        zip(end, finish).await;
+        assert!(scene.server.next().await.is_none());
+        Router::new().serve(&scene.server).await;
+        assert_eq!(scene.server.over().as_deref(), Some("shut down"));
+        let text = scene.address.to_string();
+        let again = scene.client.connected(&text, ClientOptions::default()).await;
+        assert!(matches!(again, Err(ConnectFailure::Ended(_))), "{again:?}");
+    });
+}
+
+/// A connection ends with the last of its handles, in order, and a node with its own: the other
+/// side hears that it was closed.
+#[test]
+fn all_ends_with_the_last_handle() {
+    over_pipes(|scene| async move {
+        let Scene { server, client, address } = scene;
+        let text = address.to_string();
+        let caller = client.connected(&text, ClientOptions::default()).await.unwrap();
+        caller.notify("hello", "").unwrap();
+        let Some(Arrived::Notice(notice)) = server.next().await else { panic!("no notice") };
+        assert_eq!(notice.caller.status(), Status::Open);
+        let copy = caller.clone();
+        assert!(copy == caller && notice.caller != caller);
+        drop(caller);
+        assert_eq!(copy.status(), Status::Open);
+        drop(copy);
+        let why = notice.caller.ended().await;
+        assert!(!why.is_empty());
+        while client.with(|node, _| node.connections()) > 0 {
+            futures_lite::future::yield_now().await;
+        }
+        // And a node that nobody holds.
+        let caller = client.connected(&text, ClientOptions::default()).await.unwrap();
+        caller.notify("hello", "").unwrap();
+        let Some(Arrived::Notice(notice)) = server.next().await else { panic!("no notice") };
+        drop((caller, client));
+        notice.caller.ended().await;
+    });
+}
+
+/// M01: an attempt that fails says why, and a listener that cannot be had as well.
+#[test]
+fn m01_m02_what_does_not_come_about_says_why() {
+    over_pipes(|scene| async move {
+        if scene.address.scheme == Scheme::Tcp {
+            let again = scene.server.listen(&scene.address.to_string()).await;
+            assert!(matches!(again, Err(ConnectFailure::Ended(_))), "{again:?}");
+        }
+        let nobody = scene.client.connected("tcp://127.0.0.1:1", ClientOptions::default()).await;
+        let Err(ConnectFailure::Ended(why)) = nobody else { panic!("{nobody:?}") };
+        assert!(why.contains("nobody listens there"), "{why}");
+        let reconnect = ReconnectPolicy::once();
+        let once = ClientOptions { reconnect, ..ClientOptions::default() };
+        let caller = scene.client.connect("tcp://127.0.0.1:1", once).unwrap();
+        let why = caller.opened().await.unwrap_err();
+        assert!(why.to_string().contains("nobody listens there"), "{why}");
+        assert!(matches!(caller.status(), Status::Over(_)));
+        assert_eq!(caller.call("x", "").await.unwrap_err().executed(), Executed::No);
+    });
+}
+
+/// N18: a caller lives on when its links break; what was in flight and may be asked again is
+/// answered over the next one.
+#[test]
+fn n18_a_caller_lives_on() {
+    let mut stage = Stage::new(Scheme::Tcp, NodeConfig::default());
+    let text = stage.address.to_string();
+    let client = stage.calls[CLIENT].clone();
+    let caller = stage.run(client.connected(&text, ClientOptions::default())).unwrap();
+    let again = CallOptions { retry: Retry::Idempotent, ..CallOptions::default() };
+    let call = caller.call_with("x", "1", again);
+    let server = stage.calls[SERVER].clone();
+    let first = stage.run(server.next()).expect("a request");
+    let host = stage.hosts[SERVER];
+    stage.world.break_links(host);
+    let Arrived::Request(request) = first else { panic!("{first:?}") };
+    request.reply("there").unwrap();
+    assert_eq!(stage.run(call).unwrap(), "there");
+    assert_eq!((caller.times_opened(), caller.status()), (2, Status::Open));
+}
+
+/// N37: several threads serve one node; each request goes to one of them.
+#[test]
+fn n37_several_threads_serve_one_node() {
+    let config = tripline::Config::public_server(tripline_tests::identity("server"));
+    let (server, address) = tripline_std::calls::listen("trip://127.0.0.1:0", config).unwrap();
+    let router = Arc::new(Router::new().on_ask("double", |n: u32| Ok(n * 2)));
+    let workers: Vec<_> = (0..3)
+        .map(|_| {
+            let (router, server) = (Arc::clone(&router), server.clone());
+            std::thread::spawn(move || wait(router.serve(&server)))
+        })
+        .collect();
+    let clients: Vec<_> = (0..4)
+        .map(|_| {
+            let text = address.to_string();
+            std::thread::spawn(move || {
+                let caller = tripline_std::calls::connect(&text).unwrap();
+                for n in 0..200_u32 {
+                    assert_eq!(caller.ask::<_, u32>("double", &n).wait(), Ok(n * 2));
+                }
+            })
+        })
+        .collect();
+    clients.into_iter().for_each(|client| client.join().unwrap());
+    wait(server.shut_down(SECOND));
+    workers.into_iter().for_each(|worker| worker.join().unwrap());
+}
