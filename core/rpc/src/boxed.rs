@@ -19,6 +19,10 @@ use bytes::Bytes;
 use tripline_sansio::Instant;
 use tripline_sansio::codec::{ReadError, Reader, Writer};
 
+/// What stands before the payload of a frame has at most so many bytes: kind, number, method,
+/// deadline.
+const HEAD_MAX: usize = 32 + NAME_MAX;
+
 /// What a reply begins with.
 const REPLIED: u8 = 0;
 const FAILED: u8 = 1;
@@ -28,6 +32,8 @@ const REFUSED: u8 = 2;
 #[derive(Debug)]
 pub(crate) struct Boxed {
     contact: ContactId,
+    /// The largest frame that our peer takes.
+    takes_max: usize,
     /// How long our calls wait by default, in milliseconds.
     deadline_ms: u64,
     names: NamesIn,
@@ -45,9 +51,10 @@ pub(crate) struct Boxed {
 }
 
 impl Boxed {
-    pub(crate) fn new(contact: ContactId) -> Self {
+    pub(crate) fn new(contact: ContactId, takes_max: usize) -> Self {
         Self {
             contact,
+            takes_max,
             deadline_ms: 0,
             names: NamesIn::default(),
             gets: BTreeMap::new(),
@@ -61,8 +68,8 @@ impl Boxed {
     }
 
     /// The same for a newcomer, whose [first](Self::first) message this is.
-    pub(crate) fn greeted(contact: ContactId, first: Bytes) -> Self {
-        Self { to_peer: [first].into(), has_greeted: true, ..Self::new(contact) }
+    pub(crate) fn greeted(contact: ContactId, takes_max: usize, first: Bytes) -> Self {
+        Self { to_peer: [first].into(), has_greeted: true, ..Self::new(contact, takes_max) }
     }
 
     pub(crate) fn contact(&self) -> ContactId {
@@ -92,21 +99,21 @@ impl Boxed {
 
     /// The first message of a newcomer, by which its conversation begins.
     pub(crate) fn first(session: SessionId, msgbox: &Msgbox) -> Bytes {
-        frame(&Frame::Hello(Self::hello(session, 0, msgbox)), &[])
+        frame_of(&Frame::Hello(Self::hello(session, 0, msgbox)), &[])
     }
 
-    /// Whether there are frames for the peer.
+    /// Whether there are frames for the peer. What has come before it said HELLO waits for that.
     pub(crate) fn has_more(&self) -> bool {
-        !self.to_peer.is_empty()
+        self.has_greeted && !self.to_peer.is_empty()
     }
 
     /// The next frame for the peer.
     pub(crate) fn next(&mut self) -> Option<Bytes> {
-        self.to_peer.pop_front()
+        if self.has_greeted { self.to_peer.pop_front() } else { None }
     }
 
     fn tell(&mut self, head: &Frame<'_>, payload: &[u8]) {
-        self.to_peer.push_back(frame(head, payload));
+        self.to_peer.push_back(frame_of(head, payload));
     }
 
     /// Takes what the peer has to say.
@@ -134,7 +141,7 @@ impl Boxed {
                 self.deadline_ms = ours.deadline_ms;
                 if !core::mem::replace(&mut self.has_greeted, true) {
                     let theirs = Self::hello(ours.session, ours.epoch, msgbox);
-                    self.tell(&Frame::Hello(theirs), &[]);
+                    self.to_peer.push_front(frame_of(&Frame::Hello(theirs), &[]));
                 }
             }
             Frame::Call { number, method, deadline, .. } => {
@@ -146,7 +153,14 @@ impl Boxed {
                         self.gets.insert(number, get);
                         self.numbers.insert(get, number);
                     }
-                    Err(_) => self.tell(&refuse(number, Refusal::Busy), &[]),
+                    Err(MsgboxError::TooMany { .. }) => {
+                        self.tell(&refuse(number, Refusal::Busy), &[]);
+                    }
+                    Err(MsgboxError::TooLarge { .. }) => {
+                        self.tell(&refuse(number, Refusal::TooLarge), &[]);
+                    }
+                    // The contact is over, of which another event tells.
+                    Err(_) => {}
                 }
             }
             Frame::Notify { method } => {
@@ -218,17 +232,29 @@ impl Boxed {
     /// A message of the contact that wants no answer.
     pub(crate) fn on_message(&mut self, payload: &[u8]) {
         let mut reader = Reader::new(payload);
-        if let Ok(method) = read_method(&mut reader) {
+        if let Ok(method) = read_method(&mut reader)
+            && self.takes(reader.rest())
+        {
             self.tell(&Frame::Notify { method }, reader.rest());
         }
     }
 
-    /// A request of the contact. Whether it is one of calls.
-    #[must_use]
-    pub(crate) fn on_request(&mut self, request: BoxRequestId, payload: &[u8]) -> bool {
+    /// Whether our peer takes a frame with this payload.
+    fn takes(&self, payload: &[u8]) -> bool {
+        payload.len().saturating_add(HEAD_MAX) <= self.takes_max
+    }
+
+    /// A request of the contact. What it is answered at once, if it is; *none of calls* is no
+    /// answer.
+    pub(crate) fn on_request(&mut self, request: BoxRequestId, payload: &[u8]) -> Asked {
         let mut reader = Reader::new(payload);
         let head = read_method(&mut reader).and_then(|method| Ok((method, reader.varint()?)));
-        let Ok((method, millis)) = head else { return false };
+        let Ok((method, millis)) = head else { return Asked::Nothing };
+        if !self.takes(reader.rest()) {
+            let mut answer = alloc::vec![REFUSED];
+            Writer::new(&mut answer).varint(Refusal::TooLarge.number());
+            return Asked::Answered(answer);
+        }
         let deadline = if millis == 0 { Deadline::None } else { Deadline::Millis(millis) };
         let number = self.free.pop().unwrap_or_else(|| {
             let number = self.used;
@@ -237,7 +263,7 @@ impl Boxed {
         });
         self.requests.insert(number, request);
         self.tell(&Frame::Call { number, method, deadline, serial: None }, reader.rest());
-        true
+        Asked::Taken
     }
 
     /// The reply to a request of ours. One that cannot be read says no more than that there is
@@ -256,17 +282,31 @@ impl Boxed {
             Err(error) => Err(error),
         };
         match head {
+            Ok(_) if !self.takes(reader.rest()) => {
+                self.tell(&refuse(number, Refusal::Unanswered), b"the answer is too large for us");
+            }
             Ok(head) => self.tell(&head, reader.rest()),
             Err(_) => self.tell(&refuse(number, Refusal::Unanswered), &[]),
         }
     }
 }
 
+/// What has become of a request.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// The peer has it, or will have.
+    Taken,
+    /// This is the answer.
+    Answered(Vec<u8>),
+    /// It is no call.
+    Nothing,
+}
+
 fn refuse(number: u32, refusal: Refusal) -> Frame<'static> {
     Frame::Refuse { number, refusal: refusal.number() }
 }
 
-fn frame(head: &Frame<'_>, payload: &[u8]) -> Bytes {
+fn frame_of(head: &Frame<'_>, payload: &[u8]) -> Bytes {
     let mut out = Vec::with_capacity(payload.len().saturating_add(16));
     write_head(head, &mut out);
     out.extend_from_slice(payload);

@@ -6,11 +6,14 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use tripline::{Order, StreamOptions};
 use tripline_rpc::{
-    AnswerError, CallOptions, ClientOptions, Event, Msgbox, MsgboxConfig, MsgboxEvent,
-    MsgboxHeader, MsgboxKind, Node, NodeConfig, NodeEvent, Outcome, ReconnectPolicy, Scheme,
-    StreamFailure,
+    AnswerError, CallOptions, ClientOptions, Config, ConnId, Event, Msgbox, MsgboxConfig,
+    MsgboxEvent, MsgboxHeader, MsgboxKind, Node, NodeConfig, NodeEvent, NotifyOptions, Outcome,
+    ReconnectPolicy, Refusal, Scheme, StreamFailure,
 };
-use tripline_sansio::{DatagramMachine, Duration, Ecn, Instant, Path, Seed};
+use tripline_sansio::{
+    Answer, DatagramMachine, Duration, Ecn, Hub, Instant, LinkError, LinkFailure, LinkKind, Path,
+    Seed, Wish,
+};
 use tripline_sim::HubWorld;
 
 /// M18: a hundred thousand contacts on one socket, and their heartbeats are spread over time,
@@ -192,4 +195,218 @@ fn m26_many_requests_in_one_turn_of_many_clients() {
             assert!(answers.eq(expected), "client {n} over {scheme}");
         }
     }
+}
+
+/// Two nodes and their datagrams, carried by hand.
+struct Hand {
+    nodes: [Node; 2],
+    links: [u64; 2],
+    now: Instant,
+}
+
+impl Hand {
+    fn new(config: NodeConfig) -> (Self, ConnId) {
+        let now = Instant::from_nanos(1);
+        let server = node(Some("server"), config.clone(), 2, now);
+        let mut nodes = [node(None, NodeConfig::default(), 1, now), server];
+        let conn = nodes[CLIENT].connect(
+            now,
+            "udp://10.0.0.1:7".parse().unwrap(),
+            ClientOptions::default(),
+        );
+        nodes[SERVER].listen(&"udp://*:7".parse().unwrap()).unwrap();
+        let links = [CLIENT, SERVER].map(|side| {
+            let Some(Wish::Open { link, .. }) = nodes[side].poll_wish() else { panic!("no wish") };
+            let local = Some(SocketAddr::from(([10, 0, 0, side as u8], 7)));
+            nodes[side].handle_answer(now, link, Answer::Opened { local });
+            link
+        });
+        (Self { nodes, links, now }, conn)
+    }
+
+    /// What a side has to send.
+    fn sent(&mut self, side: usize) -> Vec<Vec<u8>> {
+        let mut all = Vec::new();
+        let mut out = Vec::new();
+        while let Some((_, transmit)) = self.nodes[side].poll_transmit(self.now, &mut out) {
+            all.extend(out.chunks(transmit.segment_size).map(<[u8]>::to_vec));
+            out.clear();
+        }
+        all
+    }
+
+    fn arrive(&mut self, side: usize, packets: Vec<Vec<u8>>) {
+        let path = Path::to(SocketAddr::from(([10, 0, 0, 1 - side as u8], 7)));
+        for mut packet in packets {
+            let link = self.links[side];
+            self.nodes[side].handle_datagram(self.now, link, path, Ecn::NotEct, &mut packet);
+        }
+    }
+
+    fn run(&mut self) {
+        for _ in 0..20 {
+            for side in [CLIENT, SERVER] {
+                let packets = self.sent(1 - side);
+                self.arrive(side, packets);
+            }
+        }
+    }
+
+    fn events(&mut self, side: usize) -> Vec<NodeEvent> {
+        std::iter::from_fn(|| self.nodes[side].poll_event()).collect()
+    }
+}
+
+/// R-BOX-8, found by review: a server that speaks first, in the batch that lets the client in, is
+/// heard when the client's side of the conversation has begun.
+#[test]
+fn a_server_may_speak_first() {
+    let (mut hand, conn) = Hand::new(NodeConfig::default());
+    let knock = hand.sent(CLIENT);
+    hand.arrive(SERVER, knock);
+    let mut packets = hand.sent(SERVER);
+    let Some(at) = hand.events(SERVER).into_iter().find_map(|event| match event {
+        NodeEvent::Opened { conn, .. } => Some(conn),
+        _ => None,
+    }) else {
+        panic!("not opened")
+    };
+    let now = hand.now;
+    hand.nodes[SERVER].notify(now, at, "news", b"!", NotifyOptions::default()).unwrap();
+    hand.nodes[SERVER].call(now, at, "who?", b"", CallOptions::default()).unwrap();
+    packets.extend(hand.sent(SERVER));
+    hand.arrive(CLIENT, packets);
+    hand.run();
+    let told = hand.events(CLIENT);
+    assert!(
+        matches!(
+            told[..],
+            [
+                NodeEvent::Opened { conn: of, .. },
+                NodeEvent::Peer { event: Event::Ready { .. }, .. },
+                NodeEvent::Peer { event: Event::Notification { .. }, .. },
+                NodeEvent::Peer { event: Event::Request { .. }, .. },
+            ] if of == conn
+        ),
+        "{told:?}"
+    );
+}
+
+/// R-BOX-8, found by review: what is larger than a side takes is refused or dropped by itself, and
+/// ends no conversation.
+#[test]
+fn what_is_too_large_is_refused_by_itself() {
+    let peer = Config { frame_max: 8_192, ..Config::default() };
+    let (mut hand, conn) = Hand::new(NodeConfig { peer, ..NodeConfig::default() });
+    hand.run();
+    let at = hand.nodes[SERVER].conns().next().expect("it is open");
+    hand.events(CLIENT);
+    hand.events(SERVER);
+    let (now, large) = (hand.now, [7; 20_000]);
+    let client = &mut hand.nodes[CLIENT];
+    let too_large = client.call(now, conn, "x", &large, CallOptions::default()).unwrap();
+    client.notify(now, conn, "x", &large, NotifyOptions::default()).unwrap();
+    let fits = client.call(now, conn, "x", b"small", CallOptions::default()).unwrap();
+    hand.run();
+    let told = hand.events(SERVER);
+    let [NodeEvent::Peer { event: Event::Request { request, .. }, .. }] = told[..] else {
+        panic!("{told:?}")
+    };
+    hand.nodes[SERVER].reply(now, at, request, b"yes").unwrap();
+    hand.run();
+    let outcomes: Vec<_> = hand
+        .events(CLIENT)
+        .into_iter()
+        .map(|event| match event {
+            NodeEvent::Peer { event: Event::Outcome { call, outcome }, .. } => (call, outcome),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let refused = Outcome::Refused { refusal: Refusal::TooLarge, detail: "".into() };
+    assert_eq!(outcomes, [(too_large, refused), (fits, Outcome::Reply("yes".into()))]);
+}
+
+/// M02, found by review: who connects first and then wants to listen at a port hears what became of
+/// that, and where the socket is not at that port nobody is let in; the socket goes when nobody is
+/// left on it.
+#[test]
+fn the_socket_is_where_it_is_said_to_be() {
+    for scheme in ["udp", "trip"] {
+        for (wanted, is_there) in [(5_000, false), (4_000, true), (0, true)] {
+            let now = Instant::from_nanos(1);
+            let mut node = node(Some("server"), NodeConfig::default(), 1, now);
+            let key = tripline_tests::identity("other").public_key();
+            let other = match scheme {
+                "trip" => format!("trip://{key}@10.0.0.9:1"),
+                _ => "udp://10.0.0.9:1".into(),
+            };
+            let conn = node.connect(now, other.parse().unwrap(), ClientOptions::default());
+            let Some(Wish::Open { link, .. }) = node.poll_wish() else { panic!("no wish") };
+            node.listen(&format!("{scheme}://*:{wanted}").parse().unwrap()).unwrap();
+            assert_eq!(node.poll_wish(), None);
+            let local = Some(SocketAddr::from(([10, 0, 0, 1], 4_000)));
+            node.handle_answer(now, link, Answer::Opened { local });
+            let told = node.poll_event();
+            match is_there {
+                true => assert_eq!(told, Some(NodeEvent::Listening { listener: link, local })),
+                false => assert!(matches!(told, Some(NodeEvent::Deaf { .. })), "{told:?}"),
+            }
+            if scheme == "udp" {
+                node.unlisten(link);
+                node.stop(now, conn).unwrap();
+                while node.poll_transmit(now, &mut Vec::new()).is_some() {}
+                assert_eq!(node.poll_wish(), Some(Wish::Close { link }));
+            }
+        }
+    }
+}
+
+/// Found by review: without a UDP socket `trip+auto` goes by TCP, and who does not listen hears of
+/// no listener.
+#[test]
+fn without_datagrams_it_goes_by_links() {
+    let now = Instant::from_nanos(1);
+    let mut node = node(None, NodeConfig::default(), 1, now);
+    let key = tripline_tests::identity("server").public_key();
+    let address = format!("trip+auto://{key}@10.0.0.9:1").parse().unwrap();
+    node.connect(now, address, ClientOptions::default());
+    let Some(Wish::Open { link, kind: LinkKind::Udp, .. }) = node.poll_wish() else {
+        panic!("no wish")
+    };
+    let error = LinkError { failure: LinkFailure::Unavailable, text: String::new() };
+    node.handle_answer(now, link, Answer::Failed(error));
+    while node.poll_transmit(now, &mut Vec::new()).is_some() {}
+    let wish = node.poll_wish();
+    assert!(matches!(wish, Some(Wish::Open { kind: LinkKind::Tcp, .. })), "{wish:?}");
+    assert_eq!(node.poll_event(), None);
+}
+
+/// Found by review: of the addresses of a name those are tried in turn that the socket can reach.
+#[test]
+fn the_addresses_of_a_name_are_tried_in_turn() {
+    let now = Instant::from_nanos(1);
+    let mut node = node(None, NodeConfig::default(), 1, now);
+    let reconnect = ReconnectPolicy::once();
+    let options = ClientOptions { reconnect, ..ClientOptions::default() };
+    let conn = node.connect(now, "udp://two.example:7".parse().unwrap(), options);
+    let Some(NodeEvent::Resolve { .. }) = node.poll_event() else { panic!("no question") };
+    let places = ["10.0.0.1:7", "[::1]:7", "10.0.0.2:7"].map(|text| text.parse().unwrap());
+    node.resolved(now, conn, Ok(places.to_vec())).unwrap();
+    let Some(Wish::Open { link, .. }) = node.poll_wish() else { panic!("no wish") };
+    node.handle_answer(now, link, Answer::Opened { local: None });
+    let (mut now, mut tried) = (now, Vec::new());
+    let why = loop {
+        let mut out = Vec::new();
+        while let Some((_, transmit)) = node.poll_transmit(now, &mut out) {
+            if !tried.contains(&transmit.path.remote) {
+                tried.push(transmit.path.remote);
+            }
+        }
+        if let Some(NodeEvent::Failed { why, .. }) = node.poll_event() {
+            break why;
+        }
+        now = node.poll_timeout().expect("it goes on");
+        node.handle_timeout(now);
+    };
+    assert_eq!((why.as_str(), tried), ("no answer", vec![places[0], places[2]]));
 }

@@ -9,6 +9,9 @@ use core::fmt;
 use core::net::SocketAddr;
 use tripline_sansio::{Duration, Instant, Path};
 
+/// Names of attempts go on by a random step below this, beside what was used.
+const STEP_MAX: u16 = 512;
+
 /// Why a command was not taken. Nothing of it was kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -79,7 +82,9 @@ impl Msgbox {
         let until = now + self.config.connect_within;
         let stage = Stage::Knocking { until, next: now, wait: KNOCK_AT_FIRST };
         let attempt = self.new_attempt(remote);
-        let key = self.contacts.insert(Contact::new(now, Path::to(remote), stage, attempt));
+        let mut contact = Contact::new(now, Path::to(remote), stage, attempt);
+        contact.next_packet = self.random_packet();
+        let key = self.contacts.insert(contact);
         self.by_address.insert(remote, key);
         self.tend_contact(key);
         Ok(ContactId(key))
@@ -213,8 +218,9 @@ impl Msgbox {
         self.tick(now);
         let known = self.contacts.get(contact.0).filter(|known| known.stage != Stage::Over);
         let known = known.ok_or(MsgboxError::UnknownContact)?;
-        let (path, is_ready) = (known.path, known.stage == Stage::Ready);
-        self.say_close(path);
+        let (path, attempt) = (known.path, known.attempt);
+        let is_ready = known.stage == Stage::Ready;
+        self.say_close(path, attempt);
         let event = match is_ready {
             true => MsgboxEvent::Closed { contact, by_us: true },
             false => MsgboxEvent::Failed { contact, refused: false },
@@ -237,11 +243,44 @@ impl Msgbox {
     /// else any but 0.
     fn new_attempt(&mut self, remote: SocketAddr) -> u16 {
         let known = self.closed.range((remote, 0)..=(remote, u16::MAX));
-        if let Some((_, last)) = known.max_by_key(|(_, over)| over.until) {
-            return last.next_attempt;
+        if let Some((_, last)) = known.max_by_key(|(_, past)| past.number) {
+            let more = u16::try_from(self.random.below(u64::from(STEP_MAX))).unwrap_or(0);
+            let mut name = last.next_attempt.wrapping_add(more);
+            // None that is remembered; there are fewer of those than names.
+            while name == 0 || self.closed.contains_key(&(remote, name)) {
+                name = name.wrapping_add(1);
+            }
+            return name;
         }
         let number = self.random.below(u64::from(u16::MAX)).saturating_add(1);
         u16::try_from(number).unwrap_or(1)
+    }
+
+    /// Where the numbers of packets begin: anywhere, so that late packets of a contact before fill
+    /// no hole in a message of this one.
+    pub(super) fn random_packet(&mut self) -> u16 {
+        u16::try_from(self.random.below(1 << 16)).unwrap_or(0)
+    }
+
+    /// Ends all contacts; nobody is told but the user.
+    pub(crate) fn abandon_all(&mut self, now: Instant) {
+        self.tick(now);
+        for key in self.contacts.keys() {
+            let Some(contact) = self.contacts.get(key) else { continue };
+            let id = ContactId(key);
+            match contact.stage {
+                Stage::Over => {}
+                Stage::Ready => self.end(key, MsgboxEvent::Lost { contact: id }),
+                Stage::Knocking { .. } => {
+                    self.end(key, MsgboxEvent::Failed { contact: id, refused: false });
+                }
+            }
+        }
+    }
+
+    /// Whether something waits to be sent.
+    pub(crate) fn has_output(&self) -> bool {
+        !self.out.is_empty()
     }
 
     fn may_send(&self, contact: ContactId, len: usize) -> Result<(), MsgboxError> {
@@ -291,9 +330,9 @@ impl Msgbox {
         }
     }
 
-    pub(super) fn say_close(&mut self, path: Path) {
+    fn say_close(&mut self, path: Path, attempt: u16) {
         let kind = MsgboxKind::Close;
-        let header = MsgboxHeader { kind, is_first: false, packets: 1, packet: 0, reply: 0 };
+        let header = MsgboxHeader { kind, is_first: false, packets: 1, packet: 0, reply: attempt };
         self.put(path, &header, &[]);
     }
 

@@ -26,6 +26,9 @@ const UNSEEN: u16 = 1_024;
 /// So far ahead of the newest request that came another one may be: more than there can be at once.
 const AHEAD_MAX: u16 = 8_192;
 
+/// So many requests before the newest are known one by one.
+const SEEN_MAX: u16 = 64;
+
 /// After so long without a request it may be anywhere ahead: a run of them was lost.
 const AHEAD_WITHIN: Duration = Duration::from_secs(2);
 
@@ -48,7 +51,7 @@ impl Seen {
     /// Notes an id. `false`: it came before, or is out of place.
     pub(crate) fn note(&mut self, now: Instant, id: u16) -> bool {
         let ahead = id.wrapping_sub(self.newest);
-        let ahead_max = if self.at + AHEAD_WITHIN <= now { 1 << 15 } else { AHEAD_MAX };
+        let ahead_max = if self.at + AHEAD_WITHIN <= now { u16::MAX - SEEN_MAX } else { AHEAD_MAX };
         if self.bits == 0 {
             (self.newest, self.bits, self.at) = (id, 1, now);
             return true;
@@ -64,17 +67,14 @@ impl Seen {
         self.bits |= bit;
         is_new
     }
-
-    /// How far behind that name the newest is.
-    fn beyond(&self, attempt: u16) -> u16 {
-        if self.bits == 0 { 0 } else { self.newest.wrapping_sub(attempt) }
-    }
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Contact {
     pub(crate) path: Path,
     pub(crate) stage: Stage,
+    /// Until then a knock by a lesser name may be the other side's of the same time as ours.
+    pub(crate) crossing_until: Option<Instant>,
     /// By which the one that knocked names this attempt, and behind which ids of requests begin;
     /// 0: it has no names.
     pub(crate) attempt: u16,
@@ -103,6 +103,7 @@ impl Contact {
         Self {
             path,
             stage,
+            crossing_until: None,
             attempt,
             attempt_before: 0,
             has_more: false,
@@ -138,21 +139,35 @@ impl Contact {
 
     /// A name for the next attempt at the same address, ahead of every request of this one.
     pub(crate) fn next_attempt(&self) -> u16 {
-        let asked = self.next_reply.wrapping_sub(self.attempt);
-        let ahead = asked.max(self.seen.beyond(self.attempt)).wrapping_add(UNSEEN);
-        match self.attempt.wrapping_add(ahead) {
+        let (ours, theirs) = (self.next_reply, self.seen.newest);
+        let theirs_is_ahead = self.seen.bits != 0 && theirs.wrapping_sub(ours) < 1 << 15;
+        let newest = if theirs_is_ahead { theirs } else { ours };
+        match newest.wrapping_add(UNSEEN) {
             0 => 1,
             attempt => attempt,
         }
     }
 
     /// Whether a first packet tells that the other side has begun anew (row M20).
-    pub(crate) fn is_another(&self, attempt: u16) -> bool {
+    pub(crate) fn is_another(&mut self, now: Instant, attempt: u16) -> bool {
         if attempt == 0 {
             // It does not name its attempts: it would not say *first* again.
             return self.attempt == 0 && self.has_more;
         }
-        attempt != self.attempt && attempt != self.attempt_before
+        if self.goes_by(attempt) {
+            return false;
+        }
+        if attempt < self.attempt && self.crossing_until.is_some_and(|until| now < until) {
+            self.attempt_before = attempt;
+            return false;
+        }
+        true
+    }
+
+    /// Whether a packet with this name, or without one, is of this contact.
+    pub(crate) fn goes_by(&self, name: u16) -> bool {
+        let knocks = matches!(self.stage, Stage::Knocking { .. });
+        knocks || name == 0 || name == self.attempt || name == self.attempt_before
     }
 }
 

@@ -22,6 +22,9 @@ pub(crate) const JOINING_MAX: usize = 16 << 20;
 /// What a packet counts beside its bytes.
 const PACKET_COST: usize = 64;
 
+/// So many packets behind the newest, a message is not waited for any longer.
+const BEHIND_MAX: u16 = 16_384;
+
 /// How long the packets of a message are waited for.
 pub(crate) const JOIN_WITHIN: Duration = Duration::from_secs(5);
 
@@ -90,6 +93,19 @@ impl Joins {
             return Joined::Waits;
         }
         Joined::Whole(self.remove(at).into_values().flatten().collect())
+    }
+
+    /// A packet of this number has come: what waits for one so far behind it waits in vain, and its
+    /// number would be that of another message soon. How many messages were given up.
+    pub(crate) fn pass(&mut self, packet: u16) -> usize {
+        let before = self.open.len();
+        while let Some(at) = self.open.iter().position(|join| {
+            let (_, _, base, _) = join.name;
+            (BEHIND_MAX..u16::MAX - BEHIND_MAX).contains(&packet.wrapping_sub(base))
+        }) {
+            self.remove(at);
+        }
+        before.saturating_sub(self.open.len())
     }
 
     /// What waits, in bytes, with what each packet costs.
@@ -172,6 +188,17 @@ mod tests {
         assert_eq!(joins.deadline(), Some(now + Duration::from_secs(12) + JOIN_WITHIN));
         assert_eq!(joins.give_up(now + Duration::from_secs(60)), JOINS_MAX);
         assert_eq!(joins.bytes(), 0);
+    }
+
+    /// R-BOX-5: the numbers come around, and no message gets a packet of one that had its numbers
+    /// before.
+    #[test]
+    fn r_box_5_packets_of_before_fill_no_hole() {
+        let (mut joins, now) = (Joins::default(), Instant::from_nanos(1));
+        assert_eq!(joins.take(now, &header(2, 10), b"old", 10), Joined::Waits);
+        assert_eq!((joins.pass(12_000), joins.pass(40_000)), (0, 1));
+        assert_eq!(joins.take(now, &header(2, 11), b"new", 10), Joined::Waits);
+        assert_eq!((joins.pass(9), joins.pass(65_000)), (0, 0), "just before");
     }
 
     /// R-BOX-5: the numbers run on, and around.

@@ -38,6 +38,9 @@ const CLOSED_KEEP: Duration = Duration::from_secs(30);
 /// So many of them; the oldest goes.
 const CLOSED_MAX: usize = 65_536;
 
+/// What a packet that waits to be sent counts beside its bytes.
+const PACKET_COST: usize = 64;
+
 /// Datagrams of one train, at most, and their bytes.
 const TRAIN_MAX: usize = 64;
 const TRAIN_BYTES_MAX: usize = 60_000;
@@ -89,6 +92,7 @@ impl MsgboxConfig {
         let most = payload.saturating_mul(usize::from(joins::PACKETS_MAX));
         self.message_max = self.message_max.clamp(1, most);
         self.requests_max = self.requests_max.clamp(1, 8_192);
+        self.send_buffer = self.send_buffer.max(1);
         let least = Duration::from_millis(1);
         self.connect_within = self.connect_within.max(least);
         self.heartbeat = self.heartbeat.max(least);
@@ -204,12 +208,16 @@ pub struct MsgboxStats {
     pub torn: u64,
     /// Heartbeats that were sent.
     pub heartbeats: u64,
+    /// Knocks and strangers that were not answered, as too much waited to be sent.
+    pub unanswered: u64,
 }
 
 /// What is remembered of an attempt that is over.
 #[derive(Clone, Copy, Debug)]
 struct Past {
     until: Instant,
+    /// The how-manieth that is.
+    number: u64,
     /// A name for the next one at that address.
     next_attempt: u16,
 }
@@ -232,6 +240,7 @@ pub struct Msgbox {
     /// Attempts that are over, and until when they are remembered; in that order too.
     closed: BTreeMap<(SocketAddr, u16), Past>,
     closed_order: VecDeque<(Instant, SocketAddr, u16)>,
+    closed_count: u64,
     gets: Slots<Get>,
     get_timers: Timers,
     /// Requests of contacts: whose, and by which id.
@@ -260,6 +269,7 @@ impl Msgbox {
             by_address: BTreeMap::new(),
             closed: BTreeMap::new(),
             closed_order: VecDeque::new(),
+            closed_count: 0,
             gets: Slots::default(),
             get_timers: Timers::default(),
             requests: Slots::default(),
@@ -314,13 +324,25 @@ impl Msgbox {
         self.stats.torn = self.stats.torn.saturating_add(more);
     }
 
+    /// Puts an answer to whoever may be anybody among what is to be sent, unless enough waits:
+    /// those who wait for it ask again.
+    fn put_answer(&mut self, path: Path, kind: MsgboxKind, attempt: u16) {
+        if self.out_bytes >= self.config.send_buffer {
+            self.stats.unanswered = self.stats.unanswered.saturating_add(1);
+            return;
+        }
+        let header = MsgboxHeader { kind, is_first: false, packets: 1, packet: 0, reply: attempt };
+        self.put(path, &header, &[]);
+    }
+
     /// Puts one packet among what is to be sent.
     fn put(&mut self, path: Path, header: &MsgboxHeader, payload: &[u8]) {
         let len = MsgboxHeader::LEN.saturating_add(payload.len());
+        let cost = len.saturating_add(PACKET_COST);
         let mut packet = Vec::with_capacity(len);
         header.write(&mut packet);
         packet.extend_from_slice(payload);
-        self.out_bytes = self.out_bytes.saturating_add(len);
+        self.out_bytes = self.out_bytes.saturating_add(cost);
         self.out.push_back((path, packet));
     }
 
@@ -368,7 +390,8 @@ impl DatagramMachine for Msgbox {
             count = count.saturating_add(1);
             len = out.len().saturating_sub(before);
         }
-        self.out_bytes = self.out_bytes.saturating_sub(len);
+        let cost = len.saturating_add(count.saturating_mul(PACKET_COST));
+        self.out_bytes = self.out_bytes.saturating_sub(cost);
         if self.was_blocked && self.out_bytes <= self.config.send_buffer / 2 {
             self.was_blocked = false;
             self.events.push_back(MsgboxEvent::Writable);

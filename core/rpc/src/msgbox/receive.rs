@@ -9,6 +9,9 @@ use bytes::Bytes;
 use core::net::SocketAddr;
 use tripline_sansio::{Duration, Path};
 
+/// For so long the knock of the other side, where both have knocked, may still be under way.
+const CROSSING: Duration = Duration::from_secs(5);
+
 /// One more.
 fn count(counter: &mut u64) {
     *counter = counter.saturating_add(1);
@@ -27,18 +30,27 @@ impl Msgbox {
                 (false, true) => self.on_newcomer(path, attempt, header, payload),
                 (false, false) => {
                     count(&mut self.stats.strangers);
-                    self.say_close(path);
+                    self.put_answer(path, MsgboxKind::Close, 0);
                 }
             };
         };
         if is_close {
-            return self.on_close(key);
+            return self.on_close(key, header.reply);
         }
+        if is_knock && self.is_over(path.remote, attempt) {
+            // A late one of before.
+            return count(&mut self.stats.strangers);
+        }
+        let now = self.now;
         let Some(contact) = self.contacts.get_mut(key) else { return };
-        if header.is_first && contact.stage == Stage::Ready && contact.is_another(attempt) {
+        if header.is_first && contact.stage == Stage::Ready && contact.is_another(now, attempt) {
             return self.on_return(key, path, header, payload);
         }
-        contact.heard = self.now;
+        if header.kind == MsgboxKind::Heartbeat && !contact.goes_by(header.reply) {
+            // Of another contact at that address, ours or theirs of before: no sign of this one.
+            return count(&mut self.stats.strangers);
+        }
+        contact.heard = now;
         contact.has_more |= !header.is_first;
         if matches!(contact.stage, Stage::Knocking { .. }) && !self.is_let_in(key, path, header) {
             return count(&mut self.stats.strangers);
@@ -49,21 +61,27 @@ impl Msgbox {
         self.on_message(key, header, payload);
     }
 
-    /// R-BOX-2: whether a packet is the answer to our knock: a heartbeat that goes by our name, or
-    /// by none, or a knock. Other packets are late ones of before.
+    /// R-BOX-2: whether a packet lets us in: a heartbeat that goes by our name, or by none, or a
+    /// knock by a greater name. Other packets are late ones of before.
     fn is_let_in(&mut self, key: Key, path: Path, header: &MsgboxHeader) -> bool {
         let (now, name) = (self.now, header.reply);
-        if header.kind != MsgboxKind::Heartbeat || self.is_over(path.remote, name) {
+        if header.kind != MsgboxKind::Heartbeat {
             return false;
         }
         let Some(contact) = self.contacts.get_mut(key) else { return false };
-        contact.path = path;
-        // Both have knocked: both go by the greater name, and know the other.
-        if name > contact.attempt || (name != 0 && name != contact.attempt && !header.is_first) {
+        if name != 0 && name != contact.attempt {
+            // Both have knocked: both go by the greater name, and know the other. The lesser one is
+            // not answered: its side will hear our own knock.
+            if !header.is_first {
+                return false;
+            }
+            if name < contact.attempt {
+                contact.attempt_before = name;
+                return false;
+            }
             contact.rename(now, name);
-        } else if name != 0 && name != contact.attempt {
-            contact.attempt_before = name;
         }
+        contact.path = path;
         self.becomes_ready(key, true);
         true
     }
@@ -80,9 +98,11 @@ impl Msgbox {
         let is_full = self.contacts.len() >= self.config.contacts_max;
         if !self.config.is_listening || is_full || is_over {
             count(&mut self.stats.turned_away);
-            return self.say_close(path);
+            return self.put_answer(path, MsgboxKind::Close, attempt);
         }
-        let key = self.contacts.insert(Contact::new(self.now, path, Stage::Ready, attempt));
+        let mut contact = Contact::new(self.now, path, Stage::Ready, attempt);
+        contact.next_packet = self.random_packet();
+        let key = self.contacts.insert(contact);
         self.by_address.insert(path.remote, key);
         self.becomes_ready(key, false);
         if header.kind == MsgboxKind::Heartbeat {
@@ -107,9 +127,8 @@ impl Msgbox {
     /// A knock is answered by the name that the contact goes by, without the bit.
     fn answer_knock(&mut self, key: Key) {
         let Some(contact) = self.contacts.get(key) else { return };
-        let (path, kind, attempt) = (contact.path, MsgboxKind::Heartbeat, contact.attempt);
-        let header = MsgboxHeader { kind, is_first: false, packets: 1, packet: 0, reply: attempt };
-        self.put(path, &header, &[]);
+        let (path, attempt) = (contact.path, contact.attempt);
+        self.put_answer(path, MsgboxKind::Heartbeat, attempt);
     }
 
     fn becomes_ready(&mut self, key: Key, by_us: bool) {
@@ -120,17 +139,21 @@ impl Msgbox {
         let now = self.now;
         let Some(contact) = self.contacts.get_mut(key) else { return };
         (contact.stage, contact.beat_at) = (Stage::Ready, now + wait);
+        contact.crossing_until = by_us.then(|| now + CROSSING);
         let remote = contact.path.remote;
         self.set_deadline(key);
         self.events.push_back(MsgboxEvent::Ready { contact: ContactId(key), remote, by_us });
     }
 
-    fn on_close(&mut self, key: Key) {
+    /// The other side says that a contact by this name is over, or, by none, that there is none.
+    fn on_close(&mut self, key: Key, name: u16) {
         let contact = ContactId(key);
-        let knocks = self
-            .contacts
-            .get(key)
-            .is_some_and(|contact| matches!(contact.stage, Stage::Knocking { .. }));
+        let Some(known) = self.contacts.get(key) else { return };
+        let knocks = matches!(known.stage, Stage::Knocking { .. });
+        // Who knocks has said nothing that could be a stranger's.
+        if (knocks && name != known.attempt) || !(name == 0 || known.goes_by(name)) {
+            return count(&mut self.stats.strangers);
+        }
         self.end(
             key,
             match knocks {
@@ -146,6 +169,7 @@ impl Msgbox {
             return;
         }
         let (now, max) = (self.now, self.config.message_max);
+        self.pass(key, header.packet);
         if header.packets == 1 {
             if payload.len() > max {
                 return count(&mut self.stats.torn);
@@ -167,6 +191,16 @@ impl Msgbox {
             Joined::Refused => count(&mut self.stats.torn),
             Joined::Waits => self.set_deadline(key),
         }
+    }
+
+    /// The numbers of packets have come so far.
+    fn pass(&mut self, key: Key, packet: u16) {
+        let Some(contact) = self.contacts.get_mut(key) else { return };
+        let before = contact.joins.bytes();
+        let torn = contact.joins.pass(packet);
+        let gone = before.saturating_sub(contact.joins.bytes());
+        self.joining = self.joining.saturating_sub(gone);
+        self.count_torn(torn);
     }
 
     fn deliver(&mut self, key: Key, header: &MsgboxHeader, payload: Bytes) {
@@ -237,7 +271,9 @@ impl Msgbox {
         // Late packets of this attempt raise no ghost (row M19).
         if attempt != 0 {
             let until = now + CLOSED_KEEP;
-            self.closed.insert((remote, attempt), Past { until, next_attempt });
+            self.closed_count = self.closed_count.saturating_add(1);
+            let number = self.closed_count;
+            self.closed.insert((remote, attempt), Past { until, number, next_attempt });
             self.closed_order.push_back((until, remote, attempt));
         }
         while let Some((until, remote, attempt)) = self.closed_order.front().copied()

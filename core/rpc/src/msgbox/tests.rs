@@ -438,7 +438,11 @@ fn m31_a_send_never_blocks() {
             Err(error) => break error,
         }
     };
-    assert_eq!((end, sent), (MsgboxError::Blocked, 42), "4 MiB and the one that filled it");
+    assert_eq!(
+        (end, sent),
+        (MsgboxError::Blocked, 40),
+        "4 MiB with what packets cost, and the one that filled it"
+    );
     two.post();
     assert_eq!(two.events(0), [MsgboxEvent::Writable]);
     two.sides[0].send(now, ours, b"room").unwrap();
@@ -540,4 +544,165 @@ fn any_datagrams_are_survived() {
         }
         assert!(machine.is_idle() && gets.is_empty() && machine.joining == 0, "seed {seed}");
     }
+}
+
+/// R-BOX-3, found by review: a late copy of a knock of before ends neither the contact that came
+/// after it, nor the attempt that is under way.
+#[test]
+fn a_late_knock_of_before_changes_nothing() {
+    let mut two = Two::new();
+    let ours = two.sides[0].connect(two.now, address(1)).unwrap();
+    two.post();
+    let late = two.wires[1][0].clone();
+    two.run();
+    two.sides[0].close(two.now, ours).unwrap();
+    two.run();
+    two.events(0);
+    two.events(1);
+    let again = two.sides[0].connect(two.now, address(1)).unwrap();
+    // While the second attempt is under way, and after.
+    two.arrive(1, late.clone());
+    two.run();
+    two.arrive(1, late);
+    two.run();
+    let told = [0, 1].map(|side| two.events(side));
+    assert!(matches!(told[0][..], [MsgboxEvent::Ready { contact, .. }] if contact == again));
+    assert!(matches!(told[1][..], [MsgboxEvent::Ready { .. }]), "{told:?}");
+}
+
+/// R-BOX-2, found by review: who was started anew on the same port is not let in by a heartbeat of
+/// the contact before, whose requests have other ids; it goes on to knock.
+#[test]
+fn a_heartbeat_of_before_lets_nobody_in() {
+    for seed in 10..50 {
+        let (mut two, [_, theirs]) = Two::connected();
+        two.sides[0] = Msgbox::new(MsgboxConfig::default(), &Seed::from_number(seed));
+        let anew = two.sides[0].connect(two.now, address(1)).unwrap();
+        two.post();
+        two.wires[1].clear();
+        // The server's heartbeat comes before the second knock, or a message does.
+        two.sides[1].send(two.now, theirs, b"old").unwrap();
+        two.sides[1].tend_contact(theirs.0);
+        two.post();
+        for packet in two.wires[0].drain(..).collect::<Vec<_>>() {
+            two.arrive(0, packet);
+        }
+        assert_eq!(two.events(0), []);
+        two.pass(6 * SECOND, true);
+        assert!(two.sides[0].is_ready(anew), "seed {seed}");
+        let told = two.events(1);
+        let [MsgboxEvent::Lost { .. }, MsgboxEvent::Ready { contact, .. }] = told[..] else {
+            panic!("seed {seed}: {told:?}")
+        };
+        two.events(0);
+        two.sides[0].get(two.now, anew, b"?", None).unwrap();
+        two.sides[1].get(two.now, contact, b"?", None).unwrap();
+        two.run();
+        assert_eq!([two.events(0).len(), two.events(1).len()], [1, 1], "seed {seed}");
+    }
+}
+
+/// R-BOX-4, found by review: however many requests an outage has swallowed, those after it are
+/// told.
+#[test]
+fn requests_are_heard_after_any_outage() {
+    for lost in [9_000, 40_000, 60_000, 65_400] {
+        let (mut two, [ours, _]) = Two::connected();
+        let ask = |two: &mut Two| {
+            let get = two.sides[0].get(two.now, ours, b"?", None).unwrap();
+            two.post();
+            two.sides[0].forget(get);
+        };
+        ask(&mut two);
+        two.run();
+        for _ in 0..lost {
+            ask(&mut two);
+            two.wires[1].clear();
+        }
+        two.pass(3 * SECOND, true);
+        two.events(1);
+        for _ in 0..10 {
+            ask(&mut two);
+        }
+        two.run();
+        assert_eq!(two.events(1).len(), 10, "after {lost}");
+    }
+}
+
+/// R-BOX-2, found by review: attempts that follow each other quickly do not meet the names of those
+/// before, which are remembered.
+#[test]
+fn attempts_follow_each_other_quickly() {
+    let mut two = Two::new();
+    for n in 0..500 {
+        let contact = two.sides[0].connect(two.now, address(1)).unwrap();
+        two.run();
+        assert!(two.sides[0].is_ready(contact), "attempt {n}");
+        two.sides[0].close(two.now, contact).unwrap();
+        two.run();
+        two.events(0);
+        two.events(1);
+        two.now += Duration::from_millis(20);
+    }
+}
+
+/// R-BOX-2, found by review: where both knock, whichever packets come first, there is one contact.
+#[test]
+fn knocks_may_cross_in_any_order() {
+    for seed in 0..300 {
+        let mut random = Seed::from_number(seed).random("crossing");
+        let mut two = Two::new();
+        let listening = MsgboxConfig { is_listening: seed % 2 == 0, ..Default::default() };
+        two.sides = [1, 2].map(|side| Msgbox::new(listening, &Seed::from_number(seed * 10 + side)));
+        for side in [0, 1] {
+            two.sides[side].connect(two.now, address(1 - side as u8)).unwrap();
+        }
+        for _ in 0..60 {
+            two.post();
+            let side = random.below(2) as usize;
+            let waiting = two.wires[side].len() as u64;
+            if waiting > 0 {
+                let one = random.below(waiting) as usize;
+                let packet = match random.chance(1, 4) {
+                    true => two.wires[side][one].clone(),
+                    false => two.wires[side].remove(one).unwrap(),
+                };
+                two.arrive(side, packet);
+            }
+            two.now += Duration::from_millis(random.below(60));
+            let now = two.now;
+            for machine in &mut two.sides {
+                if machine.poll_timeout().is_some_and(|at| at <= now) {
+                    machine.handle_timeout(now);
+                }
+            }
+        }
+        two.pass(4 * SECOND, true);
+        for side in [0, 1] {
+            let told = two.events(side);
+            assert!(matches!(told[..], [MsgboxEvent::Ready { .. }]), "seed {seed}: {told:?}");
+        }
+        // And both can ask.
+        for side in [0, 1] {
+            let contact = ContactId(two.sides[side].contacts.keys()[0]);
+            two.sides[side].get(two.now, contact, b"?", None).unwrap();
+            two.run();
+            assert_eq!(two.events(1 - side).len(), 1, "seed {seed}");
+        }
+    }
+}
+
+/// T63, found by review: while the socket takes nothing, strangers do not fill the memory.
+#[test]
+fn strangers_fill_no_memory() {
+    let mut two = Two::new();
+    let mut packet = Vec::new();
+    let kind = MsgboxKind::OneWay;
+    MsgboxHeader { kind, is_first: false, packets: 1, packet: 0, reply: 0 }.write(&mut packet);
+    for _ in 0..200_000 {
+        two.arrive(1, packet.clone());
+    }
+    let most = 4_194_304 / (PACKET_COST + MsgboxHeader::LEN) + 1;
+    assert_eq!(two.sides[1].out.len(), most);
+    assert_eq!(two.sides[1].stats().unanswered, 200_000 - most as u64);
 }

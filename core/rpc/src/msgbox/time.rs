@@ -87,7 +87,7 @@ impl Msgbox {
     fn beat(&mut self, key: Key, is_first: bool) {
         let Some(known) = self.contacts.get(key) else { return };
         let (path, kind) = (known.path, MsgboxKind::Heartbeat);
-        let reply = if is_first { known.attempt } else { 0 };
+        let reply = known.attempt;
         self.put(path, &MsgboxHeader { kind, is_first, packets: 1, packet: 0, reply }, &[]);
     }
 

@@ -4,13 +4,14 @@ use super::Node;
 use super::conn::Line;
 use super::event::{NodeEvent, Via};
 use super::life::{End, Who};
-use crate::boxed::Boxed;
+use crate::boxed::{Asked, Boxed};
 use crate::lane::Lane;
-use crate::msgbox::{ContactId, Msgbox, MsgboxConfig, MsgboxEvent};
+use crate::msgbox::{BoxRequestId, ContactId, Msgbox, MsgboxConfig, MsgboxEvent};
 use crate::peer::Pipe;
 use crate::slots::Key;
 use crate::wire::SessionId;
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::{Ipv4Addr, SocketAddr};
@@ -23,11 +24,13 @@ pub(crate) struct Boxes {
     /// The number of the socket, once one was wished for.
     pub(crate) link: Option<u64>,
     local: Option<SocketAddr>,
-    /// The user listens: it hears of the socket.
-    listens: bool,
+    /// Where the user listens, or wants to.
+    listens: Option<SocketAddr>,
     owners: BTreeMap<ContactId, Key>,
     /// Connections of ours that wait for the socket, and where to.
-    waiting: Vec<(Key, SocketAddr)>,
+    waiting: Vec<(Key, Vec<SocketAddr>)>,
+    /// Further addresses to try if the one that is tried fails.
+    others: BTreeMap<Key, Vec<SocketAddr>>,
 }
 
 impl Boxes {
@@ -36,9 +39,10 @@ impl Boxes {
             machine: Msgbox::new(MsgboxConfig { is_listening: false, ..config }, seed),
             link: None,
             local: None,
-            listens: false,
+            listens: None,
             owners: BTreeMap::new(),
             waiting: Vec::new(),
+            others: BTreeMap::new(),
         }
     }
 }
@@ -47,25 +51,30 @@ impl Node {
     /// Listens for contacts; the number of the socket.
     pub(super) fn listen_box(&mut self, wanted: SocketAddr) -> u64 {
         let link = self.wish_for_box(wanted);
-        self.boxes.listens = true;
-        self.boxes.machine.set_listening(true);
+        self.boxes.listens = Some(wanted);
         if let Some(local) = self.boxes.local {
-            self.events.push_back(match wanted.port() {
-                0 => NodeEvent::Listening { listener: link, local: Some(local) },
-                port if port == local.port() => {
-                    NodeEvent::Listening { listener: link, local: Some(local) }
-                }
-                _ => super::deaf_at(link, local),
-            });
+            self.tell_box_listening(link, local);
         }
         link
+    }
+
+    /// The socket is where it is: the user listens there, or at another port and so not at all.
+    fn tell_box_listening(&mut self, listener: u64, local: SocketAddr) {
+        let Some(wanted) = self.boxes.listens else { return };
+        if super::is_port(wanted, local) {
+            self.boxes.machine.set_listening(true);
+            self.events.push_back(NodeEvent::Listening { listener, local: Some(local) });
+        } else {
+            self.boxes.listens = None;
+            self.events.push_back(super::deaf_at(listener, local));
+        }
     }
 
     /// Ends listening, if that is the number of the socket: contacts stay.
     pub(super) fn unlisten_box(&mut self, listener: u64) -> bool {
         let is_ours = self.boxes.link == Some(listener);
         if is_ours {
-            self.boxes.listens = false;
+            self.boxes.listens = None;
             self.boxes.machine.set_listening(false);
         }
         is_ours
@@ -82,20 +91,29 @@ impl Node {
         link
     }
 
-    /// The next attempt of a connection of ours.
-    pub(super) fn open_box(&mut self, key: Key, addresses: &[SocketAddr]) {
-        let Some(remote) = addresses.first().copied() else {
+    /// The next attempt of a connection of ours, to the first of these addresses that the socket
+    /// can reach.
+    pub(super) fn open_box(&mut self, key: Key, mut addresses: Vec<SocketAddr>) {
+        let Some(first) = addresses.first().copied() else {
             return self.went_down(key, End::Failed, String::from("the name has no address"));
         };
-        if self.boxes.local.is_none() {
-            self.wish_for_box(super::any_like(remote));
-            return self.boxes.waiting.push((key, remote));
+        let Some(local) = self.boxes.local else {
+            self.wish_for_box(super::any_like(first));
+            return self.boxes.waiting.push((key, addresses));
+        };
+        addresses.retain(|address| address.is_ipv4() == local.is_ipv4());
+        if addresses.is_empty() {
+            let why = format!("{first} cannot be reached from {local}");
+            return self.went_down(key, End::Failed, why);
         }
+        let remote = addresses.remove(0);
         match self.boxes.machine.connect(self.now, remote) {
             Ok(contact) => {
+                self.boxes.others.insert(key, addresses);
                 self.boxes.owners.insert(contact, key);
                 if let Some(conn) = self.conns.get_mut(key) {
-                    conn.line = Line::Box(Boxed::new(contact).into());
+                    let takes_max = conn.peer.frame_max();
+                    conn.line = Line::Box(Boxed::new(contact, takes_max).into());
                 }
             }
             Err(error) => self.went_down(key, End::Failed, error.to_string()),
@@ -106,29 +124,31 @@ impl Node {
     pub(super) fn on_box_answer(&mut self, link: u64, answer: Answer) {
         match answer {
             Answer::Opened { local } => {
-                self.boxes.local = local.or(Some((Ipv4Addr::UNSPECIFIED, 0).into()));
-                if self.boxes.listens {
-                    self.events.push_back(NodeEvent::Listening { listener: link, local });
-                }
-                for (key, remote) in core::mem::take(&mut self.boxes.waiting) {
+                let local = local.unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into());
+                self.boxes.local = Some(local);
+                self.tell_box_listening(link, local);
+                for (key, addresses) in core::mem::take(&mut self.boxes.waiting) {
                     if self.is_waiting_for_line(key) {
-                        self.open_box(key, &[remote]);
+                        self.open_box(key, addresses);
                     }
                 }
             }
             Answer::Failed(error) => {
                 (self.boxes.link, self.boxes.local) = (None, None);
                 let why = error.to_string();
-                for (contact, key) in core::mem::take(&mut self.boxes.owners) {
-                    let _ = self.boxes.machine.close(self.now, contact);
-                    self.went_down(key, End::Lost, why.clone());
+                self.boxes.machine.set_listening(false);
+                self.boxes.machine.abandon_all(self.now);
+                for key in core::mem::take(&mut self.boxes.owners).into_values() {
+                    let is_open = self.conns.get(key).is_some_and(|conn| conn.is_open);
+                    let end = if is_open { End::Lost } else { End::Failed };
+                    self.went_down(key, end, why.clone());
                 }
                 for (key, _) in core::mem::take(&mut self.boxes.waiting) {
                     if self.is_waiting_for_line(key) {
                         self.went_down(key, End::Failed, why.clone());
                     }
                 }
-                if core::mem::take(&mut self.boxes.listens) {
+                if self.boxes.listens.take().is_some() {
                     self.events.push_back(NodeEvent::Deaf { listener: link, error });
                 }
             }
@@ -157,10 +177,7 @@ impl Node {
                     self.on_box(contact, |boxed| boxed.on_message(&payload));
                 }
                 MsgboxEvent::Request { contact, request, payload } => {
-                    let taken = self.on_box(contact, |boxed| boxed.on_request(request, &payload));
-                    if taken != Some(true) {
-                        self.boxes.machine.drop_request(request);
-                    }
+                    self.on_box_request(contact, request, &payload);
                 }
                 MsgboxEvent::Reply { contact, get, payload } => {
                     self.on_box(contact, |boxed| boxed.on_reply(get, &payload));
@@ -179,6 +196,21 @@ impl Node {
         let result = act(boxed);
         self.read_box(key);
         Some(result)
+    }
+
+    fn on_box_request(&mut self, contact: ContactId, request: BoxRequestId, payload: &[u8]) {
+        let machine = |node: &mut Self| match node
+            .on_box(contact, |boxed| boxed.on_request(request, payload))
+        {
+            Some(Asked::Taken) => true,
+            Some(Asked::Answered(answer)) => {
+                node.boxes.machine.push_reply(node.now, request, &answer).is_ok()
+            }
+            Some(Asked::Nothing) | None => false,
+        };
+        if !machine(self) {
+            self.boxes.machine.drop_request(request);
+        }
     }
 
     fn on_box_writable(&mut self) {
@@ -204,7 +236,8 @@ impl Node {
             self.conversation(None, &first).inspect(|key| {
                 self.boxes.owners.insert(contact, *key);
                 if let Some(conn) = self.conns.get_mut(*key) {
-                    conn.line = Line::Box(Boxed::greeted(contact, first).into());
+                    let takes_max = conn.peer.frame_max();
+                    conn.line = Line::Box(Boxed::greeted(contact, takes_max, first).into());
                 }
             })
         };
@@ -223,14 +256,23 @@ impl Node {
         let is_its = self.conns.get(key).is_some_and(
             |conn| matches!(&conn.line, Line::Box(boxed) if boxed.contact() == contact),
         );
-        if is_its {
+        if !is_its {
+            return;
+        }
+        // There may be other addresses to try.
+        let others = self.boxes.others.remove(&key).unwrap_or_default();
+        if end == End::Failed && !others.is_empty() {
+            self.open_box(key, others);
+        } else {
             self.went_down(key, end, String::from(why));
         }
     }
 
     /// What carries a connection is thrown away.
     pub(super) fn close_box(&mut self, contact: ContactId) {
-        self.boxes.owners.remove(&contact);
+        if let Some(key) = self.boxes.owners.remove(&contact) {
+            self.boxes.others.remove(&key);
+        }
         // It may be over already.
         let _ = self.boxes.machine.close(self.now, contact);
     }
@@ -244,6 +286,16 @@ impl Node {
             conn.peer.handle_message(now, Lane::DEFAULT, &frame);
         }
         self.was_used(key);
+    }
+
+    /// The socket is closed when there is nobody left on it, and nobody is to come.
+    pub(super) fn close_idle_box(&mut self) {
+        let Boxes { machine, link, local, listens, waiting, .. } = &mut self.boxes;
+        let is_idle = machine.contacts() == 0 && waiting.is_empty() && !machine.has_output();
+        if let Some(number) = link.filter(|_| is_idle && local.is_some() && listens.is_none()) {
+            (*link, *local) = (None, None);
+            self.wishes.push_back(Wish::Close { link: number });
+        }
     }
 
     /// The next datagrams of the machine. Without a socket they are lost.

@@ -84,29 +84,54 @@ impl Node {
         match answer {
             Answer::Opened { local } => {
                 if is_udp {
-                    self.udp_local = local.or(Some((Ipv4Addr::UNSPECIFIED, 0).into()));
+                    let local = local.unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into());
+                    (self.udp_local, self.udp_denied) = (Some(local), false);
                     for key in core::mem::take(&mut self.udp_waiting) {
                         if self.is_waiting_for_line(key) {
                             self.attempt(key);
                         }
                     }
                 }
+                let wanted = self.udp_wanted.take_if(|_| is_udp);
                 if self.trip_doors.contains(&listener) {
-                    self.events.push_back(NodeEvent::Listening { listener, local: *local });
+                    self.events.push_back(match (wanted, *local) {
+                        (Some(wanted), Some(local)) if !super::is_port(wanted, local) => {
+                            self.trip_doors.remove(&listener);
+                            super::deaf_at(listener, local)
+                        }
+                        (_, local) => NodeEvent::Listening { listener, local },
+                    });
                 }
             }
             Answer::Failed(error) => {
-                self.trip_doors.remove(&listener);
+                let listened = self.trip_doors.remove(&listener);
                 if is_udp {
-                    (self.has_udp, self.udp_local) = (false, None);
+                    if listened {
+                        let error = error.clone();
+                        self.events.push_back(NodeEvent::Deaf { listener, error });
+                    }
+                    (self.has_udp, self.udp_local, self.udp_wanted) = (false, None, None);
+                    self.udp_denied = true;
                     for key in core::mem::take(&mut self.udp_waiting) {
-                        if self.is_waiting_for_line(key) {
+                        if !self.is_waiting_for_line(key) {
+                            continue;
+                        }
+                        if self.may_go_by_links(key) {
+                            self.attempt(key);
+                        } else {
                             self.went_down(key, End::Failed, error.to_string());
                         }
                     }
                 }
             }
         }
+    }
+
+    /// Whether a connection over TRiP may do without datagrams.
+    fn may_go_by_links(&self, key: Key) -> bool {
+        let client = self.conns.get(key).and_then(|conn| conn.client.as_ref());
+        let over = client.and_then(|client| client.address.scheme.over());
+        over.is_some_and(|over| !over.links.is_empty())
     }
 
     pub(super) fn on_door(&mut self, listener: u64, answer: Answer) {

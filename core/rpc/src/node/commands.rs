@@ -102,8 +102,8 @@ impl Node {
         match self.udp_local {
             _ if !self.has_udp => self.wish_for_udp(wanted),
             // Its answer is still to come.
-            None => {}
-            Some(local) if wanted.port() == 0 || wanted.port() == local.port() => {
+            None => self.udp_wanted = Some(wanted),
+            Some(local) if super::is_port(wanted, local) => {
                 self.events.push_back(NodeEvent::Listening { listener, local: Some(local) });
             }
             Some(local) => {
@@ -161,7 +161,8 @@ impl Node {
         }
         let waits = |client: &&Client| client.stage == Stage::Connecting;
         let Some(client) = open.client.as_ref().filter(waits) else { return Ok(()) };
-        if let Line::Bytes(_) | Line::Box(_) = open.line {
+        // A late answer: it has gone on.
+        if !matches!(open.line, Line::None) || client.address.scheme.over().is_some() {
             return Ok(());
         }
         let kind = client.address.scheme.link();

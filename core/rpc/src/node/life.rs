@@ -44,7 +44,7 @@ impl Node {
         };
         client.stage = Stage::Connecting;
         let (address, kind) = (client.address.clone(), client.address.scheme.link());
-        let Some(over) = address.scheme.over() else {
+        let Some(mut over) = address.scheme.over() else {
             return match (address.socket(), address.host) {
                 (Some(socket), _) => self.open_line(key, kind, vec![socket], String::new()),
                 (None, Host::Name(host)) => {
@@ -62,6 +62,8 @@ impl Node {
             (None, Host::Name(host)) => Target::Name { host, port: address.port },
             (None, _) => Target::Addresses(vec![]),
         };
+        // Without a socket it goes by links, if it may.
+        over.udp &= over.links.is_empty() || !self.udp_denied;
         if over.udp {
             let v4 = (Ipv4Addr::UNSPECIFIED, 0).into();
             let first = match &target {
@@ -94,7 +96,7 @@ impl Node {
         name: String,
     ) {
         match kind {
-            LinkKind::Udp => self.open_box(key, &addresses),
+            LinkKind::Udp => self.open_box(key, addresses),
             _ => self.open_wire(key, kind, addresses, name),
         }
     }
@@ -162,6 +164,8 @@ impl Node {
         if core::mem::take(&mut conn.is_open) && conn.session.is_some() {
             self.clients = self.clients.saturating_sub(1);
         }
+        // Nobody comes back to what nobody can name.
+        let is_nameless = matches!(conn.line, Line::Box(_));
         conn.line = Line::None;
         conn.peer.detach(now);
         self.spill(key);
@@ -169,7 +173,7 @@ impl Node {
         let retry_in = match &mut conn.client {
             Some(client) => client.went_down(now, &mut self.random),
             None => {
-                let is_over = conn.closing.is_some() || conn.peer.is_idle();
+                let is_over = is_nameless || conn.closing.is_some() || conn.peer.is_idle();
                 let forget_at = if is_over { now } else { now + keep };
                 conn.forget_at = Some(forget_at);
                 if !is_over {

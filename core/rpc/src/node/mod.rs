@@ -95,6 +95,10 @@ pub struct Node {
     has_udp: bool,
     /// Where it is bound, as far as the loop has said.
     udp_local: Option<SocketAddr>,
+    /// Where the user wants to listen, while there is no answer.
+    udp_wanted: Option<SocketAddr>,
+    /// There was none to be had.
+    udp_denied: bool,
     /// Connections of ours that wait for it.
     udp_waiting: Vec<Key>,
     /// Conversations over plain datagrams.
@@ -170,6 +174,8 @@ impl Node {
             trip_doors: BTreeSet::new(),
             has_udp: false,
             udp_local: None,
+            udp_wanted: None,
+            udp_denied: false,
             udp_waiting: Vec::new(),
             boxes,
             refuses_trip: false,
@@ -306,6 +312,7 @@ impl Node {
             self.set_deadline(key);
             self.note(key);
         }
+        self.close_idle_box();
     }
 
     /// Does what is due.
@@ -484,6 +491,11 @@ fn any_like(remote: SocketAddr) -> SocketAddr {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     }
+}
+
+/// Whether a socket is at the port that is wanted.
+fn is_port(wanted: SocketAddr, local: SocketAddr) -> bool {
+    wanted.port() == 0 || wanted.port() == local.port()
 }
 
 /// That a socket which is there already has another port than the one that is wanted.

@@ -14,8 +14,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use tripline::{
-    BatchResult, By, Code, ConnectionHandle, Endpoint, Event, HubEvent, PublicKey, SendError,
-    SendOptions, Side, State, StreamId, StreamOptions,
+    BatchResult, By, Code, ConnectionHandle, Endpoint, Event, HubEvent, LinkHub, PublicKey,
+    SendError, SendOptions, Side, State, StreamId, StreamOptions,
 };
 use tripline_sansio::{Duration, Hub, Instant, LinkKind};
 
@@ -36,7 +36,8 @@ impl Node {
                 HubEvent::LinkFailed { connection, error, all: true, .. } => {
                     self.on_links_failed(connection, error.to_string());
                 }
-                HubEvent::Deaf { listener, error } => {
+                // Of the UDP socket more is known here.
+                HubEvent::Deaf { listener, error } if listener != LinkHub::UDP => {
                     self.events.push_back(NodeEvent::Deaf { listener, error });
                 }
                 _ => {}
