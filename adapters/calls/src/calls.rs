@@ -37,9 +37,15 @@ impl Calls {
     /// made at once.
     ///
     /// # Errors
-    /// [`ConnectFailure::Address`] if it is no address.
+    /// [`ConnectFailure::Address`] if it is no address; [`ConnectFailure::NoKey`] if it does not
+    /// say by which key to know the server over TRiP.
     pub fn connect(&self, address: &str, options: ClientOptions) -> Result<Caller, ConnectFailure> {
-        Ok(self.connect_to(address.parse()?, options))
+        let address: Address = address.parse()?;
+        let has_key = address.key.or(options.trip.server_key).is_some();
+        if is_trip(address.scheme) && !has_key {
+            return Err(ConnectFailure::NoKey);
+        }
+        Ok(self.connect_to(address, options))
     }
 
     /// The same with an address that was read already.
@@ -101,8 +107,7 @@ impl Calls {
         if matches!(address.host, Host::Ip(_)) {
             address.host = Host::Ip(local.ip());
         }
-        let has_key = matches!(address.scheme, Scheme::Trip | Scheme::TripAuto | Scheme::TripTcp);
-        address.key = self.shared().key.filter(|_| has_key);
+        address.key = self.shared().key.filter(|_| is_trip(address.scheme));
         Ok(address)
     }
 
@@ -187,4 +192,9 @@ impl Calls {
     pub fn with<R>(&self, act: impl FnOnce(&mut Node, Instant) -> R) -> R {
         self.shared().with_user(|front, now| act(&mut front.node, now))
     }
+}
+
+/// Whether servers at such an address prove to hold a key.
+fn is_trip(scheme: Scheme) -> bool {
+    matches!(scheme, Scheme::Trip | Scheme::TripAuto | Scheme::TripTcp)
 }

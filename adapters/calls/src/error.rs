@@ -66,6 +66,8 @@ pub enum ConnectFailure {
     Address(AddressError),
     /// An address that nobody can listen at: a name.
     Name,
+    /// A trip address without the key by which the server is known.
+    NoKey,
     /// The attempt, or the connection, ended so.
     Ended(String),
     /// The system refused what is needed: a socket, a thread, entropy.
@@ -77,6 +79,9 @@ impl fmt::Display for ConnectFailure {
         match self {
             Self::Address(error) => error.fmt(f),
             Self::Name => f.write_str("a name is no place to listen at; give an address, or *"),
+            Self::NoKey => {
+                f.write_str("the server's key is missing; a trip address is trip://KEY@HOST:PORT")
+            }
             Self::Ended(why) => f.write_str(why),
             Self::System(why) => write!(f, "the system refused: {why}"),
         }

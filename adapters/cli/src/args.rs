@@ -13,7 +13,7 @@ use tripline::PublicKey;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  something on this machine failed: a file, the disk, a checksum
+  1  something on this machine failed: a file, the disk, a checksum; or a call's answer is a no
   2  the command line is wrong
   3  the other side or the way to it failed: no answer, wrong key, refused, lost
   128 + N  ended by signal N (141: nobody reads the output any more)
@@ -50,6 +50,10 @@ pub(crate) enum Command {
     Send(Send),
     /// Take files from `tripline send` into a directory. Never overwrites.
     Receive(Receive),
+    /// Ask a `tripline serve`, or any other server of calls, and print the answer.
+    Call(Call),
+    /// Answer requests: by a program, or with what was asked.
+    Serve(Serve),
     /// Measure round trips to any tripline server.
     Ping(Ping),
     /// Measure throughput.
@@ -218,6 +222,80 @@ pub(crate) struct Receive {
     /// How to listen.
     #[command(flatten)]
     pub(crate) server: Server,
+}
+
+/// What is asked and answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// Bytes, as they are.
+    Bytes,
+    /// JSON: what is sent is checked, and what comes is printed on one line.
+    Json,
+}
+
+/// `call`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Call {
+    /// Where the server is: trip://KEY@HOST:PORT, trip+tcp://KEY@HOST:PORT, tcp://HOST:PORT,
+    /// tls://HOST:PORT or udp://HOST:PORT.
+    #[arg(value_name = "ADDRESS")]
+    pub(crate) address: String,
+    /// What for: a name, or a number behind a #.
+    pub(crate) method: String,
+    /// With what: a text, @FILE, or - for standard input; without it, standard input unless that is
+    /// a terminal.
+    pub(crate) payload: Option<String>,
+    /// What payload and answer are.
+    #[arg(long, value_enum, default_value_t = Format::Bytes)]
+    pub(crate) format: Format,
+    /// How long to wait for the answer, and before that for the connection.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub(crate) timeout: Duration,
+    /// It may be done twice: ask again if the connection breaks.
+    #[arg(long)]
+    pub(crate) idempotent: bool,
+    /// A file with our secret key, to prove who we are (trip).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: Option<PathBuf>,
+    /// With tls: a PEM file with the certificates that the server's has to stand on.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// With tls: talk to whoever answers. Nothing is proven then.
+    #[arg(long, conflicts_with = "tls_ca")]
+    pub(crate) insecure: bool,
+}
+
+/// `serve`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Serve {
+    /// Where to listen: trip://*:PORT, trip+auto://*:PORT, tcp://127.0.0.1:PORT and so on; port 0
+    /// lets the system choose.
+    #[arg(value_name = "ADDRESS")]
+    pub(crate) address: String,
+    /// Answer with what was asked.
+    #[arg(long, conflicts_with = "command")]
+    pub(crate) echo: bool,
+    /// Serve this method alone; may be given several times.
+    #[arg(long, value_name = "METHOD", action = ArgAction::Append)]
+    pub(crate) method: Vec<String>,
+    /// How many requests are answered at once; 0: as many as there are cores. Others wait.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) jobs: usize,
+    /// A file with the server's secret key (trip). Without it a key is made and thrown away.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// Let only the holder of this key in (trip); may be given several times.
+    #[arg(long, value_name = "KEY", action = ArgAction::Append, value_parser = public_key)]
+    pub(crate) allow: Vec<PublicKey>,
+    /// With tls: a PEM file with our certificates and their key. Without it a certificate is made
+    /// and thrown away.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_identity: Option<PathBuf>,
+    /// The program that answers each request: what was asked is its standard input, what it prints
+    /// the answer, an exit code other than 0 the application's no. TRIPLINE_METHOD, TRIPLINE_PEER
+    /// and TRIPLINE_REMOTE say what for and who asks.
+    #[arg(last = true, value_name = "COMMAND", required_unless_present = "echo")]
+    pub(crate) command: Vec<String>,
 }
 
 /// `ping`.

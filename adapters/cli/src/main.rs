@@ -6,6 +6,7 @@
 
 mod address;
 mod args;
+mod calls;
 mod demo;
 mod explain;
 mod fail;
@@ -59,6 +60,8 @@ fn run(args: &Args) -> Result {
         Command::Connect(connect) => pipe::connect(connect),
         Command::Send(send) => transfer::send(send, args.json),
         Command::Receive(receive) => transfer::receive(receive, args.json),
+        Command::Call(call) => calls::call(call, args.json),
+        Command::Serve(serve) => calls::serve(serve, args.json),
         Command::Ping(ping) => ping::ping(ping, args.json),
         Command::Sim(sim) => sim::run(sim, args.json),
         Command::Completions { shell } => {

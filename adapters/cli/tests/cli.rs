@@ -3,6 +3,7 @@
 //! Servers listen on port 0 and say where; tests wait for lines and for ends of processes, never
 //! for a time. Every wait has a limit, and a test that panics leaves no process behind.
 
+mod calls;
 mod sim;
 
 use rustix::process::{Pid, Signal, kill_process};

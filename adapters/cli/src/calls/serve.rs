@@ -1,0 +1,114 @@
+//! `tripline serve`: answer requests, by a program or by what was asked.
+
+use super::{node, program, read, unreachable};
+use crate::args;
+use crate::fail::{Fail, Result};
+use crate::keys;
+use crate::signals::Interrupts;
+use std::io::{self, Write};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+use tripline::Config;
+use tripline_std::calls::{Arrived, Calls, ConnectFailure, Method, Refusal, Request, wait};
+use tripline_tls::{ServerIdentity, Tls};
+
+/// How long what is under way has when we are to end.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The longest answer, as the other side takes it by default, with room for its head.
+const ANSWER_MAX: u64 = (256 << 10) - 512;
+
+/// `tripline serve`.
+pub(crate) fn serve(args: &args::Serve, json: bool) -> Result {
+    let identity = match &args.key {
+        Some(file) => keys::load(file)?,
+        None => keys::generate()?,
+    };
+    let config = match args.allow.as_slice() {
+        [] => Config::public_server(identity),
+        list => Config::private_server(identity, list.iter().copied()),
+    };
+    let calls = node(config, tls(args)?)?;
+    let address =
+        wait(calls.listen(&args.address)).map_err(|error| not_served(&args.address, &error))?;
+    announce(&address.to_string(), json)?;
+    let jobs = match args.jobs {
+        0 => thread::available_parallelism().map_or(2, usize::from),
+        jobs => jobs,
+    };
+    let (came, signal) = channel();
+    let interrupts = Interrupts::call(move || {
+        // Whoever waits for it may have ended.
+        let _ = came.send(());
+    })?;
+    thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| work(&calls, args));
+        }
+        // The sender lives as long as the process.
+        let _ = signal.recv();
+        wait(calls.shut_down(GRACE));
+    });
+    interrupts.check()
+}
+
+/// A listener that cannot be had is this machine's fault.
+fn not_served(address: &str, failure: &ConnectFailure) -> Fail {
+    let fail = unreachable("cannot serve at", address, failure);
+    match failure {
+        ConnectFailure::Ended(_) => Fail::local(fail.text),
+        _ => fail,
+    }
+}
+
+/// Answers requests, one at a time, until all is over.
+fn work(calls: &Calls, args: &args::Serve) {
+    while let Some(arrived) = wait(calls.next()) {
+        let Arrived::Request(request) = arrived else { continue };
+        if !is_served(args, request.method()) {
+            let text = format!("{} is not served here", request.method());
+            // Nobody may wait any more.
+            let _ = request.refuse(Refusal::NoMethod, text);
+        } else if args.echo {
+            echo(request);
+        } else {
+            program::answer(request, &args.command, ANSWER_MAX);
+        }
+    }
+}
+
+fn is_served(args: &args::Serve, method: &Method) -> bool {
+    args.method.is_empty() || args.method.contains(&method.to_string())
+}
+
+fn echo(request: Request) {
+    let payload = request.payload().clone();
+    // Nobody may wait any more.
+    let _ = request.reply(payload);
+}
+
+/// What `tls://` shows.
+fn tls(args: &args::Serve) -> Result<Option<Tls>> {
+    let made = match &args.tls_identity {
+        Some(file) => {
+            let pem = read(file)?;
+            ServerIdentity::from_pem(&pem, &pem).and_then(Tls::server)
+        }
+        None if args.address.starts_with("tls://") => Tls::self_signed(&["localhost"]),
+        None => return Ok(None),
+    };
+    let made = made.map_err(|error| Fail::local(format_args!("TLS: {}", error.text)))?;
+    Ok(Some(made))
+}
+
+/// Says where we are, on standard error, as all servers do whose output is somebody else's.
+fn announce(address: &str, json: bool) -> Result {
+    let line = if json {
+        serde_json::json!({"event": "listening", "address": address}).to_string()
+    } else {
+        format!("listening on {address}")
+    };
+    writeln!(io::stderr(), "{line}")
+        .map_err(|error| Fail::io("cannot write to standard error", &error))
+}
