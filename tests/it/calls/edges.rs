@@ -5,8 +5,8 @@ use super::meeting::{Meeting, SECOND, Where, node, node_over};
 use std::net::SocketAddr;
 use tripline::{Code, ConnectOptions, Screening};
 use tripline_rpc::{
-    CallOptions, ClientOptions, Config, Event, Executed, HandleMap, Handlers, Node, NodeConfig,
-    NodeEvent, Outcome, ReconnectPolicy, Refusal, Scheme, Scope,
+    CallOptions, ClientOptions, Config, Event, Executed, HandleMap, Handlers, NetworkKind, Node,
+    NodeConfig, NodeEvent, Outcome, ReconnectPolicy, Refusal, Retry, Scheme, Scope,
 };
 use tripline_sansio::{
     Answer, Duration, Hub, Instant, LinkError, LinkFailure, LinkKind, StreamMachine, Wish,
@@ -431,4 +431,29 @@ fn an_attempt_waits_for_its_socket() {
             assert_eq!(why, "no such link can be had: no file descriptor is left");
         }
     }
+}
+
+/// Q2, N18, found by the example `subway`: a call that may be made once, and that never came
+/// because the way was cut, is asked again when there is a way: the server remembers its client,
+/// though nothing was under way as far as it knew.
+#[test]
+fn q2_a_call_that_never_came_is_asked_again() {
+    let mut meeting = Meeting::new(Where::Simulator, Scheme::Trip);
+    let (conn, _) = meeting.connected();
+    let hosts: Vec<_> = meeting.world().world().hosts().collect();
+    let ways = [(hosts[CLIENT], hosts[SERVER]), (hosts[SERVER], hosts[CLIENT])];
+    ways.iter().for_each(|(from, to)| meeting.world().world().cut(*from, *to));
+    let options = CallOptions { retry: Retry::Deduplicated, ..CallOptions::within(600 * SECOND) };
+    let call = meeting.call(CLIENT, conn, b"once", options);
+    meeting.pass(60 * SECOND);
+    ways.iter().for_each(|(from, to)| meeting.world().world().heal(*from, *to));
+    meeting.with(CLIENT, |node, now| node.network_changed(now, NetworkKind::Wifi));
+    let (at, request, ..) = meeting.request(SERVER);
+    meeting.reply(SERVER, at, request, b"done");
+    assert_eq!(meeting.outcome(CLIENT, call), Outcome::Reply("done".into()));
+    // And in the end nothing is remembered.
+    meeting.with(CLIENT, |node, now| node.reset(now, conn)).unwrap();
+    meeting.with(CLIENT, |node, now| node.stop(now, conn)).unwrap();
+    meeting.pass(200 * SECOND);
+    assert_eq!(meeting.node(SERVER).connections(), 0);
 }

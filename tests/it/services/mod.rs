@@ -2,6 +2,8 @@
 
 mod ground;
 mod life;
+#[path = "../../examples/subway.rs"]
+mod subway;
 mod suite;
 
 use std::future::Future;

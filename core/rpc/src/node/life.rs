@@ -173,7 +173,11 @@ impl Node {
         let retry_in = match &mut conn.client {
             Some(client) => client.went_down(now, &mut self.random),
             None => {
-                let is_over = is_nameless || conn.closing.is_some() || conn.peer.is_idle();
+                // One that is lost may have asked what never came: that it never came is to be
+                // remembered, or it would not be asked again.
+                let has_asked = end == End::Lost && conn.peer.pipes() > 0;
+                let is_idle = conn.peer.is_idle() && !has_asked;
+                let is_over = is_nameless || conn.closing.is_some() || is_idle;
                 let forget_at = if is_over { now } else { now + keep };
                 conn.forget_at = Some(forget_at);
                 if !is_over {

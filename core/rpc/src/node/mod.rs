@@ -55,8 +55,9 @@ const WIRES_MAX: usize = 65_536;
 pub struct NodeConfig {
     /// How conversations behave, those of clients and ours.
     pub peer: Config,
-    /// How long the conversation with a client that is gone is remembered, if there is anything to
-    /// remember.
+    /// How long the conversation with a client that is lost is remembered: calls that it can make
+    /// once only are found again for so long. One that was closed is remembered if anything is
+    /// under way.
     pub session_keep: Option<Duration>,
     /// How `udp://` addresses are spoken to: plain datagrams (rows M09 to M21). Whether it listens
     /// is the node's to say.
