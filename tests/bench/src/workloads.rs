@@ -1,6 +1,6 @@
 //! The workloads, who takes part in which, and what is shown of each.
 
-use crate::peers::{enet, kcp, quinn, s2n, tcp, udp};
+use crate::peers::{enet, kcp, quinn, s2n, tcp, tonic, udp};
 use crate::proto;
 use crate::task::{Failure, Record, Suite, Task};
 use tripline_bench_ours::{engine, tripline};
@@ -144,6 +144,7 @@ pub const WORKLOADS: &[Workload] = &[
             peer("quinn", ALL, quinn::requests),
             peer("quinn-each", ALL, quinn::requests_each),
             peer("quinn-tuned", ALL, quinn::requests_tuned),
+            slow(8, peer("tonic", CLEAR, tonic::calls)),
         ],
     },
     Workload {

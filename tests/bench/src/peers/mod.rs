@@ -10,5 +10,6 @@ pub mod quinn;
 pub mod s2n;
 pub mod tcp;
 pub mod tls;
+pub mod tonic;
 pub mod udp;
 mod wait;

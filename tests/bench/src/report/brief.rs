@@ -30,6 +30,8 @@ const fn row(
 const DEFAULTS: [&str; 4] = ["tripline", "quinn", "s2n-quic", "enet"];
 /// With a call for each message.
 const EACH: [&str; 4] = ["tripline-each", "quinn-each", "s2n-quic-each", "enet"];
+/// Beside bare requests, written one by one.
+const CALLS: [&str; 4] = ["tripline", "quinn-each", "", ""];
 /// Those that encrypt: ENet has its figure in the line above, or none.
 const ENCRYPTED: [&str; 4] = ["tripline", "quinn", "s2n-quic", ""];
 /// Engines without sockets.
@@ -44,6 +46,7 @@ const ROWS: &[Row] = &[
     row("the same with ChaCha20-Poly1305, MB/s", "bulk", ChaCha, ("rate", 0), ENCRYPTED),
     row("pipelined requests a second, a call for each", "requests", Aes256, ("rate", 0), EACH),
     row("the same in batches of 8 KiB", "requests", Aes256, ("rate", 0), ENCRYPTED),
+    row("calls a second, each with its outcome", "calls", Aes256, ("rate", 0), CALLS),
     row(
         "one request outstanding on each connection, processor µs a request",
         "unbatched",

@@ -52,6 +52,8 @@ const GOALS: &[Goal] = &[
     each("s2n-quic-each", AtLeast(1.3)),
     goal("requests", Some("quinn-streams"), "rate", AtLeast(10.0)),
     goal("requests", Some("enet"), "rate", AtLeast(5.0)),
+    goal("calls", Some("quinn-each"), "rate", AtLeast(1.5)),
+    goal("calls", Some("tonic"), "rate", AtLeast(10.0)),
     goal("unbatched", Some("quinn"), "cpu_us_per_unit", AtMost(0.4)),
     goal("pingpong", Some("udp"), "p50", Above(10.0)),
     goal("pingpong", Some("quinn"), "p999", AtMost(1.0)),

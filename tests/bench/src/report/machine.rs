@@ -44,7 +44,7 @@ fn commit() -> String {
 fn peers() -> String {
     let lock = include_str!("../../Cargo.lock");
     let names = ["quinn", "quinn-proto", "s2n-quic", "rustls", "ring", "aws-lc-rs", "rusty_enet"];
-    let all = names.iter().chain(&["tokio_kcp", "quinn-udp"]);
+    let all = names.iter().chain(&["tokio_kcp", "quinn-udp", "tonic"]);
     let versions: Vec<String> = all.map(|name| format!("{name} {}", version(lock, name))).collect();
     versions.join(", ")
 }
