@@ -80,8 +80,8 @@ fn told(scenario: &Scenario, failure: &Failure) -> String {
     )
 }
 
-/// T28 to T32, T44, T58, M01 to M05 and all that the simulator watches: promises are kept whatever
-/// users and networks do.
+/// N42, N61, T28 to T32, T44, T58, M01 to M05 and all that the simulator watches: promises are kept
+/// whatever users and networks do.
 #[test]
 pub(crate) fn promises_are_kept_in_every_scenario() {
     let all = RefCell::new(Deeds::default());

@@ -51,8 +51,9 @@ pub trait Format {
     fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FormatError>;
 }
 
-/// [postcard](https://postcard.jamesmunns.com): compact, and as the types say: both sides have to
-/// have the same.
+/// [postcard](https://postcard.jamesmunns.com): compact, as nothing but the values travels. Both
+/// sides have to have the same types: a `u32` that was written as an `i32` is another number, and
+/// nobody notices. So say them at the call: `caller.ask::<u32, u32>("double", &21)`.
 #[derive(Clone, Copy, Debug)]
 pub enum Postcard {}
 

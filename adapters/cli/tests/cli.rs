@@ -239,6 +239,7 @@ fn under_way(scratch: &Scratch, patience: &[&str]) -> (Process, Process) {
     (server, client)
 }
 
+/// T17, N59: a key is made by one command.
 #[test]
 fn t17_keygen_writes_a_private_file_and_never_overwrites() {
     let scratch = Scratch::new("keygen");

@@ -75,6 +75,7 @@
 mod blocking;
 pub mod calls;
 mod cycle;
+pub mod guide;
 mod hub;
 #[cfg(test)]
 mod hub_tests;

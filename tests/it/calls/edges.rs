@@ -354,8 +354,8 @@ fn who_is_there_is_told_as_it_is() {
     }
 }
 
-/// T12, R-CHAL-3: what the transport asks its user is asked by the node: whether a client may come
-/// in, and whether the key that a server has shown is to be trusted.
+/// N54, T12, R-CHAL-3: what the transport asks its user is asked by the node: whether a client may
+/// come in, and whether the key that a server has shown is to be trusted.
 #[test]
 fn t12_the_questions_of_the_transport_are_passed_on() {
     let mut trip = tripline::Config::public_server(tripline_tests::identity("server"));

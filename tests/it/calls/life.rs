@@ -240,7 +240,7 @@ impl Run {
     }
 }
 
-/// M01, M03, M05, M07, N19, N20: whatever happens, each attempt ends once, each pipe is
+/// N42, N56, M01, M03, M05, M07, N19, N20: whatever happens, each attempt ends once, each pipe is
 /// opened and ends once, traffic lies between, `Finalised` comes last and once, and nothing stays.
 #[test]
 fn m05_n19_n20_every_trace_obeys_the_grammar() {

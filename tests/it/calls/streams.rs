@@ -49,8 +49,8 @@ fn received(
     }
 }
 
-/// R-CALL-13, N05, N08, N40: streams of every order, opened by either side under a name, beside
-/// calls on the same connection; and they leave nothing.
+/// N57, R-CALL-13, N05, N08, N40: streams of every order, opened by either side under a name,
+/// beside calls on the same connection; and they leave nothing.
 #[test]
 fn n05_n08_streams_have_names_and_either_side_opens_them() {
     over_trip(|meeting| {
@@ -134,8 +134,8 @@ fn raw() -> NodeConfig {
     NodeConfig { peer, ..NodeConfig::default() }
 }
 
-/// R-CALL-14, N07, N08: a raw connection has streams without names, which either side opens, and no
-/// calls.
+/// N57, R-CALL-14, N07, N08: a raw connection has streams without names, which either side opens,
+/// and no calls.
 #[test]
 fn n07_a_raw_connection_has_streams_without_names() {
     for place in [Where::Simulator, Where::Loopback] {

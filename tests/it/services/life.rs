@@ -73,7 +73,7 @@ fn all_ends_with_the_last_handle() {
     });
 }
 
-/// M01: an attempt that fails says why, and a listener that cannot be had as well.
+/// N30, M01: an attempt that fails says why, and a listener that cannot be had as well.
 #[test]
 fn m01_m02_what_does_not_come_about_says_why() {
     over_pipes(|scene| async move {

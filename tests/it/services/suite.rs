@@ -387,7 +387,7 @@ fn handlers_that_wait_run_beside_each_other() {
     });
 }
 
-/// N28, N13: handles go anywhere, which the compiler knows.
+/// N58, N28, N13: handles go anywhere, which the compiler knows.
 #[test]
 fn n28_handles_go_anywhere() {
     fn anywhere<T: Send + Sync + 'static>() {}

@@ -230,7 +230,9 @@ struct Get {
     deadline: Option<Instant>,
 }
 
-/// The machine: see the [module's page](self).
+/// Messages and requests over plain datagrams: contacts on one socket, as the page of the profile
+/// has it (PROTOCOL.md §6). A [`DatagramMachine`]; [`Self::connect`], [`Self::send`],
+/// [`Self::get`], [`Self::reply`] and [`Self::close`] are its commands.
 #[derive(Debug)]
 pub struct Msgbox {
     config: MsgboxConfig,
