@@ -147,3 +147,41 @@ fn n37_several_threads_serve_one_node() {
 fn n18_n22_every_ticket_is_bought_once() {
     super::subway::main().expect("it goes well");
 }
+
+/// N37: several workers on one port; each client stays with the worker that took it in.
+#[test]
+fn n37_a_client_stays_with_its_worker() {
+    let how = |_| tripline_std::calls::CallsOptions {
+        config: Some(tripline::Config::public_server(tripline_tests::identity("server"))),
+        ..Default::default()
+    };
+    let options = tripline_std::ShardOptions { count: 3, ..Default::default() };
+    let started = tripline_std::calls::workers("trip://127.0.0.1:0", options, how);
+    let (workers, address) = started.expect("three workers");
+    let threads: Vec<_> = workers
+        .iter()
+        .cloned()
+        .zip(0_u32..)
+        .map(|(worker, number)| {
+            let router = Router::new().on_ask("who?", move |(): ()| Ok(number));
+            std::thread::spawn(move || wait(router.serve(&worker)))
+        })
+        .collect();
+    let mut met = std::collections::BTreeSet::new();
+    for _ in 0..24 {
+        let caller = tripline_std::calls::connect(&address.to_string()).unwrap();
+        let first = caller.ask::<(), u32>("who?", &()).wait().unwrap();
+        for _ in 0..20 {
+            assert_eq!(caller.ask::<(), u32>("who?", &()).wait(), Ok(first));
+        }
+        met.insert(first);
+    }
+    // 24 clients that all meet one of three are one in three to the 23rd.
+    assert!(met.len() > 1, "{met:?}");
+    for worker in workers {
+        wait(worker.shut_down(SECOND));
+    }
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    let over = tripline_std::calls::workers("tcp://127.0.0.1:0", options, how);
+    assert!(over.unwrap_err().to_string().contains("trip:// alone"));
+}

@@ -20,7 +20,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tripline::{Code, Config, Shard};
-use tripline_udp::{Steering, bind_group};
+use tripline_udp::{Group, Steering, bind_group};
 
 /// The rule by which a packet finds its endpoint, for the kernel (R-ID-4a).
 const STEERING: Steering<'static> =
@@ -92,21 +92,13 @@ impl Shards {
         options: ShardOptions,
         mut how: impl FnMut(u16) -> ListenOptions,
     ) -> Result<Self, Error> {
-        let all: Option<Vec<Shard>> =
-            (0..options.count).map(|index| Shard::new(index, options.count)).collect();
-        let Some(all) = all.filter(|all| !all.is_empty()) else {
-            let text = format!("{} endpoints on one port", options.count);
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text).into());
-        };
         let mut hows: Vec<ListenOptions> = (0..options.count).map(&mut how).collect();
         if hows.iter().any(|how| how.no_udp || !how.links.is_empty()) {
             let text = "several endpoints on one port listen on UDP alone, links have one each";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text).into());
         }
         let socket = hows.first().map(|how| how.options.socket).unwrap_or_default();
-        let steering = options.steering.then_some(&STEERING);
-        let group = bind_group(address, &socket, options.count, steering)?;
-        let office = Office::new(options.count);
+        let (group, office, all) = share(address, &socket, options)?;
         let cores = if options.pin { allowed_cores() } else { Vec::new() };
         let mut listeners = Vec::with_capacity(all.len());
         for ((shard, socket), how) in all.into_iter().zip(group.sockets).zip(hows.drain(..)) {
@@ -172,8 +164,25 @@ impl Shards {
     }
 }
 
+/// As many sockets on one port as there are to be endpoints, the post between them, and who is who.
+pub(crate) fn share(
+    address: SocketAddr,
+    socket: &tripline_udp::Options,
+    options: ShardOptions,
+) -> io::Result<(Group, Arc<Office>, Vec<Shard>)> {
+    let all: Option<Vec<Shard>> =
+        (0..options.count).map(|index| Shard::new(index, options.count)).collect();
+    let Some(all) = all.filter(|all| !all.is_empty()) else {
+        let text = format!("{} endpoints on one port", options.count);
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    };
+    let steering = options.steering.then_some(&STEERING);
+    let group = bind_group(address, socket, options.count, steering)?;
+    Ok((group, Office::new(options.count), all))
+}
+
 /// The cores that this process may use; none where the system does not tell.
-fn allowed_cores() -> Vec<usize> {
+pub(crate) fn allowed_cores() -> Vec<usize> {
     #[cfg(target_os = "linux")]
     if let Ok(set) = rustix::thread::sched_getaffinity(None) {
         return (0..rustix::thread::CpuSet::MAX_CPU).filter(|core| set.is_set(*core)).collect();
