@@ -3,7 +3,7 @@
 use crate::caller::Caller;
 use crate::error::CallError;
 use crate::format::{Format, FormatError};
-use crate::front::{CallBook, Front, Topic};
+use crate::front::{CallBook, Topic};
 use bytes::Bytes;
 use futures_core::Stream;
 use serde::de::DeserializeOwned;
@@ -12,8 +12,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tripline_common::Ticket;
-use tripline_rpc::{AskError, CallId, CallOptions, Method, MethodRef, Outcome, Wait};
-use tripline_sansio::Instant;
+use tripline_rpc::{AskError, CallId, CallOptions, Executed, MethodRef, Outcome};
 
 /// A call: a future whose end is the answer. Dropped before, it is called off.
 ///
@@ -25,26 +24,14 @@ pub struct Call {
     stage: Stage,
     /// Of the waker that waits, and where.
     ticket: Ticket,
-    wants_items: bool,
 }
 
 #[derive(Debug)]
 enum Stage {
-    /// There was no room for it.
-    Blocked(Box<Asking>),
     /// It was refused here and now.
     NotTaken(AskError),
     Asked(CallId),
     Over,
-}
-
-/// What is to be asked as soon as there is room.
-#[derive(Debug)]
-struct Asking {
-    method: Method,
-    payload: Bytes,
-    options: CallOptions,
-    since: Instant,
 }
 
 impl Call {
@@ -55,19 +42,15 @@ impl Call {
         options: CallOptions,
         wants_items: bool,
     ) -> Self {
-        let asked = caller.shared().with(|front, now| {
-            let asked = front.ask(now, caller.id(), method, payload.clone(), options, wants_items);
-            (asked, now)
-        });
+        let options = CallOptions { waits_for_room: true, ..options };
+        let asked = caller
+            .shared()
+            .with(|front, now| front.ask(now, caller.id(), method, payload, options, wants_items));
         let stage = match asked {
-            (Ok(call), _) => Stage::Asked(call),
-            (Err(AskError::Blocked), since) => {
-                let method = method.to_method();
-                Stage::Blocked(Box::new(Asking { method, payload, options, since }))
-            }
-            (Err(error), _) => Stage::NotTaken(error),
+            Ok(call) => Stage::Asked(call),
+            Err(error) => Stage::NotTaken(error),
         };
-        Self { caller, stage, ticket: None, wants_items }
+        Self { caller, stage, ticket: None }
     }
 
     /// Waits for the answer on this thread.
@@ -78,42 +61,18 @@ impl Call {
         crate::wait(self)
     }
 
-    /// Hands in what found no room, as soon as there is some.
-    fn poll_asked(&mut self, cx: &mut Context<'_>) -> Poll<Result<CallId, AskError>> {
-        let asking = match &mut self.stage {
-            Stage::Asked(call) => return Poll::Ready(Ok(*call)),
-            Stage::NotTaken(error) => return Poll::Ready(Err(*error)),
-            Stage::Over => return Poll::Ready(Err(AskError::Ended)),
-            Stage::Blocked(asking) => asking,
-        };
-        let (conn, wants_items) = (self.caller.id(), self.wants_items);
-        let look = |front: &mut Front, now: Instant| {
-            let Asking { method, payload, since, .. } = &**asking;
-            let mut options = asking.options;
-            if let Wait::For(wait) = &mut options.deadline {
-                *wait = wait.saturating_sub(now.saturating_duration_since(*since));
-            }
-            let method = MethodRef::from(method);
-            match front.ask(now, conn, method, payload.clone(), options, wants_items) {
-                Err(AskError::Blocked) => None,
-                asked => {
-                    front.nudge();
-                    Some(asked)
-                }
-            }
-        };
-        let asked =
-            ready!(self.caller.shared().poll(Topic::Conn(conn), &mut self.ticket, cx, look));
-        self.stage = match asked {
-            Ok(call) => Stage::Asked(call),
-            Err(error) => Stage::NotTaken(error),
-        };
-        Poll::Ready(asked)
+    /// The call, if it was taken and has no outcome that was given out.
+    fn asked(&self) -> Result<CallId, AskError> {
+        match self.stage {
+            Stage::Asked(call) => Ok(call),
+            Stage::NotTaken(error) => Err(error),
+            Stage::Over => Err(AskError::Ended),
+        }
     }
 
     /// The next part of a streaming reply; `None`: there is none, and the outcome is there.
     fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let Ok(call) = ready!(self.poll_asked(cx)) else { return Poll::Ready(None) };
+        let Ok(call) = self.asked() else { return Poll::Ready(None) };
         let (conn, topic) = (self.caller.id(), Topic::Call(self.caller.id(), call));
         self.caller.shared().poll(topic, &mut self.ticket, cx, |front, now| {
             let is_over = front.over.is_some();
@@ -129,7 +88,7 @@ impl Call {
     }
 
     fn poll_outcome(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, CallError>> {
-        let call = match ready!(self.poll_asked(cx)) {
+        let call = match self.asked() {
             Ok(call) => call,
             Err(error) => {
                 self.stage = Stage::Over;
@@ -148,7 +107,10 @@ impl Call {
         self.stage = Stage::Over;
         Poll::Ready(match outcome.map(Outcome::into_result) {
             Some(result) => result.map_err(CallError::from),
-            None => Err(AskError::Ended.into()),
+            // Whoever drove the node has ended: nobody knows what became of it.
+            None => {
+                Outcome::Gone { executed: Executed::Unknown }.into_result().map_err(CallError::from)
+            }
         })
     }
 }
@@ -163,18 +125,12 @@ impl Future for Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let (conn, ticket) = (self.caller.id(), self.ticket.take());
-        let (topic, call) = match self.stage {
-            Stage::Asked(call) => (Topic::Call(conn, call), Some(call)),
-            Stage::Blocked(_) if ticket.is_some() => (Topic::Conn(conn), None),
-            _ => return,
-        };
+        let Stage::Asked(call) = self.stage else { return };
+        let (conn, mut ticket) = (self.caller.id(), self.ticket.take());
         self.caller.shared().leave(move |front, now| {
-            front.waits.forget(topic, &mut { ticket });
-            if let Some(call) = call {
-                front.calls.remove(&(conn, call));
-                front.node.cancel(now, conn, call);
-            }
+            front.waits.forget(Topic::Call(conn, call), &mut ticket);
+            front.calls.remove(&(conn, call));
+            front.node.cancel(now, conn, call);
         });
     }
 }

@@ -92,8 +92,8 @@ impl Caller {
         self.call_with(method, payload, CallOptions::default())
     }
 
-    /// Asks. The call is made here and now, or, while too much waits to be sent, as soon as there
-    /// is room and somebody waits for it. Dropped, it is called off. Parts of a streaming reply are
+    /// Asks. The call is made here and now; while too much waits to be sent, it waits too. Dropped,
+    /// it is called off. Parts of a streaming reply are
     /// dropped: [`Self::items`] has them.
     pub fn call_with<'a>(
         &self,
@@ -158,9 +158,10 @@ impl Caller {
         options: NotifyOptions,
     ) -> Result<(), CallError> {
         let (method, payload) = (method.into(), payload.into());
-        let said = self
-            .shared()
-            .with(|front, now| front.node.notify(now, self.conn, method, payload, options));
+        let said = self.shared().with(|front, now| match front.over {
+            Some(_) => Err(AskError::Ended),
+            None => front.node.notify(now, self.conn, method, payload, options),
+        });
         Ok(said?)
     }
 
@@ -184,7 +185,8 @@ impl Caller {
     /// [`AskError::Ended`] if the connection is over.
     pub async fn room(&self) -> Result<(), CallError> {
         let room = self.shared().wait(Topic::Conn(self.conn), |front, now| {
-            match front.node.with(now, self.conn, |peer, _| peer.has_room()) {
+            let has_room = front.node.with(now, self.conn, |peer, _| peer.has_room());
+            match has_room.filter(|_| front.over.is_none()) {
                 Some(true) => Some(Ok(())),
                 Some(false) => None,
                 None => Some(Err(AskError::Ended)),
@@ -201,10 +203,7 @@ impl Caller {
 
     /// Where it stands (row N30).
     pub fn status(&self) -> Status {
-        self.shared().visit(|front, _| match front.books.get(&self.conn) {
-            Some(book) => book.status.clone(),
-            None => Status::Over(String::from("the connection is over")),
-        })
+        self.shared().visit(|front, _| front.status(self.conn))
     }
 
     /// Waits until it is open: at once if it is; else until an attempt succeeds, or the last has
@@ -215,29 +214,40 @@ impl Caller {
     /// # Errors
     /// [`ConnectFailure::Ended`] with what became of it.
     pub async fn opened(&self) -> Result<(), ConnectFailure> {
-        let opened = self.shared().wait(Topic::Conn(self.conn), |front, _| {
-            let why = match front.books.get(&self.conn).map(|book| &book.status) {
-                Some(Status::Open) => return Some(Ok(())),
-                Some(Status::Over(why)) => why.clone(),
-                None => String::from("the connection is over"),
-                Some(_) => front.over.as_ref()?.to_string(),
-            };
-            Some(Err(ConnectFailure::Ended(why)))
-        });
+        let opened =
+            self.shared().wait(Topic::Conn(self.conn), |front, _| match front.status(self.conn) {
+                Status::Open => Some(Ok(())),
+                Status::Over(why) => Some(Err(ConnectFailure::Ended(why))),
+                _ => None,
+            });
         opened.await
+    }
+
+    /// Waits until the first attempt has come to something.
+    ///
+    /// Cancel-safe: it only waits.
+    ///
+    /// # Errors
+    /// [`ConnectFailure::Ended`] if it has failed, though others may follow.
+    pub async fn attempted(&self) -> Result<(), ConnectFailure> {
+        let first =
+            self.shared().wait(Topic::Conn(self.conn), |front, _| match front.status(self.conn) {
+                Status::Open => Some(Ok(())),
+                Status::Connecting => None,
+                Status::Over(why) | Status::Away(why) | Status::Waiting(_, why) => Some(Err(why)),
+            });
+        first.await.map_err(ConnectFailure::Ended)
     }
 
     /// Waits until it is over, and why.
     ///
     /// Cancel-safe: it only waits.
     pub async fn ended(&self) -> String {
-        let ended = self.shared().wait(Topic::Conn(self.conn), |front, _| {
-            match front.books.get(&self.conn).map(|book| &book.status) {
-                Some(Status::Over(why)) => Some(why.clone()),
-                None => Some(String::from("the connection is over")),
-                Some(_) => front.over.as_ref().map(ToString::to_string),
-            }
-        });
+        let ended =
+            self.shared().wait(Topic::Conn(self.conn), |front, _| match front.status(self.conn) {
+                Status::Over(why) => Some(why),
+                _ => None,
+            });
         ended.await
     }
 

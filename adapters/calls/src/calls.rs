@@ -3,10 +3,11 @@
 use crate::caller::Caller;
 use crate::driven::Driven;
 use crate::error::ConnectFailure;
-use crate::front::{Arrival, CallsStats, Front, Status, Topic};
+use crate::front::{Arrival, CallsStats, Front, Topic};
 use crate::request::{Arrived, Notice, Request};
 use crate::shared::{Alive, Shared};
 use bytes::Bytes;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tripline_rpc::{Address, ClientOptions, ConnId, Host, MethodRef, Node, NotifyOptions, Scheme};
 use tripline_sansio::{Duration, Instant};
@@ -52,7 +53,8 @@ impl Calls {
     pub fn connect_to(&self, address: Address, options: ClientOptions) -> Caller {
         let conn = self.shared().with(|front, now| {
             let conn = front.node.connect(now, address, options);
-            front.book(conn).is_held = true;
+            let book = front.book(conn);
+            (book.is_held, book.is_ours) = (true, true);
             conn
         });
         Caller::held(self.clone(), conn)
@@ -70,30 +72,40 @@ impl Calls {
         options: ClientOptions,
     ) -> Result<Caller, ConnectFailure> {
         let caller = self.connect(address, options)?;
-        let conn = caller.id();
-        let first = self.shared().wait(Topic::Conn(conn), |front, _| {
-            match front.books.get(&conn).map(|book| &book.status) {
-                Some(Status::Open) => Some(Ok(())),
-                Some(Status::Over(why) | Status::Waiting(_, why)) => Some(Err(why.clone())),
-                _ => front.over.as_ref().map(|why| Err(why.to_string())),
-            }
-        });
-        first.await.map_err(ConnectFailure::Ended)?;
+        caller.attempted().await?;
         Ok(caller)
     }
 
     /// Listens; the address that clients connect to, with our key if it takes one and the port that
     /// the system has given. Several addresses may be listened at.
     ///
-    /// Cancel-safe: what was begun goes on, and is found by the next who listens there.
+    /// Cancel-safe: what was begun goes on, at a port that nobody was told.
     ///
     /// # Errors
     /// [`ConnectFailure::Address`] and [`ConnectFailure::Name`] if nobody can listen there;
     /// [`ConnectFailure::Ended`] with what the system says.
     pub async fn listen(&self, address: &str) -> Result<Address, ConnectFailure> {
         let mut address: Address = address.parse()?;
+        let scheme = address.scheme;
+        if scheme == Scheme::TripAuto {
+            // Both at the same port, whichever the system gives for the first.
+            let first = Address { scheme: Scheme::TripTcp, ..address.clone() };
+            address.port = self.listen_at(&first).await?.port();
+            address.scheme = Scheme::Trip;
+        }
+        let local = self.listen_at(&address).await?;
+        address.port = local.port();
+        if matches!(address.host, Host::Ip(_)) {
+            address.host = Host::Ip(local.ip());
+        }
+        address.key = self.shared().key.filter(|_| is_trip(address.scheme));
+        address.scheme = scheme;
+        Ok(address)
+    }
+
+    async fn listen_at(&self, address: &Address) -> Result<SocketAddr, ConnectFailure> {
         let begun = self.shared().with(|front, _| {
-            let listener = front.node.listen(&address)?;
+            let listener = front.node.listen(address)?;
             front.listening.remove(&listener);
             Some(listener)
         });
@@ -102,13 +114,7 @@ impl Calls {
             let found = front.listening.get(&listener).cloned();
             found.or_else(|| front.over.as_ref().map(|why| Err(why.to_string())))
         });
-        let local = found.await.map_err(ConnectFailure::Ended)?;
-        address.port = local.port();
-        if matches!(address.host, Host::Ip(_)) {
-            address.host = Host::Ip(local.ip());
-        }
-        address.key = self.shared().key.filter(|_| is_trip(address.scheme));
-        Ok(address)
+        found.await.map_err(ConnectFailure::Ended)
     }
 
     /// The next request or notification; each is given to one who waits. `None`: nothing comes any
@@ -116,18 +122,17 @@ impl Calls {
     ///
     /// Cancel-safe: what has come is given out or stays.
     pub async fn next(&self) -> Option<Arrived> {
-        let found =
-            self.shared().wait(Topic::Arrival, |front, _| match front.arrivals.pop_front() {
-                Some(arrival) => Some(Some(arrival)),
-                None if front.over.is_some() => Some(None),
-                None => None,
-            });
+        let found = self.shared().wait(Topic::Arrival, |front, _| match front.next_arrival() {
+            Some(arrival) => Some(Some(arrival)),
+            None if front.over.is_some() => Some(None),
+            None => None,
+        });
         Some(self.arrived(found.await?))
     }
 
     /// One that is there already.
     pub fn try_next(&self) -> Option<Arrived> {
-        let arrival = self.shared().visit(|front, _| front.arrivals.pop_front())?;
+        let arrival = self.shared().visit(|front, _| front.next_arrival())?;
         Some(self.arrived(arrival))
     }
 
@@ -156,6 +161,9 @@ impl Calls {
         let (method, payload) = (method.into(), payload.into());
         let conns: Vec<ConnId> = callers.into_iter().map(Caller::id).collect();
         self.shared().with(|front, now| {
+            if front.over.is_some() {
+                return 0;
+            }
             let node = &mut front.node;
             let said = conns
                 .into_iter()
@@ -184,7 +192,8 @@ impl Calls {
     }
 
     /// Uses the node itself, at the present time, on this thread (row N26): for all that has no
-    /// word of its own here, such as named streams to be opened and alarms. It must not take long,
+    /// word of its own here, such as what the transport knows of a connection. Events of
+    /// streams and alarms are not told here. It must not take long,
     /// as all others wait.
     ///
     /// # Panics

@@ -17,6 +17,13 @@ use tripline_sansio::{Duration, Hub, Instant, LinkKind};
 /// and notifications dropped, both counted.
 const ARRIVALS_MAX: usize = 65_536;
 
+/// Their bytes, of all connections and of one.
+const ARRIVED_BYTES_MAX: usize = 64 << 20;
+const ARRIVED_BYTES_EACH: usize = 16 << 20;
+
+/// What an arrival counts beside its bytes.
+const ARRIVAL_COST: usize = 256;
+
 /// What a task waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Topic {
@@ -51,6 +58,14 @@ pub(crate) enum Arrival {
     },
 }
 
+impl Arrival {
+    /// Whose it is, and what it costs while it waits.
+    fn cost(&self) -> (ConnId, usize) {
+        let (Self::Request { conn, payload, .. } | Self::Notification { conn, payload, .. }) = self;
+        (*conn, payload.len() + ARRIVAL_COST)
+    }
+}
+
 /// What whoever drives the node has to see to, without the lock.
 #[derive(Debug)]
 pub(crate) enum Task {
@@ -69,6 +84,8 @@ pub enum Status {
     /// There is none now; the next attempt begins after so long. The text says what became of the
     /// last.
     Waiting(Duration, String),
+    /// A client's way to us is gone, and why; it may come back.
+    Away(String),
     /// It is over, and why.
     Over(String),
 }
@@ -94,6 +111,10 @@ pub(crate) struct Book {
     pub(crate) via: Via,
     /// Somebody holds it, and may ask what became of it when it is over.
     pub(crate) is_held: bool,
+    /// We have connected.
+    pub(crate) is_ours: bool,
+    /// Bytes of what it has sent and nobody has taken.
+    arrived: usize,
     /// Answers that found no room.
     unsent: VecDeque<(RequestId, Answer)>,
 }
@@ -125,7 +146,8 @@ pub(crate) struct Front {
     pub(crate) books: HashMap<ConnId, Book>,
     /// Calls of which somebody waits for the outcome.
     pub(crate) calls: HashMap<(ConnId, CallId), CallBook>,
-    pub(crate) arrivals: VecDeque<Arrival>,
+    arrivals: VecDeque<Arrival>,
+    arrived: usize,
     pub(crate) waits: Waits<Topic>,
     pub(crate) listening: BTreeMap<u64, Result<SocketAddr, String>>,
     pub(crate) stats: CallsStats,
@@ -150,6 +172,7 @@ impl Front {
             books: HashMap::new(),
             calls: HashMap::new(),
             arrivals: VecDeque::new(),
+            arrived: 0,
             waits: Waits::default(),
             listening: BTreeMap::new(),
             stats: CallsStats::default(),
@@ -233,11 +256,13 @@ impl Front {
             NodeEvent::Failed { conn, why, retry_in }
             | NodeEvent::Closed { conn, why, retry_in, .. }
             | NodeEvent::Lost { conn, why, retry_in } => {
+                let is_ours = self.book(conn).is_ours;
                 self.set_status(
                     conn,
                     match retry_in {
                         Some(wait) => Status::Waiting(wait, why),
-                        None => Status::Over(why),
+                        None if is_ours => Status::Over(why),
+                        None => Status::Away(why),
                     },
                 );
             }
@@ -285,37 +310,88 @@ impl Front {
                 }
             },
             Event::Request { request, method, payload, deadline } => {
+                let has_room = self.has_room_for(conn, &payload);
                 if self.is_abandoned {
                     let node = self.node_again(now);
                     let _ = node.refuse(now, conn, request, Refusal::GoingAway, b"");
                     return;
                 }
-                if self.arrivals.len() >= ARRIVALS_MAX {
+                if !has_room {
                     self.stats.overflowed_requests += 1;
                     let _ = self.node_again(now).refuse(now, conn, request, Refusal::Busy, b"");
                     return;
                 }
-                let arrival = Arrival::Request { conn, request, method, payload, deadline };
-                self.arrivals.push_back(arrival);
-                self.wake(Topic::Arrival);
+                self.arrive(Arrival::Request { conn, request, method, payload, deadline });
             }
             Event::Notification { method, payload } => {
-                if self.arrivals.len() >= ARRIVALS_MAX {
+                if self.has_room_for(conn, &payload) {
+                    self.arrive(Arrival::Notification { conn, method, payload });
+                } else {
                     self.stats.dropped_notifications += 1;
-                    return;
                 }
-                self.arrivals.push_back(Arrival::Notification { conn, method, payload });
-                self.wake(Topic::Arrival);
             }
-            Event::Abandoned { request, .. } | Event::Thirsty { request } => {
+            Event::Abandoned { request, .. } => {
+                if let Some(book) = self.books.get_mut(&conn) {
+                    book.unsent.retain(|(waiting, _)| *waiting != request);
+                }
                 self.wake(Topic::Request(conn, request));
             }
+            Event::Thirsty { request } => self.wake(Topic::Request(conn, request)),
             Event::Writable => {
                 self.send_unsent(now, conn);
                 self.wake(Topic::Conn(conn));
             }
             _ => {}
         }
+    }
+
+    /// Where a connection stands.
+    pub(crate) fn status(&self, conn: ConnId) -> Status {
+        if let Some(why) = &self.over {
+            return Status::Over(why.to_string());
+        }
+        match self.books.get(&conn) {
+            Some(book) => book.status.clone(),
+            None => Status::Over(String::from("the connection is over")),
+        }
+    }
+
+    /// Whether what has come from a connection may wait to be taken.
+    fn has_room_for(&mut self, conn: ConnId, payload: &Bytes) -> bool {
+        let cost = payload.len() + ARRIVAL_COST;
+        self.arrivals.len() < ARRIVALS_MAX
+            && self.arrived + cost <= ARRIVED_BYTES_MAX
+            && self.book(conn).arrived + cost <= ARRIVED_BYTES_EACH
+    }
+
+    fn arrive(&mut self, arrival: Arrival) {
+        let (conn, cost) = arrival.cost();
+        self.arrived += cost;
+        self.book(conn).arrived += cost;
+        self.arrivals.push_back(arrival);
+        self.wake(Topic::Arrival);
+    }
+
+    /// The next that has come; requests that nobody waits for any more are skipped.
+    pub(crate) fn next_arrival(&mut self) -> Option<Arrival> {
+        loop {
+            let arrival = self.arrivals.pop_front()?;
+            let (conn, cost) = arrival.cost();
+            self.arrived -= cost;
+            if let Some(book) = self.books.get_mut(&conn) {
+                book.arrived = book.arrived.saturating_sub(cost);
+            }
+            match &arrival {
+                Arrival::Request { conn, request, .. } if !self.is_waiting(*conn, *request) => {}
+                _ => return Some(arrival),
+            }
+        }
+    }
+
+    /// Whether somebody waits for the answer to a request.
+    pub(crate) fn is_waiting(&self, conn: ConnId, request: RequestId) -> bool {
+        let waits = self.node.peer(conn).is_some_and(|peer| peer.is_waiting(request));
+        waits && self.over.is_none()
     }
 
     pub(crate) fn book(&mut self, conn: ConnId) -> &mut Book {
@@ -367,6 +443,9 @@ impl Front {
         request: RequestId,
         answer: Answer,
     ) -> Result<(), AnswerError> {
+        if self.over.is_some() {
+            return Err(AnswerError::Unknown);
+        }
         let told = self.try_answer(now, conn, request, &answer);
         if told == Err(AnswerError::Blocked) {
             self.book(conn).unsent.push_back((request, answer));
@@ -397,18 +476,24 @@ impl Front {
             let Some(book) = self.books.get_mut(&conn) else { return };
             let Some((request, answer)) = book.unsent.pop_front() else { return };
             self.node_again(now);
-            if self.try_answer(now, conn, request, &answer) == Err(AnswerError::Blocked) {
-                if let Some(book) = self.books.get_mut(&conn) {
-                    book.unsent.push_front((request, answer));
+            match self.try_answer(now, conn, request, &answer) {
+                Err(AnswerError::Blocked) => {
+                    self.book(conn).unsent.push_front((request, answer));
+                    return;
                 }
-                return;
+                // Over a new pipe it may be more than the caller takes.
+                Err(AnswerError::TooLarge { .. }) => {
+                    let none = Answer::Refuse(Refusal::Unanswered, Bytes::new());
+                    let _ = self.try_answer(now, conn, request, &none);
+                }
+                _ => {}
             }
         }
     }
 
     /// Nobody will take what has come.
     pub(crate) fn turn_away(&mut self, now: Instant) {
-        for arrival in std::mem::take(&mut self.arrivals) {
+        while let Some(arrival) = self.next_arrival() {
             if let Arrival::Request { conn, request, .. } = arrival {
                 // Its caller may be gone.
                 let _ = self.node.refuse(now, conn, request, Refusal::GoingAway, b"");
@@ -419,6 +504,8 @@ impl Front {
     /// Nothing comes any more: whoever waits is told.
     pub(crate) fn end(&mut self, why: &str) {
         self.over.get_or_insert_with(|| why.into());
+        // Whoever drives it is to see that it is over.
+        self.nudge();
         self.waits.take_all(&mut self.woken);
     }
 }

@@ -136,9 +136,7 @@ impl Request {
     /// Whether somebody still waits for the answer.
     pub fn is_waiting(&self) -> bool {
         let (conn, id) = (self.caller.id(), self.id);
-        self.caller
-            .shared()
-            .visit(|front, _| front.node.peer(conn).is_some_and(|peer| peer.is_waiting(id)))
+        self.caller.shared().visit(|front, _| front.is_waiting(conn, id))
     }
 
     /// Waits until nobody waits for the answer any more: the call is called off, its time is up, or
@@ -147,10 +145,10 @@ impl Request {
     /// Cancel-safe: it only waits.
     pub async fn abandoned(&self) {
         let (conn, id) = (self.caller.id(), self.id);
-        let gone = self.caller.shared().wait(Topic::Request(conn, id), |front, _| {
-            let waits = front.node.peer(conn).is_some_and(|peer| peer.is_waiting(id));
-            (!waits).then_some(())
-        });
+        let gone = self
+            .caller
+            .shared()
+            .wait(Topic::Request(conn, id), |front, _| (!front.is_waiting(conn, id)).then_some(()));
         gone.await;
     }
 
@@ -217,6 +215,9 @@ impl Request {
     pub async fn item(&self, payload: impl Into<Bytes>) -> Result<(), AnswerError> {
         let (conn, id, payload) = (self.caller.id(), self.id, payload.into());
         let sent = self.caller.shared().wait(Topic::Request(conn, id), |front, now| {
+            if front.over.is_some() {
+                return Some(Err(AnswerError::Unknown));
+            }
             match front.node.item(now, conn, id, payload.clone()) {
                 Err(AnswerError::Blocked) => None,
                 told => {

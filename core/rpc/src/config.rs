@@ -108,6 +108,9 @@ pub struct CallOptions {
     /// The items of its reply count as taken when [`Peer::consumed`](crate::Peer::consumed) says
     /// so, not when they are told: for who hands them on to somebody slower.
     pub manual_window: bool,
+    /// While too much waits to be sent, the call waits too, its time running, instead of being
+    /// refused as *blocked*. Such calls are bounded by [`Config::asked_max`] alone.
+    pub waits_for_room: bool,
 }
 
 impl CallOptions {

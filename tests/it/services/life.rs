@@ -185,3 +185,96 @@ fn n37_a_client_stays_with_its_worker() {
     let over = tripline_std::calls::workers("tcp://127.0.0.1:0", options, how);
     assert!(over.unwrap_err().to_string().contains("trip:// alone"));
 }
+
+/// Found by review: when whoever drives the node ends, everybody who waits is told: a call that was
+/// asked is gone and may have been executed, and nothing waits for ever.
+#[test]
+fn nobody_waits_for_a_node_that_nobody_drives() {
+    let config = tripline::Config::public_server(tripline_tests::identity("server"));
+    let (server, address) = tripline_std::calls::listen("tcp://127.0.0.1:0", config).unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let caller = runtime.block_on(tripline_tokio::calls::connect(&address.to_string())).unwrap();
+    let call = caller.call("slow", "");
+    let Some(Arrived::Request(request)) = wait(server.next()) else { panic!("no call") };
+    let asked_back = request.caller().call("and you?", "");
+    let Some(Arrived::Request(theirs)) = wait(caller.calls().next()) else { panic!("no call") };
+    runtime.shutdown_background();
+    let gone = call.wait().unwrap_err();
+    assert_eq!(gone.executed(), Executed::Unknown, "{gone}");
+    wait(theirs.abandoned());
+    assert!(wait(theirs.item("part")).is_err() && theirs.reply("late").is_err());
+    assert!(wait(caller.room()).is_err() && caller.notify("x", "").is_err());
+    assert!(wait(caller.calls().next()).is_none() && wait(caller.opened()).is_err());
+    assert_eq!(caller.call("x", "").wait().unwrap_err().executed(), Executed::No);
+    assert!(asked_back.wait().is_err());
+}
+
+/// Found by review: who connects while all is to end does not hold that up, and what is said twice
+/// can only be sooner.
+#[test]
+fn an_end_is_not_held_up_by_who_connects() {
+    let mut stage = Stage::new(Scheme::Tcp, NodeConfig::default());
+    let client = stage.calls[CLIENT].clone();
+    let text = stage.address.to_string();
+    let caller = stage.run(client.connected(&text, ClientOptions::default())).unwrap();
+    let call = caller.call("slow", "");
+    let server = stage.calls[SERVER].clone();
+    let request = stage.run(server.next());
+    let begun = stage.world.now();
+    client.with(|node, now| node.shut_down(now, 3_600 * SECOND));
+    let late = client.connect("tcp://10.0.0.9:1", ClientOptions::default()).unwrap();
+    assert!(stage.run(late.opened()).unwrap_err().to_string().contains("shutting down"));
+    stage.run(client.shut_down(SECOND));
+    assert!(stage.world.now() - begun <= 2 * SECOND);
+    assert!(stage.run(call).is_err());
+    drop(request);
+}
+
+/// Found by review: a client that is lost may come back, and is not over until its time is up.
+#[test]
+fn a_client_that_is_lost_is_away() {
+    let mut stage = Stage::new(Scheme::Trip, NodeConfig::default());
+    let (client, server) = (stage.calls[CLIENT].clone(), stage.calls[SERVER].clone());
+    let text = stage.address.to_string();
+    let caller = stage.run(client.connected(&text, ClientOptions::default())).unwrap();
+    caller.notify("hello", "").unwrap();
+    let Some(Arrived::Notice(notice)) = stage.run(server.next()) else { panic!("no notice") };
+    let [phone, tower] = stage.hosts;
+    for (from, to) in [(phone, tower), (tower, phone)] {
+        stage.world.world().cut(from, to);
+    }
+    while !matches!(notice.caller.status(), Status::Away(_)) {
+        stage.run(futures_lite::future::yield_now());
+        let end = stage.world.now() + SECOND;
+        stage.world.step_until(end);
+    }
+    for (from, to) in [(phone, tower), (tower, phone)] {
+        stage.world.world().heal(from, to);
+    }
+    stage.run(notice.caller.opened()).expect("it is back");
+}
+
+/// Found by review: the thread of a node ends with the last handle, over TRiP too, where the end
+/// takes a while.
+#[test]
+fn the_thread_of_a_node_ends_with_it() {
+    let threads = || {
+        let tasks = std::fs::read_dir("/proc/self/task").expect("Linux").filter_map(Result::ok);
+        let names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+        names.filter(|name| name.trim() == "tripline-calls").count()
+    };
+    for scheme in ["trip", "tcp", "udp"] {
+        let config = tripline::Config::public_server(tripline_tests::identity("server"));
+        let place = format!("{scheme}://127.0.0.1:0");
+        let (server, address) = tripline_std::calls::listen(&place, config).unwrap();
+        let callers: Vec<_> =
+            (0..3).map(|_| tripline_std::calls::connect(&address.to_string()).unwrap()).collect();
+        assert_eq!(threads(), 4);
+        drop(callers);
+        drop(server);
+        while threads() > 0 {
+            std::thread::yield_now();
+        }
+    }
+}

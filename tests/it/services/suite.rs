@@ -417,3 +417,47 @@ fn what_cannot_be_asked_is_said_at_once() {
         assert_eq!(named, Err(ConnectFailure::Name));
     });
 }
+
+/// Found by review: a call that waits for room has its deadline all the same, and is surely not
+/// executed when that is over.
+#[test]
+fn a_call_that_waits_for_room_has_its_deadline() {
+    over_pipes(|scene| async move {
+        let nobody = scene.client.connect("tcp://127.0.0.1:1", ClientOptions::default()).unwrap();
+        let large = Bytes::from(vec![7; 100_000]);
+        while nobody.notify("log", large.clone()).is_ok() {}
+        let late = nobody.call_with("x", "", CallOptions::within(SECOND / 10)).await.unwrap_err();
+        assert_eq!(late.executed(), Executed::No, "{late}");
+        assert!(late.to_string().starts_with("no answer in time"), "{late}");
+        // Its parts are not waited for, though it was asked for them.
+        let items = nobody.items("x", "", CallOptions::within(SECOND / 10));
+        assert!(items.end().await.unwrap_err().to_string().starts_with("no answer in time"));
+    });
+}
+
+/// Found by review: whoever serves nobody's requests does not hoard them: what one connection may
+/// have waiting is bounded, and a request that nobody waits for any more is not handed out.
+#[test]
+fn what_nobody_takes_is_bounded() {
+    over_pipes(|scene| async move {
+        let caller = connected(&scene).await;
+        let gone = caller.call("never mind", "");
+        let large = Bytes::from(vec![7; 200_000]);
+        for _ in 0..200 {
+            caller.room().await.unwrap();
+            caller.notify("log", large.clone()).unwrap();
+        }
+        drop(gone);
+        // Refused, as too much waits; it is heard behind all of that.
+        let refused = caller.call("x", large.clone()).await.unwrap_err();
+        assert_eq!(refused.executed(), Executed::No, "{refused}");
+        let stats = scene.server.stats();
+        assert!(stats.dropped_notifications > 100 && stats.overflowed_requests == 1, "{stats:?}");
+        let mut taken = 0;
+        while let Some(Arrived::Notice(notice)) = scene.server.try_next() {
+            assert_eq!(notice.payload.len(), large.len());
+            taken += 1;
+        }
+        assert_eq!(taken + stats.dropped_notifications, 200);
+    });
+}

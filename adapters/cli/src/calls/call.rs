@@ -4,6 +4,7 @@ use super::{node, read, unreachable};
 use crate::args;
 use crate::fail::{Fail, Result};
 use crate::keys;
+use futures_lite::future::or;
 use std::io::{self, IsTerminal, Read, Write};
 use std::time::{Duration, Instant};
 use tripline::{Config, ConnectOptions};
@@ -26,18 +27,27 @@ pub(crate) fn call(args: &args::Call, json: bool) -> Result {
         trip: ConnectOptions { deadline: args.timeout, ..ConnectOptions::default() },
         config: None,
     };
-    let found = if args.idempotent {
-        calls.connect(&args.address, options)
-    } else {
-        // One attempt: who cannot be reached is told at once.
-        wait(calls.connected(&args.address, options))
-    };
-    let caller = found.map_err(|error| unreachable("cannot call", &args.address, &error))?;
+    let failed_to = |error| unreachable("cannot call", &args.address, &error);
+    let caller = calls.connect(&args.address, options).map_err(failed_to)?;
     let retry = if args.idempotent { Retry::Idempotent } else { Retry::Never };
     let options = CallOptions { deadline: Wait::For(args.timeout), retry, ..Default::default() };
     let method = method(&args.method)?;
     let mut parts = caller.items(&method, payload, options);
     let mut output = Output { json, as_json: args.format == args::Format::Json };
+    if !args.idempotent {
+        // Who cannot be reached is told at once; how long that may take the call itself knows.
+        let (mut next, attempted) = (None, async { Some(caller.attempted().await) });
+        let attempt = wait(or(attempted, async {
+            next = Some(parts.next().await);
+            None
+        }));
+        if let Some(attempt) = attempt {
+            attempt.map_err(failed_to)?;
+        }
+        if let Some(Some(part)) = next {
+            output.write("part", &part, begun)?;
+        }
+    }
     while let Some(part) = wait(parts.next()) {
         output.write("part", &part, begun)?;
     }

@@ -5,9 +5,11 @@
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 use std::thread;
+use std::time::Duration;
 use tripline_std::calls::{Failure, Request, wait};
 
 /// So much of what a program says on standard error goes with its failure.
@@ -39,54 +41,99 @@ fn start(request: &Request, command: &[String]) -> std::io::Result<Child> {
         .spawn()
 }
 
-/// Carries its three streams, and kills it when nobody waits for it any more.
+/// Carries its three streams, and kills it when nobody waits for it any more. What it has left
+/// behind may hold its streams for as long as it likes: it holds up nobody here.
 fn watched(request: &Request, mut child: Child, answer_max: u64) -> Result<Vec<u8>, Failure> {
     let group = rustix::process::Pid::from_child(&child);
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let payload = request.payload().clone();
+    let write = move || {
+        // One that does not read its input is none of our business.
+        let _ = stdin.map(|mut stdin| stdin.write_all(&payload));
+    };
+    let answer = Heard::start(stdout, answer_max);
+    let detail = Heard::start(stderr, DETAIL_MAX);
+    let writer = thread::Builder::new().name("stdin".into()).spawn(write);
+    let (answer, detail) = match (answer, detail, writer) {
+        (Ok(answer), Ok(detail), Ok(_)) => (answer, detail),
+        (answer, detail, writer) => {
+            let errors = [answer.err(), detail.err(), writer.err()].into_iter().flatten();
+            let text = errors.map(|error| error.to_string()).next().unwrap_or_default();
+            kill(group);
+            let _ = child.wait();
+            return Err(Failure::new(-1, text));
+        }
+    };
     let done = Done::default();
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            // One that does not read its input is none of our business.
-            let _ = stdin.map(|mut stdin| stdin.write_all(request.payload()));
-        });
-        let detail = scope.spawn(|| first_of(stderr, DETAIL_MAX));
-        scope.spawn(|| {
+    let ended = thread::scope(|scope| {
+        let watch = || {
             if wait(done.or(request.abandoned())) {
-                // It may have ended meanwhile.
-                let kill = rustix::process::Signal::KILL;
-                let _ = rustix::process::kill_process_group(group, kill);
+                kill(group);
             }
-        });
-        let answer = first_of(stdout, answer_max);
-        let detail = detail.join().unwrap_or_default();
+        };
+        // Without a watch it runs to its end, whoever waits.
+        let _ = thread::Builder::new().name("watch".into()).spawn_scoped(scope, watch);
         let ended = child.wait();
         done.set();
-        match ended {
-            Err(error) => Err(Failure::new(-1, error.to_string())),
-            Ok(status) if !status.success() => Err(Failure::new(code(status), detail)),
-            Ok(_) if answer.len() as u64 > answer_max => {
-                Err(Failure::new(-1, format!("it said more than {answer_max} bytes")))
-            }
-            Ok(_) => Ok(answer),
+        ended
+    });
+    let (answer, detail) = (answer.take(), detail.take());
+    match ended {
+        Err(error) => Err(Failure::new(-1, error.to_string())),
+        Ok(status) if !status.success() => Err(Failure::new(code(status), detail)),
+        Ok(_) if answer.len() as u64 > answer_max => {
+            Err(Failure::new(-1, format!("it said more than {answer_max} bytes")))
         }
-    })
+        Ok(_) => Ok(answer),
+    }
+}
+
+/// Ends a program and all that it has started; it may have ended meanwhile.
+fn kill(group: rustix::process::Pid) {
+    let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+}
+
+/// How long what a program has said may be on its way when it has ended.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// What a stream says, up to one byte more than so many; the rest is read and dropped, so that who
+/// speaks can go on.
+struct Heard {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    ended: Receiver<()>,
+}
+
+impl Heard {
+    fn start(stream: Option<impl Read + Send + 'static>, most: u64) -> std::io::Result<Self> {
+        let (end, ended) = channel();
+        let bytes = Arc::<Mutex<Vec<u8>>>::default();
+        let heard = Arc::clone(&bytes);
+        let read = move || {
+            let mut chunk = [0; 16 << 10];
+            let Some(mut stream) = stream else { return };
+            while let Ok(len @ 1..) = stream.read(&mut chunk) {
+                let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+                let room = usize::try_from(most + 1).unwrap_or(usize::MAX) - heard.len();
+                heard.extend_from_slice(&chunk[..len.min(room)]);
+            }
+            // Nobody may wait for it any more.
+            let _ = end.send(());
+        };
+        thread::Builder::new().name("program".into()).spawn(read)?;
+        Ok(Self { bytes, ended })
+    }
+
+    /// All that was said, now that the program has ended.
+    fn take(self) -> Vec<u8> {
+        // If something that it has left behind holds the stream, what is there is all.
+        let _ = self.ended.recv_timeout(LINGER);
+        std::mem::take(&mut *self.bytes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// As shells have it.
 fn code(status: ExitStatus) -> i32 {
     status.code().or_else(|| status.signal().map(|signal| signal + 128)).unwrap_or(-1)
-}
-
-/// What a stream says, up to one byte more than so many; the rest is read and dropped, so that who
-/// speaks can go on.
-fn first_of(stream: Option<impl Read>, most: u64) -> Vec<u8> {
-    let mut first = Vec::new();
-    if let Some(mut stream) = stream {
-        // What was read until it broke is what there is.
-        let _ = stream.by_ref().take(most + 1).read_to_end(&mut first);
-        let _ = std::io::copy(&mut stream, &mut std::io::sink());
-    }
-    first
 }
 
 /// That the program has ended.

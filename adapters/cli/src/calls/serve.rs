@@ -21,6 +21,10 @@ const ANSWER_MAX: u64 = (256 << 10) - 512;
 
 /// `tripline serve`.
 pub(crate) fn serve(args: &args::Serve, json: bool) -> Result {
+    if !args.address.starts_with("trip") && (args.key.is_some() || !args.allow.is_empty()) {
+        let text = "--key and --allow are for trip addresses; others prove no keys";
+        return Err(Fail::usage(text));
+    }
     let identity = match &args.key {
         Some(file) => keys::load(file)?,
         None => keys::generate()?,
@@ -38,19 +42,26 @@ pub(crate) fn serve(args: &args::Serve, json: bool) -> Result {
         jobs => jobs,
     };
     let (came, signal) = channel();
+    let ended = came.clone();
     let interrupts = Interrupts::call(move || {
         // Whoever waits for it may have ended.
         let _ = came.send(());
     })?;
     thread::scope(|scope| {
         for _ in 0..jobs {
-            scope.spawn(|| work(&calls, args));
+            let ended = ended.clone();
+            let calls = &calls;
+            scope.spawn(move || {
+                work(calls, args);
+                let _ = ended.send(());
+            });
         }
-        // The sender lives as long as the process.
+        // A signal, or nothing comes any more.
         let _ = signal.recv();
         wait(calls.shut_down(GRACE));
     });
-    interrupts.check()
+    interrupts.check()?;
+    Err(Fail::local(calls.over().unwrap_or_default()))
 }
 
 /// A listener that cannot be had is this machine's fault.

@@ -57,7 +57,14 @@ impl Node {
         let config = options.config.clone().unwrap_or_else(|| self.config.peer.clone());
         let client = Client::new(now, address, options);
         let key = self.conns.insert(Conn::new(Peer::caller(config, session), Some(client), None));
-        self.attempt(key);
+        if self.shutting == Shutting::No {
+            self.attempt(key);
+        } else {
+            if let Some(client) = self.conns.get_mut(key).and_then(|conn| conn.client.as_mut()) {
+                client.policy.reconnects = false;
+            }
+            self.went_down(key, End::Failed, String::from("we are shutting down"));
+        }
         self.mark(key);
         ConnId(key)
     }
@@ -228,10 +235,17 @@ impl Node {
     /// [`Self::close`], and then [`ShutDown`](super::NodeEvent::ShutDown) is told.
     pub fn shut_down(&mut self, now: Instant, grace: Duration) {
         let now = self.tick(now);
-        if self.shutting != Shutting::No {
-            return;
+        match self.shutting {
+            Shutting::No => self.shutting = Shutting::For(grace),
+            // Said twice, it can only be sooner.
+            Shutting::For(_) => {
+                for key in self.conns.keys() {
+                    let _ = self.close(now, ConnId(key), grace);
+                }
+                return;
+            }
+            Shutting::Told => return,
         }
-        self.shutting = Shutting::For(grace);
         let doors = self.doors.keys().chain(&self.trip_doors).chain(&self.boxes.link);
         let doors: Vec<u64> = doors.copied().collect();
         for listener in doors.into_iter().filter(|door| *door != LinkHub::UDP) {

@@ -30,7 +30,10 @@ impl Peer {
     ) -> Result<CallId, AskError> {
         let now = self.tick(now);
         let (method, payload) = (method.into(), payload.into());
-        self.may_ask(method, payload.as_slice().len())?;
+        match self.may_ask(method, payload.as_slice().len()) {
+            Err(AskError::Blocked) if options.waits_for_room => {}
+            asked => asked?,
+        }
         if self.pipe.as_ref().is_some_and(|pipe| pipe.leaving)
             && self.config.unsent == Unsent::Report
         {
@@ -76,6 +79,7 @@ impl Peer {
         has_default: bool,
     ) {
         let goes_now = self.may_send(payload.as_slice().len())
+            && self.outbox.bytes().saturating_add(self.notes_bytes) < self.config.send_buffer
             && !self.pipe.as_ref().is_some_and(|pipe| pipe.leaving)
             && self.asked.first_waiting().is_none();
         if goes_now && retry == Retry::Never {

@@ -81,7 +81,9 @@ impl Ledger {
         let retry = retry[usize::try_from(self.random.below(3)).unwrap()];
         let wait = Duration::from_millis(self.random.below(400));
         let deadline = if self.random.chance(1, 2) { Wait::Default } else { Wait::For(wait) };
-        let options = CallOptions { retry, deadline, lane: Lane::DEFAULT, manual_window: false };
+        let waits_for_room = self.random.chance(1, 2);
+        let (lane, manual_window) = (Lane::DEFAULT, false);
+        let options = CallOptions { retry, deadline, lane, manual_window, waits_for_room };
         let tag = self.next;
         let method = ["a", "b", "c"][usize::try_from(tag % 3).unwrap()];
         if let Ok(call) =
