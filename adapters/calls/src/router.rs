@@ -1,5 +1,6 @@
 //! Handlers by name.
 
+use crate::caller::Caller;
 use crate::calls::Calls;
 use crate::format::{Format, Postcard};
 use crate::request::{Arrived, Failure, Notice, Request};
@@ -8,12 +9,12 @@ use futures_core::Stream;
 use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Poll, ready};
-use tripline_rpc::{Method, MethodRef, Refusal};
+use tripline_rpc::{Handlers, MethodRef, Refusal, Scope, Via};
 
 type Pinned = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -36,21 +37,36 @@ type NoticeHandler = Box<dyn Fn(Notice) + Send + Sync>;
 ///     .on_ask("divide", |(a, b): (i64, i64)| {
 ///         a.checked_div(b).ok_or_else(|| Failure::new(1, "not by zero"))
 ///     });
-/// assert_eq!(format!("{router:?}"), r#"Router(["divide", "echo"])"#);
+/// assert_eq!(format!("{router:?}"), r#"Router({"divide", "echo"})"#);
 /// ```
-#[derive(Default)]
 pub struct Router {
-    handlers: HashMap<Method, Handler>,
-    notices: HashMap<Method, NoticeHandler>,
+    handlers: Handlers<Handler>,
+    notices: Handlers<NoticeHandler>,
     others: Option<Handler>,
+    /// For whom the next handlers are.
+    scope: Scope,
+    /// Some are not for all: then it counts how a client has come in.
+    is_scoped: bool,
+    /// What people are shown.
+    names: BTreeSet<String>,
+}
+
+impl Default for Router {
+    fn default() -> Self {
+        Self {
+            handlers: Handlers::default(),
+            notices: Handlers::default(),
+            others: None,
+            scope: Scope::All,
+            is_scoped: false,
+            names: BTreeSet::new(),
+        }
+    }
 }
 
 impl fmt::Debug for Router {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = self.handlers.keys().chain(self.notices.keys());
-        let mut names: Vec<String> = all.map(ToString::to_string).collect();
-        names.sort();
-        f.debug_tuple("Router").field(&names).finish()
+        f.debug_tuple("Router").field(&self.names).finish()
     }
 }
 
@@ -60,23 +76,37 @@ impl Router {
         Self::default()
     }
 
+    /// The handlers that follow are for these connections alone (rows N10, N38): those that came by
+    /// a listener of TCP or TLS, those that named a route over TRiP, or one. The nearest counts.
+    #[must_use]
+    pub fn within(mut self, scope: Scope) -> Self {
+        self.is_scoped |= scope != Scope::All;
+        self.scope = scope;
+        self
+    }
+
+    fn add(mut self, method: MethodRef<'_>, handler: Handler) -> Self {
+        self.names.insert(method.to_method().to_string());
+        self.handlers.on(self.scope.clone(), method, handler);
+        self
+    }
+
     /// Requests for this method go to this handler, which answers each now or later, from wherever
     /// it takes it. It runs on the thread that [serves](Self::serve), so it should not wait there.
     #[must_use]
     pub fn on<'a>(
-        mut self,
+        self,
         method: impl Into<MethodRef<'a>>,
         handler: impl Fn(Request) + Send + Sync + 'static,
     ) -> Self {
-        self.handlers.insert(method.into().to_method(), Handler::Here(Box::new(handler)));
-        self
+        self.add(method.into(), Handler::Here(Box::new(handler)))
     }
 
     /// The same with a handler that waits: any number of them run beside each other, where the
     /// router serves.
     #[must_use]
     pub fn on_async<'a, Fut>(
-        mut self,
+        self,
         method: impl Into<MethodRef<'a>>,
         handler: impl Fn(Request) -> Fut + Send + Sync + 'static,
     ) -> Self
@@ -84,8 +114,7 @@ impl Router {
         Fut: Future<Output = ()> + Send + 'static,
     {
         let handler = move |request| -> Pinned { Box::pin(handler(request)) };
-        self.handlers.insert(method.into().to_method(), Handler::Aside(Box::new(handler)));
-        self
+        self.add(method.into(), Handler::Aside(Box::new(handler)))
     }
 
     /// A handler from value to value, both in postcard. What cannot be read is refused.
@@ -125,7 +154,9 @@ impl Router {
         method: impl Into<MethodRef<'a>>,
         handler: impl Fn(Notice) + Send + Sync + 'static,
     ) -> Self {
-        self.notices.insert(method.into().to_method(), Box::new(handler));
+        let method = method.into();
+        self.names.insert(method.to_method().to_string());
+        self.notices.on(self.scope.clone(), method, Box::new(handler));
         self
     }
 
@@ -154,7 +185,9 @@ impl Router {
                 None => break,
                 Some(Arrived::Request(request)) => waiting.extend(self.handle(request)),
                 Some(Arrived::Notice(notice)) => {
-                    if let Some(handler) = self.notices.get(&notice.method) {
+                    let via = self.via(&notice.caller);
+                    let conn = notice.caller.id();
+                    if let Some(handler) = self.notices.find(conn, &via, &notice.method) {
                         handler(notice);
                     }
                 }
@@ -167,9 +200,16 @@ impl Router {
         .await;
     }
 
+    /// How a client has come in, if that counts.
+    fn via(&self, caller: &Caller) -> Via {
+        if self.is_scoped { caller.via() } else { Via::default() }
+    }
+
     /// What is left to be waited for.
     fn handle(&self, request: Request) -> Option<Pinned> {
-        match self.handlers.get(request.method()).or(self.others.as_ref()) {
+        let (conn, via) = (request.caller().id(), self.via(request.caller()));
+        let found = self.handlers.find(conn, &via, request.method());
+        match found.or(self.others.as_ref()) {
             Some(Handler::Here(handler)) => handler(request),
             Some(Handler::Aside(handler)) => return Some(handler(request)),
             None => {

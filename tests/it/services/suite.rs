@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tower_service::Service;
 use tripline_calls::{
     Arrived, Asked, CallError, CallOptions, Caller, Calls, ClientOptions, ConnectFailure, Executed,
-    Failure, Json, Method, NotifyOptions, Request, Router, Status, Wait, serve_tower,
+    Failure, Json, Method, NotifyOptions, Request, Router, Scope, Status, Wait, serve_tower,
 };
 use tripline_rpc::{AnswerError, AskError, Outcome};
 use tripline_sansio::Duration;
@@ -459,5 +459,30 @@ fn what_nobody_takes_is_bounded() {
             taken += 1;
         }
         assert_eq!(taken + stats.dropped_notifications, 200);
+    });
+}
+
+/// N10, N38: handlers are for all, for those who came by a listener, or for those who named a
+/// route; the nearest counts.
+#[test]
+fn n10_n38_every_way_in_has_its_handlers() {
+    over_pipes(|scene| async move {
+        let router = Router::new()
+            .on_ask("who?", |(): ()| Ok("anybody"))
+            .within(Scope::Route(b"admin".to_vec()))
+            .on_ask("who?", |(): ()| Ok("an admin"));
+        let by_route = scene.address.key.is_some();
+        let calls = async {
+            for route in ["", "admin"] {
+                let trip = tripline::ConnectOptions { route: route.into(), ..Default::default() };
+                let options = ClientOptions { trip, ..ClientOptions::default() };
+                let text = scene.address.to_string();
+                let caller = scene.client.connected(&text, options).await.unwrap();
+                let who = caller.ask::<(), String>("who?", &()).await.unwrap();
+                let is_admin = by_route && route == "admin";
+                assert_eq!(who, if is_admin { "an admin" } else { "anybody" });
+            }
+        };
+        beside(&router, &scene.server, calls).await;
     });
 }
