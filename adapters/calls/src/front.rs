@@ -310,18 +310,17 @@ impl Front {
                 }
             },
             Event::Request { request, method, payload, deadline } => {
-                let has_room = self.has_room_for(conn, &payload);
-                if self.is_abandoned {
-                    let node = self.node_again(now);
-                    let _ = node.refuse(now, conn, request, Refusal::GoingAway, b"");
-                    return;
-                }
-                if !has_room {
+                let refusal = if self.is_abandoned {
+                    Refusal::GoingAway
+                } else if self.has_room_for(conn, &payload) {
+                    let arrival = Arrival::Request { conn, request, method, payload, deadline };
+                    return self.arrive(arrival);
+                } else {
                     self.stats.overflowed_requests += 1;
-                    let _ = self.node_again(now).refuse(now, conn, request, Refusal::Busy, b"");
-                    return;
-                }
-                self.arrive(Arrival::Request { conn, request, method, payload, deadline });
+                    Refusal::Busy
+                };
+                // Its caller may be gone.
+                let _ = self.node_again(now).refuse(now, conn, request, refusal, b"");
             }
             Event::Notification { method, payload } => {
                 if self.has_room_for(conn, &payload) {

@@ -77,7 +77,8 @@ impl Router {
     }
 
     /// The handlers that follow are for these connections alone (rows N10, N38): those that came by
-    /// a listener of TCP or TLS, those that named a route over TRiP, or one. The nearest counts.
+    /// a listener of TCP, TLS or UDP, those that named a route over TRiP, or one. The nearest
+    /// counts.
     #[must_use]
     pub fn within(mut self, scope: Scope) -> Self {
         self.is_scoped |= scope != Scope::All;

@@ -134,7 +134,6 @@ impl Boxed {
         let Ok((frame, head)) = read(message) else { return };
         let payload = message.get(head..).unwrap_or_default();
         let mut out = Vec::with_capacity(payload.len().saturating_add(16));
-        let lost = |_: MsgboxError| ();
         match frame {
             // Ours; that of a side that was connected to is answered already.
             Frame::Hello(ours) => {
@@ -167,7 +166,7 @@ impl Boxed {
                 let Some(method) = self.names.resolve(method) else { return };
                 write_method(&method, &mut out);
                 out.extend_from_slice(payload);
-                msgbox.push_send(now, self.contact, &out).unwrap_or_else(lost);
+                let _ = msgbox.push_send(now, self.contact, &out);
             }
             Frame::Reply { number } => {
                 out.push(REPLIED);

@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 pub enum Scope {
     /// For one connection: the nearest.
     Conn(ConnId),
-    /// For connections that came by this listener, of plain TCP or TLS; over TRiP it is
+    /// For connections that came by this listener, of plain TCP, TLS or UDP; over TRiP it is
     /// [`Self::Route`] that tells one from another.
     Listener(u64),
     /// For connections over TRiP that named this route.

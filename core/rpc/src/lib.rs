@@ -11,6 +11,8 @@
 //!   can do both (row M08).
 //! - A deadline travels with its call; [`Peer::cancel`] calls one off. What is late is counted and
 //!   reaches nobody.
+//! - A [`Node`] is any number of conversations, whatever carries them: streams of TRiP, TCP, TLS,
+//!   or plain datagrams, which [`Msgbox`] speaks by itself as well.
 //! - A conversation outlives its pipe: what becomes of calls then is [`Retry`]'s to say.
 #![no_std]
 #![forbid(unsafe_code)]

@@ -43,8 +43,8 @@ pub(crate) fn play<Fut: Future<Output = ()>>(
     scheme: Scheme,
     scene: &impl Fn(Scene) -> Fut,
 ) {
-    let mut runtime = None;
-    let node = |config: Option<Config>| match place {
+    let mut runtimes = Vec::new();
+    let mut node = |config: Option<Config>| match place {
         Place::Simulator => unreachable!("it has its own"),
         Place::Std => {
             let hub = tripline_std::HubOptions { secure: Some(secure()), ..Default::default() };
@@ -57,16 +57,15 @@ pub(crate) fn play<Fut: Future<Output = ()>>(
             match place {
                 Place::Smol => tripline_smol::calls::node(options).expect("a node"),
                 _ => {
-                    let made = tokio::runtime::Builder::new_multi_thread()
+                    let runtime = tokio::runtime::Builder::new_multi_thread()
                         .worker_threads(1)
                         .enable_all()
-                        .build();
-                    let inside = made.expect("a runtime");
-                    let _guard = inside.enter();
-                    let node = tripline_tokio::calls::node(options).expect("a node");
-                    drop(_guard);
-                    runtime_list(&mut runtime).push(inside);
-                    node
+                        .build()
+                        .expect("a runtime");
+                    let node = runtime.block_on(async { tripline_tokio::calls::node(options) });
+                    // It lives as long as the scene.
+                    runtimes.push(runtime);
+                    node.expect("a node")
                 }
             }
         }
@@ -74,7 +73,6 @@ pub(crate) fn play<Fut: Future<Output = ()>>(
     if place == Place::Simulator {
         return Stage::new(scheme, NodeConfig::default()).play(scene);
     }
-    let mut node = node;
     let (server, client) = (node(Some(server_config())), node(None));
     async_io::block_on(async {
         let address = server.listen(&format!("{scheme}://127.0.0.1:0")).await.expect("a place");
@@ -88,12 +86,6 @@ pub(crate) fn play<Fut: Future<Output = ()>>(
         };
         assert!(futures_lite::future::or(playing, limit).await, "this takes too long");
     });
-}
-
-fn runtime_list(
-    all: &mut Option<Vec<tokio::runtime::Runtime>>,
-) -> &mut Vec<tokio::runtime::Runtime> {
-    all.get_or_insert_default()
 }
 
 /// Two hosts of a simulated network, whose handles go by its clock.

@@ -1,7 +1,7 @@
 //! How front ends begin and end.
 
 use super::ground::{CLIENT, SERVER, Stage};
-use super::{Scene, over_pipes};
+use super::{Scene, connected, over_pipes};
 use futures_lite::future::zip;
 use std::sync::Arc;
 use tripline_calls::{
@@ -12,11 +12,6 @@ use tripline_rpc::Scheme;
 use tripline_sansio::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
-
-async fn connected(scene: &Scene) -> tripline_calls::Caller {
-    let address = scene.address.to_string();
-    scene.client.connected(&address, ClientOptions::default()).await.expect("a connection")
-}
 
 /// N36: what is in flight when all is to end is finished; what comes after is refused; then nothing
 /// comes any more, and whoever serves is done.

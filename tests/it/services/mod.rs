@@ -7,7 +7,7 @@ mod subway;
 mod suite;
 
 use std::future::Future;
-use tripline_calls::{Address, Calls};
+use tripline_calls::{Address, Caller, Calls, ClientOptions};
 use tripline_rpc::Scheme;
 
 /// A server that listens, and a client.
@@ -15,6 +15,12 @@ pub(crate) struct Scene {
     pub(crate) server: Calls,
     pub(crate) client: Calls,
     pub(crate) address: Address,
+}
+
+/// The scene's client is connected to its server.
+async fn connected(scene: &Scene) -> Caller {
+    let address = scene.address.to_string();
+    scene.client.connected(&address, ClientOptions::default()).await.expect("a connection")
 }
 
 const SCHEMES: [Scheme; 5] = [Scheme::Trip, Scheme::TripTcp, Scheme::Tcp, Scheme::Tls, Scheme::Udp];

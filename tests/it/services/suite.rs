@@ -1,6 +1,6 @@
 //! What callers and services have to do, on every loop and over every scheme.
 
-use super::{Scene, everywhere, over_pipes};
+use super::{connected, everywhere, over_pipes};
 use bytes::Bytes;
 use futures_lite::future::{or, zip};
 use serde::{Deserialize, Serialize};
@@ -16,11 +16,6 @@ use tripline_rpc::{AnswerError, AskError, Outcome};
 use tripline_sansio::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
-
-async fn connected(scene: &Scene) -> Caller {
-    let address = scene.address.to_string();
-    scene.client.connected(&address, ClientOptions::default()).await.expect("a connection")
-}
 
 async fn request(calls: &Calls) -> Request {
     match calls.next().await {

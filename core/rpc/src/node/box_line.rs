@@ -199,17 +199,15 @@ impl Node {
     }
 
     fn on_box_request(&mut self, contact: ContactId, request: BoxRequestId, payload: &[u8]) {
-        let machine = |node: &mut Self| match node
-            .on_box(contact, |boxed| boxed.on_request(request, payload))
-        {
-            Some(Asked::Taken) => true,
-            Some(Asked::Answered(answer)) => {
-                node.boxes.machine.push_reply(node.now, request, &answer).is_ok()
+        let (asked, now) =
+            (self.on_box(contact, |boxed| boxed.on_request(request, payload)), self.now);
+        let machine = &mut self.boxes.machine;
+        match asked {
+            Some(Asked::Taken) => {}
+            Some(Asked::Answered(answer)) if machine.push_reply(now, request, &answer).is_ok() => {}
+            _ => {
+                machine.drop_request(request);
             }
-            Some(Asked::Nothing) | None => false,
-        };
-        if !machine(self) {
-            self.boxes.machine.drop_request(request);
         }
     }
 
