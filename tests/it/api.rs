@@ -21,6 +21,7 @@ const CRATES: &[(&str, &str)] = &[
     ("tripline-rpc", "core/rpc/src"),
     ("tripline-udp", "adapters/udp/src"),
     ("tripline-common", "adapters/common/src"),
+    ("tripline-calls", "adapters/calls/src"),
     ("tripline-std", "adapters/std/src"),
     ("tripline-futures", "adapters/futures/src"),
     ("tripline-smol", "adapters/smol/src"),

@@ -24,7 +24,7 @@ pub struct Calls {
 impl Calls {
     /// A node, and what is to be driven; `clock` tells the time, the same to whoever drives it.
     pub fn new(node: Node, clock: impl Fn() -> Instant + Send + Sync + 'static) -> (Self, Driven) {
-        let shared = Arc::new(Shared::new(Front::new(node), Box::new(clock)));
+        let shared = Arc::new(Shared::new(Front::new(node), clock));
         let driven = Driven::new(Arc::clone(&shared));
         (Self { alive: Arc::new(Alive(shared)) }, driven)
     }
@@ -98,7 +98,8 @@ impl Calls {
         if matches!(address.host, Host::Ip(_)) {
             address.host = Host::Ip(local.ip());
         }
-        address.key = self.shared().key.filter(|_| is_trip(address.scheme));
+        let key = self.shared().visit(|front, _| front.node.hub().endpoint().public_key());
+        address.key = key.filter(|_| is_trip(address.scheme));
         address.scheme = scheme;
         Ok(address)
     }

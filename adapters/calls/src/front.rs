@@ -162,7 +162,8 @@ pub(crate) struct Front {
     driver: Option<Waker>,
     /// The driver was woken, and has not looked since.
     is_nudged: bool,
-    woken: Vec<Waker>,
+    /// Who is to be woken once the lock is free.
+    pub(crate) woken: Vec<Waker>,
 }
 
 impl Front {
@@ -218,11 +219,6 @@ impl Front {
             return None;
         }
         self.driver.replace(waker.clone())
-    }
-
-    /// Whom to wake without the lock, and wakers to be dropped.
-    pub(crate) fn take_woken(&mut self) -> (Vec<Waker>, Vec<Waker>) {
-        (std::mem::take(&mut self.woken), self.waits.take_gone())
     }
 
     fn wake(&mut self, topic: Topic) {

@@ -22,6 +22,7 @@ mod driven;
 mod error;
 mod format;
 mod front;
+mod options;
 mod request;
 mod router;
 mod shared;
@@ -40,6 +41,7 @@ pub use format::MessagePack;
 pub use format::{Format, FormatError, Postcard};
 pub use front::{CallsStats, Status};
 pub use futures_lite::future::block_on as wait;
+pub use options::CallsOptions;
 pub use request::{Arrived, Failure, Notice, Request};
 pub use router::Router;
 #[cfg(feature = "tower")]

@@ -14,17 +14,17 @@ thread_local! {
 /// This thread has something at hand for as long as this lives.
 #[derive(Debug)]
 #[must_use]
-pub struct AtHand(());
+pub(crate) struct AtHand(());
 
 impl AtHand {
     /// From now on it has this.
-    pub fn new<T>(shared: &T) -> Self {
+    pub(crate) fn new<T>(shared: &T) -> Self {
         AT_HAND.with_borrow_mut(|all| all.push(address(shared)));
         Self(())
     }
 
     /// Whether this thread has this at hand.
-    pub fn is<T>(shared: &T) -> bool {
+    pub(crate) fn is<T>(shared: &T) -> bool {
         let here = |all: &RefCell<Vec<usize>>| all.borrow().contains(&address(shared));
         // A thread that is ending has left all such code.
         AT_HAND.try_with(here).unwrap_or(false)

@@ -21,26 +21,7 @@ const MAX_TURNS: usize = 4;
 pub type DriverOn<R> = CallsDriver<RuntimeNet<R>, <R as Runtime>::Timer>;
 
 /// How to make a node for calls.
-#[derive(Default)]
-pub struct CallsOptions {
-    /// Who we are over TRiP, and how it behaves; `None`: a client without an identity.
-    pub config: Option<Config>,
-    /// How conversations behave.
-    pub node: NodeConfig,
-    /// For sockets, links and TLS.
-    pub hub: HubOptions,
-    /// Who may come in over TRiP, where the configuration says to ask.
-    pub door: Door,
-}
-
-impl fmt::Debug for CallsOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CallsOptions")
-            .field("node", &self.node)
-            .field("hub", &self.hub)
-            .finish_non_exhaustive()
-    }
-}
+pub type CallsOptions = tripline_calls::CallsOptions<HubOptions>;
 
 /// A node, driven by a task of the runtime's until nobody holds it any more.
 ///

@@ -69,7 +69,7 @@ impl<L: Sockets, T: Timer> Driver<L, T> {
     }
 
     fn end(&mut self) -> Poll<()> {
-        self.shared.die(&self.fate);
+        self.shared.with(|front, _| front.die(&self.fate));
         Poll::Ready(())
     }
 }
@@ -90,7 +90,9 @@ impl<L: Sockets, T: Timer> Future for Driver<L, T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         // Before anything is looked at: what changes from here on wakes us again.
-        this.shared.driven_by(cx.waker());
+        let old = this.shared.lock().driven_by(cx.waker());
+        // To drop a waker may run anybody's code: not under the lock.
+        drop(old);
         for _ in 0..MAX_TURNS {
             match this.looper.poll_next(cx) {
                 Poll::Ready(Ok(notice)) => {
@@ -104,7 +106,7 @@ impl<L: Sockets, T: Timer> Future for Driver<L, T> {
                     return this.end();
                 }
                 Poll::Pending => {
-                    if this.shared.publish(this.counters()) {
+                    if this.shared.lock().publish(this.counters()) {
                         return this.end();
                     }
                     return Poll::Pending;
@@ -119,6 +121,6 @@ impl<L: Sockets, T: Timer> Future for Driver<L, T> {
 impl<L: Sockets, T> Drop for Driver<L, T> {
     /// However it ends: nobody may wait for it any more.
     fn drop(&mut self) {
-        self.shared.die(&self.fate);
+        self.shared.with(|front, _| front.die(&self.fate));
     }
 }

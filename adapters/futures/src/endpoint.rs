@@ -134,8 +134,8 @@ impl Endpoint {
         };
         let hub = link_hub(config, site)?;
         let Bound { udp, listeners, local } = bound;
-        let front = Front::new(hub, timer.now(), door.is_some());
-        let shared = Arc::new(Shared::new(front, Box::new(clock), local));
+        let front = Front::new(hub, local, timer.now(), door.is_some());
+        let shared = Arc::new(Shared::new(front, clock));
         let mut looper = HubLoop::on(runtime, Locked(Arc::clone(&shared)), how);
         if let Some(udp) = udp {
             let local = udp.local_addr();
@@ -162,8 +162,8 @@ impl Endpoint {
     ) -> (Self, Driver<NoLinks<S>, T>) {
         // Of waits between links there are none.
         let hub = LinkHub::new(engine, &Seed::from_number(0));
-        let front = Front::new(hub, timer.now(), door.is_some());
-        let shared = Arc::new(Shared::new(front, Box::new(clock), local));
+        let front = Front::new(hub, local, timer.now(), door.is_some());
+        let shared = Arc::new(Shared::new(front, clock));
         let locked = Locked(Arc::clone(&shared));
         let mut looper = HubLoop::new(NoLinks::new(), timer, locked, &HubOptions::default());
         looper.add_udp(LinkHub::UDP, socket, Some(local));
@@ -263,14 +263,17 @@ impl Endpoint {
 
     /// The address of the socket.
     pub fn local_addr(&self) -> SocketAddr {
-        self.shared().local
+        self.shared().lock().local
     }
 
     /// What [`connect`](crate::connect) takes: our key and the address of the socket (which names
     /// no host if the socket listens on all of them).
     pub fn address(&self) -> String {
-        let local = self.local_addr();
-        match &self.shared().key {
+        let (local, key) = {
+            let front = self.shared().lock();
+            (front.local, front.hub.endpoint().public_key())
+        };
+        match key {
             Some(key) => format!("{key}@{local}"),
             None => local.to_string(),
         }

@@ -27,7 +27,6 @@
 
 use crate::shards::{Post, ShardOptions, allowed_cores, keep_to_core, share};
 use crate::{HubLoop, HubOptions, UdpLink, Waker, os_seed};
-use std::fmt;
 use std::sync::Arc;
 use std::task::Wake;
 use tripline::{Config, LinkHub};
@@ -38,26 +37,7 @@ use tripline_udp::Socket;
 pub use tripline_calls::*;
 
 /// How to make a node for calls.
-#[derive(Default)]
-pub struct CallsOptions {
-    /// Who we are over TRiP, and how it behaves; `None`: a client without an identity.
-    pub config: Option<Config>,
-    /// How conversations behave.
-    pub node: NodeConfig,
-    /// For sockets, links and TLS.
-    pub hub: HubOptions,
-    /// Who may come in over TRiP, where the configuration says to ask.
-    pub door: Door,
-}
-
-impl fmt::Debug for CallsOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CallsOptions")
-            .field("node", &self.node)
-            .field("hub", &self.hub)
-            .finish_non_exhaustive()
-    }
-}
+pub type CallsOptions = tripline_calls::CallsOptions<HubOptions>;
 
 /// A node, and its thread.
 ///

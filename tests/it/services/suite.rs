@@ -302,7 +302,7 @@ fn n26_the_node_is_at_hand() {
         assert_eq!(scene.client.with(|node, _| node.peer(caller.id()).unwrap().calls()), 0);
         let inside = std::panic::AssertUnwindSafe(|| scene.client.with(|_, _| caller.status()));
         let panic = std::panic::catch_unwind(inside).expect_err("it would wait for itself");
-        let text = panic.downcast_ref::<&str>().expect("a text");
+        let text = panic.downcast_ref::<String>().expect("a text");
         assert_eq!(*text, "a call of a handle from within `Calls::with`");
         assert_eq!(caller.status(), Status::Open);
     });

@@ -14,6 +14,7 @@ pub(crate) use stream::Entry;
 use crate::waits::{Topic, Waits};
 use crate::{Stats, Turns};
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
@@ -63,9 +64,11 @@ pub(crate) enum Progress {
 #[derive(Debug)]
 pub(crate) struct Front {
     pub(crate) hub: LinkHub,
+    /// The address of the socket.
+    pub(crate) local: SocketAddr,
     pub(crate) waits: Waits,
     /// The driver's own waker, until it is used.
-    pub(crate) driver: Option<Waker>,
+    driver: Option<Waker>,
     /// The newest time that was told.
     now: Instant,
     attempts: BTreeMap<ConnectionHandle, Attempt>,
@@ -76,7 +79,7 @@ pub(crate) struct Front {
     listening: bool,
     notices: VecDeque<Notice>,
     /// Who is to be woken once the lock is free.
-    woken: Vec<Waker>,
+    pub(crate) woken: Vec<Waker>,
     /// Nobody is let in any more.
     shutting: bool,
     /// All connections have ended after that.
@@ -92,9 +95,10 @@ pub(crate) struct Front {
 }
 
 impl Front {
-    pub(crate) fn new(hub: LinkHub, now: Instant, listening: bool) -> Self {
+    pub(crate) fn new(hub: LinkHub, local: SocketAddr, now: Instant, listening: bool) -> Self {
         Self {
             hub,
+            local,
             waits: Waits::default(),
             driver: None,
             now,
@@ -119,6 +123,15 @@ impl Front {
         self.hub.endpoint_mut()
     }
 
+    /// The task that drives the endpoint is to be woken when there is something to send or to
+    /// decide. Gives back the waker of before, to be dropped without the lock.
+    pub(crate) fn driven_by(&mut self, waker: &Waker) -> Option<Waker> {
+        if self.driver.as_ref().is_some_and(|old| old.will_wake(waker)) {
+            return None;
+        }
+        self.driver.replace(waker.clone())
+    }
+
     /// The driver is to run: there may be something to send.
     pub(crate) fn nudge(&mut self) {
         self.woken.extend(self.driver.take());
@@ -130,11 +143,6 @@ impl Front {
 
     pub(crate) fn next_notice(&mut self) -> Option<Notice> {
         self.notices.pop_front()
-    }
-
-    /// Who is to be woken once the lock is free.
-    pub(crate) fn take_woken(&mut self) -> Vec<Waker> {
-        std::mem::take(&mut self.woken)
     }
 
     fn wake(&mut self, topic: Topic) {
@@ -206,7 +214,7 @@ impl Front {
         &mut self,
         now: Instant,
         handle: ConnectionHandle,
-        found: Result<Vec<std::net::SocketAddr>, String>,
+        found: Result<Vec<SocketAddr>, String>,
     ) {
         // The attempt may be over by now.
         let _ = self.hub.resolved(now, handle, found);
@@ -270,11 +278,6 @@ impl Front {
         self.shut_down(now, DROP_GRACE, Code::NONE, "");
     }
 
-    /// Whether the driver has nothing left to do.
-    pub(crate) fn is_over(&self) -> bool {
-        self.quit && self.hub.endpoint().connections() == 0
-    }
-
     /// The driver has ended: all ends here and now.
     pub(crate) fn die(&mut self, fate: &Error) {
         self.dead.get_or_insert_with(|| fate.clone());
@@ -300,9 +303,10 @@ impl Front {
         self.conns.keys().copied().collect()
     }
 
-    /// The driver's counters, after a turn.
-    pub(crate) fn publish(&mut self, counters: Counters) {
+    /// The driver's counters, after a turn; true if it has nothing left to do.
+    pub(crate) fn publish(&mut self, counters: Counters) -> bool {
         (self.socket, self.links, self.turns) = counters;
+        self.quit && self.hub.endpoint().connections() == 0
     }
 
     /// All counters; of a connection that is gone, the last ones.
