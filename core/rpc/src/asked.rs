@@ -5,7 +5,7 @@
 #![deny(clippy::arithmetic_side_effects)]
 
 use crate::bounds::CALLS_AT_FIRST;
-use crate::config::Retry;
+use crate::config::{CallOptions, Retry};
 use crate::lane::Lane;
 use crate::method::Method;
 use crate::slots::{Key, Slots};
@@ -26,14 +26,60 @@ pub(crate) struct Call {
     pub(crate) manual_window: bool,
     pub(crate) deadline: Option<Instant>,
     pub(crate) stage: Stage,
+    /// Beside, as most calls have none of it, and there may be many of them.
+    rare: Option<Box<Rare>>,
+}
+
+/// What few calls have.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rare {
     /// The first pipe that is gone and had it, by its epoch: whatever comes now, it may have been
     /// executed.
     pub(crate) sent_over: Option<u64>,
     /// By what it is known beyond the pipe; every one that may be asked again has it.
-    pub(crate) serial: Option<u64>,
+    serial: Option<u64>,
     /// What to send, while it may have to be sent (again).
-    pub(crate) kept: Option<Box<Kept>>,
+    pub(crate) kept: Option<Kept>,
     pub(crate) items: Items,
+}
+
+impl Call {
+    /// One that waits.
+    pub(crate) fn new(options: &CallOptions, deadline: Option<Instant>) -> Self {
+        let CallOptions { lane, retry, manual_window, .. } = *options;
+        Self { lane, retry, manual_window, deadline, stage: Stage::Waiting, rare: None }
+    }
+
+    pub(crate) fn sent_over(&self) -> Option<u64> {
+        self.rare.as_ref()?.sent_over
+    }
+
+    pub(crate) fn serial(&self) -> Option<u64> {
+        self.rare.as_ref()?.serial
+    }
+
+    pub(crate) fn kept(&self) -> Option<&Kept> {
+        self.rare.as_ref()?.kept.as_ref()
+    }
+
+    /// What to send now: kept on, if it may have to be sent again.
+    pub(crate) fn take_kept(&mut self) -> Option<Kept> {
+        let kept = &mut self.rare.as_mut()?.kept;
+        if self.retry == Retry::Never { kept.take() } else { kept.clone() }
+    }
+
+    /// What few calls have, and this one from now on.
+    pub(crate) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// It is put among what is handed to the pipe of now.
+    pub(crate) fn sent(&mut self, number: u32, lane: Lane) {
+        self.stage = Stage::Sent { number, lane };
+        if let Some(rare) = &mut self.rare {
+            rare.items = Items::default();
+        }
+    }
 }
 
 /// Where a call stands.
@@ -130,10 +176,10 @@ impl Asked {
 
     pub(crate) fn insert(&mut self, mut call: Call) -> Key {
         if call.retry != Retry::Never {
-            call.serial = Some(self.next_serial);
+            call.rare().serial = Some(self.next_serial);
             self.next_serial = self.next_serial.saturating_add(1);
         }
-        let (deadline, serial) = (call.deadline, call.serial);
+        let (deadline, serial) = (call.deadline, call.serial());
         let key = self.calls.insert(call);
         if let Some(at) = deadline {
             self.timers.insert(key, at);
@@ -158,7 +204,7 @@ impl Asked {
             let calls = &self.calls;
             self.timers.remove(key, calls.len(), |key| calls.get(key).is_some());
         }
-        call.serial.map(|serial| self.serials.remove(&serial));
+        call.serial().map(|serial| self.serials.remove(&serial));
         if let Stage::Sent { number, .. } = call.stage {
             if is_answered {
                 self.release(number);
@@ -267,7 +313,7 @@ impl Asked {
         let calls = &mut self.calls;
         for queue in &mut self.waiting {
             queue.retain(|key| match calls.get_mut(*key) {
-                Some(call) if call.sent_over.is_some() => {
+                Some(call) if call.sent_over().is_some() => {
                     call.stage = Stage::Doubt;
                     false
                 }
@@ -279,7 +325,7 @@ impl Asked {
     }
 
     pub(crate) fn serial_of(&self, call: &Call) -> Option<Serial> {
-        call.serial.map(|serial| Serial { serial, oldest: self.oldest_serial() })
+        call.serial().map(|serial| Serial { serial, oldest: self.oldest_serial() })
     }
 
     /// The least serial of which the outcome is still to come; the next one, if there is none.

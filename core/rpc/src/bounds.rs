@@ -34,7 +34,8 @@ pub(crate) const KEPT_MAX: usize = 4_096;
 /// Bytes of those answers.
 pub(crate) const KEPT_BYTES_MAX: usize = 4 << 20;
 
-/// A message of at most so many bytes is copied into a batch; a larger one travels by itself.
+/// A message whose payload has at most so many bytes goes into a batch; a larger one travels by
+/// itself.
 pub(crate) const BATCHED_MAX: usize = 1_024;
 
 /// Bytes of a batch at which it is handed on whatever `batch_wait` says: about one packet.
@@ -42,6 +43,10 @@ pub(crate) const BATCH_FULL: usize = 1_100;
 
 /// Bytes of a batch at which the next one is begun.
 pub(crate) const BATCH_MAX: usize = 32 << 10;
+
+/// Bytes of the frames that go together in one message of a stream: about one packet, so that a
+/// loss holds up no more frames than it would otherwise.
+pub(crate) const BUNDLE_MAX: usize = 1_100;
 
 /// What an item of a streaming reply counts beside its bytes, so that empty ones are bounded too.
 pub(crate) const ITEM_COST: u64 = 8;

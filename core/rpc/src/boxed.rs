@@ -307,7 +307,7 @@ fn refuse(number: u32, refusal: Refusal) -> Frame<'static> {
 
 fn frame_of(head: &Frame<'_>, payload: &[u8]) -> Bytes {
     let mut out = Vec::with_capacity(payload.len().saturating_add(16));
-    write_head(head, &mut out);
+    write_head(head, &mut Writer::new(&mut out));
     out.extend_from_slice(payload);
     out.into()
 }

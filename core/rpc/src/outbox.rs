@@ -6,11 +6,12 @@
 
 use crate::bounds::{BATCH_FULL, BATCH_MAX, BATCHED_MAX};
 use crate::lane::Lane;
-use crate::payload::Payload;
+use crate::payload::{Buffer, Payload};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use tripline::{Batch, SendOptions};
+use tripline_sansio::codec::Writer;
 use tripline_sansio::{Duration, Instant};
 
 /// What is handed to the pipe at once.
@@ -97,36 +98,36 @@ impl Outbox {
         self.queues.iter().filter(|queue| !queue.pieces.is_empty()).map(|queue| queue.lane)
     }
 
-    /// Adds a message that waits since then.
+    /// Adds a message that waits since then: what `head` writes, and the payload behind it.
     pub(crate) fn push(
         &mut self,
         since: Instant,
         lane: Lane,
-        head: &[u8],
+        head: impl Fn(&mut Writer<'_>),
         payload: Payload<'_>,
         options: SendOptions,
     ) {
-        let len = head.len().saturating_add(payload.as_slice().len());
         let Some(queue) = self.queue(lane) else { return };
         if queue.pieces.is_empty() {
             queue.since = since;
         }
-        queue.bytes = queue.bytes.saturating_add(len);
-        if options == SendOptions::default() && len <= BATCHED_MAX {
-            match queue.pieces.back_mut() {
-                Some(Piece::Batch(batch)) if batch.bytes() < BATCH_MAX => {
-                    batch.push_joined(head, payload.as_slice());
-                }
-                _ => {
-                    let mut batch = Batch::new();
-                    batch.push_joined(head, payload.as_slice());
-                    queue.pieces.push_back(Piece::Batch(batch));
-                }
-            }
+        let goes_with_others =
+            options == SendOptions::default() && payload.as_slice().len() <= BATCHED_MAX;
+        let batch = if goes_with_others { queue.batch() } else { None };
+        let len = if let Some(batch) = batch {
+            batch.push_with(|message| {
+                head(message);
+                message.bytes(payload.as_slice());
+            })
         } else {
-            let message = payload.behind(head);
+            let mut bytes = Vec::with_capacity(Buffer::ROOM);
+            head(&mut Writer::new(&mut bytes));
+            let message = payload.behind(&bytes);
+            let len = message.len();
             queue.pieces.push_back(Piece::Message { message, options, since });
-        }
+            len
+        };
+        queue.bytes = queue.bytes.saturating_add(len);
         self.bytes = self.bytes.saturating_add(len);
     }
 
@@ -221,6 +222,18 @@ impl Queue {
         Self { lane, pieces: VecDeque::new(), bytes: 0, is_blocked: false, since: Instant::ZERO }
     }
 
+    /// Where small messages go.
+    fn batch(&mut self) -> Option<&mut Batch> {
+        match self.pieces.back() {
+            Some(Piece::Batch(batch)) if batch.bytes() < BATCH_MAX => {}
+            _ => self.pieces.push_back(Piece::Batch(Batch::new())),
+        }
+        match self.pieces.back_mut() {
+            Some(Piece::Batch(batch)) => Some(batch),
+            _ => None,
+        }
+    }
+
     fn is_due(&self, now: Instant, wait: Duration) -> bool {
         wait.is_zero() || self.bytes >= BATCH_FULL || self.since + wait <= now
     }
@@ -238,7 +251,7 @@ mod tests {
     }
 
     fn push(outbox: &mut Outbox, lane: Lane, bytes: &[u8]) {
-        outbox.push(at(10), lane, b"", bytes.into(), SendOptions::default())
+        outbox.push(at(10), lane, |_| (), bytes.into(), SendOptions::default())
     }
 
     fn taken(outbox: &mut Outbox, now: Instant, wait: Duration) -> Vec<(Lane, Vec<Vec<u8>>)> {
@@ -306,7 +319,7 @@ mod tests {
     fn n48_what_expires_while_it_waits_is_dropped() {
         let mut outbox = Outbox::default();
         let options = SendOptions { expires_after: Some(WAIT), ..SendOptions::default() };
-        outbox.push(at(10), Lane::DEFAULT, b"", (&[1]).into(), options);
+        outbox.push(at(10), Lane::DEFAULT, |_| (), (&[1]).into(), options);
         push(&mut outbox, Lane::DEFAULT, b"stays");
         let rest = [(Lane::DEFAULT, vec![b"stays".to_vec()])];
         assert_eq!(taken(&mut outbox, at(12), Duration::ZERO), rest);

@@ -1,5 +1,6 @@
 //! How calls end, and why commands are refused.
 
+use crate::wire::Malformed;
 use bytes::Bytes;
 use core::fmt;
 
@@ -325,6 +326,14 @@ pub enum Violation {
     Unread,
     /// It was silent for too long.
     Silent,
+}
+
+impl From<Malformed> for Violation {
+    fn from(malformed: Malformed) -> Self {
+        match malformed {
+            Malformed::Cut | Malformed::Unknown | Malformed::Range => Self::Malformed,
+        }
+    }
 }
 
 impl fmt::Display for Violation {

@@ -52,15 +52,29 @@ impl Batch {
         self.count_in(message.len());
     }
 
-    /// Appends a copy of a message that stands in two pieces: a head of the protocol above, and
-    /// what it carries.
+    /// Appends a message that is written in place: by the protocol above, which puts a head before
+    /// what it carries. Returns its length, in bytes.
     #[inline]
-    pub fn push_joined(&mut self, head: &[u8], tail: &[u8]) {
-        let len = head.len().saturating_add(tail.len());
-        Writer::new(&mut self.wire).varint(u64::try_from(len).unwrap_or(u64::MAX));
-        self.wire.extend_from_slice(head);
-        self.wire.extend_from_slice(tail);
+    pub fn push_with(&mut self, write: impl FnOnce(&mut Writer<'_>)) -> usize {
+        let at = self.wire.len();
+        // Most messages that are worth a batch have a length of one byte.
+        self.wire.push(0);
+        let start = self.wire.len();
+        write(&mut Writer::new(&mut self.wire));
+        let len = self.wire.len().saturating_sub(start);
+        match (u8::try_from(len), self.wire.get_mut(at)) {
+            (Ok(short @ ..=0x3f), Some(place)) => *place = short,
+            _ => self.write_length(at, len),
+        }
         self.count_in(len);
+        len
+    }
+
+    /// Writes the length of the last message, which needs more room than the one byte at `at`.
+    fn write_length(&mut self, at: usize, len: usize) {
+        let mut prefix = Vec::with_capacity(8);
+        Writer::new(&mut prefix).varint(u64::try_from(len).unwrap_or(u64::MAX));
+        self.wire.splice(at..at.saturating_add(1), prefix);
     }
 
     /// How many messages there are.
@@ -244,13 +258,13 @@ mod tests {
         assert!(batch.is_empty() && batch == Batch::new());
     }
 
-    /// A message in two pieces is like any other, and all can be taken out as their own.
+    /// A message that is written in place is like any other, and all can be taken out as their own.
     #[test]
     fn messages_are_taken_without_a_copy() {
         let mut batch = Batch::new();
-        batch.push_joined(b"he", b"ad");
-        batch.push_joined(b"", b"");
-        batch.push(&[7; 100]);
+        batch.push_with(|out| _ = out.bytes(b"he").bytes(b"ad"));
+        batch.push_with(|_| ());
+        batch.push_with(|out| _ = out.bytes(&[7; 100]));
         assert_eq!((batch.len(), batch.bytes(), batch.longest()), (3, 104, 100));
         assert_eq!(batch.wire()[..5], *b"\x04head");
         let place = batch.wire().as_ptr();

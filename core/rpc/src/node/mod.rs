@@ -137,6 +137,8 @@ pub struct Node {
     ready: VecDeque<u64>,
     /// Where messages of the transport are received; empty between calls.
     batch: Batch,
+    /// Where messages for the transport are put together; empty between calls.
+    bundles: Batch,
     now: Instant,
 }
 
@@ -197,6 +199,7 @@ impl Node {
             finishing: VecDeque::new(),
             ready: VecDeque::new(),
             batch: Batch::new(),
+            bundles: Batch::new(),
             now: Instant::ZERO,
         }
     }

@@ -10,11 +10,12 @@ use crate::lane::Lane;
 use crate::outbox::{Piece, Taken};
 use crate::peer::{Pipe, StreamNews};
 use crate::slots::Key;
+use crate::wire::bundle;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use tripline::{
-    BatchResult, By, Code, ConnectionHandle, Endpoint, Event, HubEvent, LinkHub, PublicKey,
+    Batch, BatchResult, By, Code, ConnectionHandle, Endpoint, Event, HubEvent, LinkHub, PublicKey,
     SendError, SendOptions, Side, State, StreamId, StreamOptions,
 };
 use tripline_sansio::{Duration, Hub, Instant, LinkKind};
@@ -347,13 +348,13 @@ impl Node {
     /// Hands what a conversation has to say to its streams.
     pub(super) fn send_over_trip(&mut self, key: Key) {
         self.open_lanes(key);
-        let Self { conns, hub, now, .. } = self;
+        let Self { conns, hub, now, bundles, .. } = self;
         let Some(conn) = conns.get_mut(key) else { return };
         let Line::Trip(line) = &conn.line else { return };
         let endpoint = hub.endpoint_mut();
         conn.peer.poll_send(*now, |lane, piece| match line.stream_of(lane) {
             None => Taken::Blocked,
-            Some(stream) => hand_over(endpoint, *now, (line.handle, stream), piece),
+            Some(stream) => hand_over(endpoint, *now, (line.handle, stream), piece, bundles),
         });
     }
 
@@ -375,16 +376,22 @@ impl Node {
     }
 }
 
-/// Hands one piece to a stream. One that cannot be sent any more is gone with its connection, of
-/// which another event tells.
+/// Hands one piece to a stream, small messages in `bundles`, which is empty. One that cannot be
+/// sent any more is gone with its connection, of which another event tells.
 fn hand_over(
     endpoint: &mut Endpoint,
     now: Instant,
     (handle, stream): (ConnectionHandle, StreamId),
     piece: &mut Piece,
+    bundles: &mut Batch,
 ) -> Taken {
     let result = match piece {
-        Piece::Batch(batch) => endpoint.send_batch(now, handle, stream, batch).map(drop),
+        Piece::Batch(batch) => {
+            bundle(batch, bundles);
+            let sent = endpoint.send_batch(now, handle, stream, bundles);
+            bundles.clear();
+            sent.map(drop)
+        }
         Piece::Message { message, options, since } => {
             let waited = now.saturating_duration_since(*since);
             let left = |after: Duration| after.saturating_sub(waited);

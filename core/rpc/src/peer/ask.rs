@@ -1,7 +1,7 @@
 //! What we ask of the peer: calls, notifications, and what becomes of them.
 
 use super::{Note, Peer, State, millis};
-use crate::asked::{Call, Items, Kept, Stage};
+use crate::asked::{Call, Kept, Stage};
 use crate::bounds::{FRAME_LEAST, ITEM_COST};
 use crate::config::{CallOptions, NotifyOptions, Retry, Unsent, Wait};
 use crate::event::{CallId, Event};
@@ -11,7 +11,6 @@ use crate::outcome::{AskError, Executed, Outcome, Refusal};
 use crate::payload::{Buffer, Payload};
 use crate::slots::Key;
 use crate::wire::{Control, Deadline, Frame};
-use alloc::boxed::Box;
 use bytes::Bytes;
 use tripline::SendOptions;
 use tripline_sansio::Instant;
@@ -48,17 +47,7 @@ impl Peer {
             Wait::For(wait) => Some(now + wait),
             Wait::Forever => None,
         };
-        let key = self.asked.insert(Call {
-            lane: options.lane,
-            retry: options.retry,
-            manual_window: options.manual_window,
-            deadline,
-            stage: Stage::Waiting,
-            sent_over: None,
-            serial: None,
-            kept: None,
-            items: Items::default(),
-        });
+        let key = self.asked.insert(Call::new(&options, deadline));
         self.stats.calls = self.stats.calls.saturating_add(1);
         if deadline.is_some_and(|deadline| deadline <= now) {
             self.end_call(key, |executed| Outcome::Deadline { executed });
@@ -90,7 +79,7 @@ impl Peer {
         }
         let kept = Kept { method: method.to_method(), payload: payload.into_bytes() };
         if let Some(call) = self.asked.get_mut(key) {
-            call.kept = Some(Box::new(kept));
+            call.rare().kept = Some(kept);
         }
         self.asked.wait(key, false);
         self.send_waiting();
@@ -120,8 +109,7 @@ impl Peer {
         let frame = Frame::Call { number, method, deadline, serial };
         self.put(lane, &frame, payload, SendOptions::default());
         if let Some(call) = self.asked.get_mut(key) {
-            call.stage = Stage::Sent { number, lane };
-            call.items = Items::default();
+            call.sent(number, lane);
         }
     }
 
@@ -140,7 +128,7 @@ impl Peer {
         self.send_notes();
         while let Some(key) = self.asked.first_waiting() {
             let Some(call) = self.asked.get(key) else { return };
-            let len = call.kept.as_ref().map_or(0, |kept| kept.payload.len());
+            let len = call.kept().map_or(0, |kept| kept.payload.len());
             if self.pipe.as_ref().is_some_and(|pipe| pipe.leaving)
                 || self.outbox.bytes() >= self.config.send_buffer
             {
@@ -163,10 +151,7 @@ impl Peer {
             let Some(number) = self.asked.take_number(key) else { return };
             self.asked.pop_waiting(key);
             let Some(call) = self.asked.get_mut(key) else { return };
-            let kept =
-                if call.retry == Retry::Never { call.kept.take() } else { call.kept.clone() };
-            if let Some(kept) = kept {
-                let Kept { method, payload } = *kept;
+            if let Some(Kept { method, payload }) = call.take_kept() {
                 self.send_call(key, number, (&method).into(), payload.into(), false);
             }
         }
@@ -265,7 +250,7 @@ impl Peer {
         let half = self.config.item_window / 2;
         let Some(call) = self.asked.get_mut(id.0) else { return };
         let Stage::Sent { number, lane } = call.stage else { return };
-        let items = &mut call.items;
+        let items = &mut call.rare().items;
         let cost = u64::try_from(bytes).unwrap_or(u64::MAX).saturating_add(ITEM_COST);
         items.taken = items.taken.saturating_add(cost).min(items.received);
         let bytes = items.taken.saturating_sub(items.granted);
@@ -290,7 +275,7 @@ impl Peer {
 
     /// The one place where outcomes are told.
     pub(super) fn tell_outcome(&mut self, key: Key, call: &Call, outcome: Outcome) {
-        self.owes_settled |= call.serial.is_some();
+        self.owes_settled |= call.serial().is_some();
         self.stats.outcomes = self.stats.outcomes.saturating_add(1);
         self.events.push_back(Event::Outcome { call: CallId(key), outcome });
         self.tend_leaving(self.now);

@@ -10,7 +10,6 @@ use crate::outcome::{Executed, Outcome, Violation};
 use crate::payload::Payload;
 use crate::slots::Key;
 use crate::wire::{Control, Frame, Hello, SessionId, VERSION, read};
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 use tripline::SendOptions;
 use tripline_sansio::{Duration, Instant};
@@ -161,7 +160,7 @@ impl Peer {
                 (Stage::Sent { .. }, Retry::Never) => self.call_is_gone(key, Executed::Unknown),
                 (Stage::Sent { .. }, _) => {
                     call.stage = Stage::Doubt;
-                    call.sent_over.get_or_insert(pipe.epoch);
+                    call.rare().sent_over.get_or_insert(pipe.epoch);
                 }
                 (Stage::Waiting | Stage::Doubt, _) => {}
             }
@@ -212,7 +211,7 @@ impl Peer {
         for (key, kept) in calls.into_iter().rev() {
             if let Some(call) = self.asked.get_mut(key) {
                 call.stage = Stage::Waiting;
-                call.kept.get_or_insert_with(|| Box::new(kept));
+                call.rare().kept.get_or_insert(kept);
                 self.asked.wait(key, true);
             }
         }

@@ -20,10 +20,9 @@ use crate::outcome::{Executed, Outcome, Violation};
 use crate::payload::Payload;
 use crate::served::Served;
 use crate::slots::Key;
-use crate::wire::{Control, Frame, Hello, SessionId, write_control, write_head};
+use crate::wire::{Control, Frame, Hello, SessionId, write_head};
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use bytes::Bytes;
 pub use life::Pipe;
 use tripline::SendOptions;
@@ -66,8 +65,6 @@ pub struct Peer {
     stream_news: VecDeque<StreamNews>,
     /// The peer is to be told which calls are settled.
     owes_settled: bool,
-    /// Where heads of frames are written; empty between calls.
-    head: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +184,6 @@ impl Peer {
             items_blocked: false,
             stream_news: VecDeque::new(),
             owes_settled: false,
-            head: Vec::new(),
         }
     }
 
@@ -407,20 +403,12 @@ impl Peer {
         payload: Payload<'_>,
         send: SendOptions,
     ) {
-        let mut head = core::mem::take(&mut self.head);
-        write_head(frame, &mut head);
-        self.outbox.push(since, lane, &head, payload, send);
-        head.clear();
-        self.head = head;
+        self.outbox.push(since, lane, |message| write_head(frame, message), payload, send);
     }
 
     fn put_control(&mut self, lane: Lane, control: &Control<'_>) {
-        let mut head = core::mem::take(&mut self.head);
-        write_control(control, &mut head);
         let payload = Payload::Slice(&[]);
-        self.outbox.push(self.now, lane, &head, payload, SendOptions::default());
-        head.clear();
-        self.head = head;
+        self.put(lane, &Frame::Control(*control), payload, SendOptions::default());
     }
 
     fn say_what_is_owed(&mut self) {
@@ -474,7 +462,7 @@ impl Peer {
 
     /// What is known of a call that has no answer.
     fn executed_by_now(&self, key: Key) -> Executed {
-        let Some(call) = self.asked.get(key).filter(|call| call.sent_over.is_none()) else {
+        let Some(call) = self.asked.get(key).filter(|call| call.sent_over().is_none()) else {
             return Executed::Unknown;
         };
         match call.stage {

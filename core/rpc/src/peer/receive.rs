@@ -10,9 +10,10 @@ use crate::lane::Lane;
 use crate::method::WireMethod;
 use crate::outcome::{Executed, Outcome, REFUSED_DEADLINE, Refusal, Violation, refused};
 use crate::served::Request;
-use crate::wire::{Control, Deadline, Frame, Malformed, Serial, read};
+use crate::wire::{Control, Deadline, Frame, Frames, Serial, is_bundle, read};
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::ops::Range;
 use tripline_sansio::{Duration, Instant};
 
 /// A CALL, as it was read.
@@ -30,36 +31,54 @@ impl Peer {
         let now = self.tick(now);
         let Some(pipe) = self.pipe.as_mut().filter(|pipe| pipe.broken.is_none()) else { return };
         pipe.heard = now;
-        let read = read(message);
         let has_hello = pipe.theirs.is_some();
-        if message.len() > self.takes_max() {
-            return self.break_pipe(Violation::TooLarge);
-        }
-        let result = match read {
-            Err(Malformed::Cut | Malformed::Unknown | Malformed::Range) => {
-                Err(Violation::Malformed)
-            }
-            Ok((Frame::Hello(hello), _)) if !has_hello => self.on_hello(hello),
-            Ok((frame, _)) if !has_hello || matches!(frame, Frame::Hello(_)) => {
-                Err(Violation::Hello)
-            }
-            Ok((frame, head)) => self.on_frame(lane, frame, message, head),
+        let result = if message.len() > self.takes_max() {
+            Err(Violation::TooLarge)
+        } else if is_bundle(message) && has_hello {
+            self.on_bundle(lane, message)
+        } else {
+            self.on_message(lane, message, has_hello)
         };
         if let Err(violation) = result {
             self.break_pipe(violation);
-        } else if self.outbox.bytes() > self.unread_max() {
-            self.break_pipe(Violation::Unread);
         }
     }
 
+    /// A message that is one frame.
+    fn on_message(
+        &mut self,
+        lane: Lane,
+        message: &Bytes,
+        has_hello: bool,
+    ) -> Result<(), Violation> {
+        match read(message)? {
+            (Frame::Hello(hello), _) if !has_hello => self.on_hello(hello),
+            _ if !has_hello => Err(Violation::Hello),
+            (frame, head) => self.on_frame(lane, frame, message, head..message.len()),
+        }
+    }
+
+    /// A message of many (R-CALL-15).
+    fn on_bundle(&mut self, lane: Lane, message: &Bytes) -> Result<(), Violation> {
+        for place in Frames::new(message) {
+            let place = place?;
+            let (frame, head) = read(message.get(place.clone()).unwrap_or_default())?;
+            let payload = place.start.saturating_add(head)..place.end;
+            self.on_frame(lane, frame, message, payload)?;
+        }
+        Ok(())
+    }
+
+    /// A frame, whose payload stands there in the message.
+    #[inline(always)]
     fn on_frame(
         &mut self,
         lane: Lane,
         frame: Frame<'_>,
         message: &Bytes,
-        head: usize,
+        payload: Range<usize>,
     ) -> Result<(), Violation> {
-        let payload = || message.slice(head..);
+        let payload = || message.slice(payload);
         if self.config.is_raw && !frame.goes_over_raw() {
             return Err(Violation::Raw);
         }
@@ -83,7 +102,9 @@ impl Peer {
                 self.on_answer(number, || refused(refusal, payload()))
             }
             Frame::Control(control) => self.on_control(control),
-        }
+        }?;
+        let is_unread = self.outbox.bytes() > self.unread_max();
+        if is_unread { Err(Violation::Unread) } else { Ok(()) }
     }
 
     fn on_control(&mut self, control: Control<'_>) -> Result<(), Violation> {
@@ -148,7 +169,7 @@ impl Peer {
                     let outcome = match outcome() {
                         // It did not take the call; but the one before it may have (R-CALL-6).
                         Outcome::Refused { refusal, .. }
-                            if call.sent_over.is_some() && refusal.executed() == Executed::No =>
+                            if call.sent_over().is_some() && refusal.executed() == Executed::No =>
                         {
                             Outcome::Gone { executed: Executed::Unknown }
                         }
@@ -175,7 +196,7 @@ impl Peer {
         };
         let Some(call) = self.asked.get_mut(key) else { return Ok(()) };
         let cost = u64::try_from(payload.len()).unwrap_or(u64::MAX).saturating_add(ITEM_COST);
-        let items = &mut call.items;
+        let items = &mut call.rare().items;
         items.received = items.received.saturating_add(cost);
         if items.received.saturating_sub(items.granted) > window {
             return Err(Violation::Window);
@@ -323,7 +344,7 @@ impl Peer {
             else {
                 continue;
             };
-            if call.sent_over >= Some(since) || call.retry == Retry::Idempotent {
+            if call.sent_over() >= Some(since) || call.retry == Retry::Idempotent {
                 call.stage = Stage::Waiting;
                 self.asked.wait(key, true);
                 self.stats.asked_again = self.stats.asked_again.saturating_add(1);

@@ -3,7 +3,6 @@
 use super::{Hello, Malformed};
 use crate::bounds::{CALLS_LIMIT, NAME_MAX, NAMES_MAX};
 use crate::method::{WireMethod, is_name};
-use alloc::vec::Vec;
 use tripline_sansio::codec::{Reader, Writer};
 
 /// How long the caller waits, as a CALL says it (R-CALL-4).
@@ -125,13 +124,15 @@ impl Control<'_> {
     }
 }
 
-const HELLO: u8 = 0;
+pub(super) const HELLO: u8 = 0;
 const CALL: u8 = 1;
 const NOTIFY: u8 = 2;
 const REPLY: u8 = 3;
 const ITEM: u8 = 4;
 const FAIL: u8 = 5;
 const CONTROL: u8 = 6;
+/// No frame but a bundle of them.
+pub(super) const BUNDLE: u8 = 7;
 
 /// Flags of CALL and NOTIFY: how the method is named.
 const NUMBER: u8 = 0 << 3;
@@ -148,12 +149,12 @@ const SERIAL: u8 = 1 << 7;
 /// The flag of FAIL.
 const REFUSAL: u8 = 1 << 3;
 
-/// Appends what stands before the payload. Not for [`Frame::Control`], which has none.
-pub(crate) fn write_head(frame: &Frame<'_>, out: &mut Vec<u8>) {
+/// Appends what stands before the payload.
+pub(crate) fn write_head(frame: &Frame<'_>, writer: &mut Writer<'_>) {
     match frame {
         Frame::Hello(hello) => {
-            Writer::new(out).u8(HELLO);
-            hello.write(out);
+            writer.u8(HELLO);
+            hello.write(writer);
         }
         Frame::Call { number, method, deadline, serial } => {
             let (form, wait) = (
@@ -165,9 +166,8 @@ pub(crate) fn write_head(frame: &Frame<'_>, out: &mut Vec<u8>) {
                 },
             );
             let again = if serial.is_some() { SERIAL } else { 0 };
-            let mut writer = Writer::new(out);
             writer.u8(CALL | form | wait | again).varint(u64::from(*number));
-            write_method(method, &mut writer);
+            write_method(method, writer);
             if let Deadline::Millis(millis) = deadline {
                 writer.varint(*millis);
             }
@@ -176,29 +176,27 @@ pub(crate) fn write_head(frame: &Frame<'_>, out: &mut Vec<u8>) {
             }
         }
         Frame::Notify { method } => {
-            let mut writer = Writer::new(out);
             writer.u8(NOTIFY | form_of(method));
-            write_method(method, &mut writer);
+            write_method(method, writer);
         }
         Frame::Reply { number } => {
-            Writer::new(out).u8(REPLY).varint(u64::from(*number));
+            writer.u8(REPLY).varint(u64::from(*number));
         }
         Frame::Item { number } => {
-            Writer::new(out).u8(ITEM).varint(u64::from(*number));
+            writer.u8(ITEM).varint(u64::from(*number));
         }
         Frame::Fail { number, code } => {
-            Writer::new(out).u8(FAIL).varint(u64::from(*number)).varint(zigzag(*code));
+            writer.u8(FAIL).varint(u64::from(*number)).varint(zigzag(*code));
         }
         Frame::Refuse { number, refusal } => {
-            Writer::new(out).u8(FAIL | REFUSAL).varint(u64::from(*number)).varint(*refusal);
+            writer.u8(FAIL | REFUSAL).varint(u64::from(*number)).varint(*refusal);
         }
-        Frame::Control(control) => write_control(control, out),
+        Frame::Control(control) => write_control(control, writer),
     }
 }
 
 /// Appends a frame that has no payload.
-pub(crate) fn write_control(control: &Control<'_>, out: &mut Vec<u8>) {
-    let mut writer = Writer::new(out);
+fn write_control(control: &Control<'_>, writer: &mut Writer<'_>) {
     let kind = |sub: u8| CONTROL | sub.wrapping_shl(3);
     match control {
         Control::Cancel { number, turn } => {
@@ -227,6 +225,7 @@ pub(crate) fn write_control(control: &Control<'_>, out: &mut Vec<u8>) {
 }
 
 /// Reads a frame (R-CALL-1); what follows it begins at the number returned.
+#[inline(always)]
 pub(crate) fn read(message: &[u8]) -> Result<(Frame<'_>, usize), Malformed> {
     let mut reader = Reader::new(message);
     let first = reader.u8()?;

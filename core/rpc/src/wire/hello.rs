@@ -5,7 +5,6 @@
 
 use super::Malformed;
 use crate::bounds::{CALLS_LIMIT, FRAME_LEAST, FRAME_LIMIT};
-use alloc::vec::Vec;
 use core::fmt;
 use tripline_sansio::codec::{Reader, Writer, varint_len};
 
@@ -65,8 +64,7 @@ impl Default for Hello {
 }
 
 impl Hello {
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        let mut writer = Writer::new(out);
+    pub(crate) fn write(&self, writer: &mut Writer<'_>) {
         let size = u64::try_from(self.frame_max).unwrap_or(u64::MAX);
         writer.varint(1).varint(16).bytes(&self.session.0);
         let numbers = [
@@ -141,11 +139,12 @@ impl Hello {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
     use proptest::prelude::*;
 
     fn written(hello: &Hello) -> Vec<u8> {
         let mut out = Vec::new();
-        hello.write(&mut out);
+        hello.write(&mut Writer::new(&mut out));
         out
     }
 

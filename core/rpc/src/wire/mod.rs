@@ -1,13 +1,15 @@
 //! Frames as bytes: how each is written and read. No state, nothing kept.
 //!
-//! A message of a pipe is one frame. Its first byte holds the kind in the low three bits and flags
-//! in the others; PROTOCOL.md §2 beside this crate has the tables.
+//! A message of a pipe is one frame, or a bundle of them. A frame's first byte holds the kind in
+//! the low three bits and flags in the others; PROTOCOL.md §2 beside this crate has the tables.
 #![deny(clippy::arithmetic_side_effects)]
 
+mod bundle;
 mod frame;
 mod hello;
 
-pub(crate) use frame::{Control, Deadline, Frame, Serial, read, write_control, write_head};
+pub(crate) use bundle::{Frames, bundle, is_bundle};
+pub(crate) use frame::{Control, Deadline, Frame, Serial, read, write_head};
 pub use hello::SessionId;
 pub(crate) use hello::{Hello, VERSION};
 

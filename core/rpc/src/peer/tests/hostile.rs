@@ -28,10 +28,14 @@ fn told(talk: &mut Talk, frames: &[&[u8]]) -> Option<Violation> {
 /// R-CALL-8: each rule that a peer can break.
 #[test]
 fn r_call_8_who_breaks_a_rule_is_told_of() {
-    let cases: [(&[&[u8]], Violation); 9] = [
+    let cases: [(&[&[u8]], Violation); 13] = [
         (&[b""], Violation::Malformed),
         (&[b"\x07"], Violation::Malformed),
         (&[b"\x00\x01\x10................"], Violation::Hello),
+        (&[b"\x07\x00"], Violation::Malformed),
+        (&[b"\x07\x01\x2e\x02\x2e"], Violation::Malformed),
+        (&[b"\x07\x03\x07\x01\x2e"], Violation::Malformed),
+        (&[b"\x07\x13\x00\x01\x10................"], Violation::Hello),
         (&[b"\x03\x00answer"], Violation::Number),
         (&[b"\x04\x00item"], Violation::Number),
         (&[b"\x01\x00\x01one", b"\x01\x00\x01another"], Violation::Number),

@@ -2,11 +2,12 @@ use super::*;
 use crate::wire::SessionId;
 use alloc::string::String;
 use alloc::vec;
+use alloc::vec::Vec;
 use proptest::prelude::*;
 
 fn written(frame: &Frame<'_>) -> Vec<u8> {
     let mut out = Vec::new();
-    write_head(frame, &mut out);
+    write_head(frame, &mut Writer::new(&mut out));
     out
 }
 

@@ -25,10 +25,13 @@ const BODY: usize = 8;
 const ECHO: u16 = 1;
 /// Connections that are being made at a time.
 const AT_ONCE: usize = 32;
-/// Calls that a client makes on one connection before it looks at the others.
-const TURN: u64 = 512;
+/// Calls in flight on one connection: beyond that they only cost memory.
+const WINDOW: usize = 512;
+/// Connections that ask before anything is sent: who lets all of them ask first keeps the server
+/// waiting, and is kept waiting by it then.
+const TOGETHER: usize = 16;
 
-/// As many calls as the limits allow, on each connection.
+/// As many calls as fast as they go, [`WINDOW`] of them in flight on each connection.
 pub fn calls(task: &Task) -> Result<Record, Failure> {
     let identity = SecretKey::generate(&mut os_seed()?.random("identity"));
     let (task, key) = (*task, identity.public_key());
@@ -128,7 +131,7 @@ impl Asker {
                 self.on_event(looper, event)?;
             }
             if self.begun.is_some() {
-                looper.with(|node, now| self.ask(node, now))?;
+                self.ask_all(looper)?;
             }
         }
         self.ended = Some(Mark::now());
@@ -163,18 +166,30 @@ impl Asker {
         Ok(())
     }
 
-    /// Asks as much as is allowed.
-    fn ask(&mut self, node: &mut Node, now: Instant) -> Result<(), Failure> {
-        for (conn, left) in self.left.iter_mut().filter(|(_, left)| **left > 0) {
-            for _ in 0..TURN.min(*left) {
-                let body = left.to_le_bytes();
-                match node.call(now, *conn, ECHO, &body, CallOptions::default()) {
-                    Ok(_) => *left -= 1,
-                    Err(AskError::Blocked | AskError::TooMany { .. }) => break,
-                    Err(error) => return Err(error.into()),
-                }
-            }
+    /// Lets all connections ask, some at a time.
+    fn ask_all(&mut self, looper: &mut HubLoop<Node>) -> Result<(), Failure> {
+        let mut conns: Vec<_> = self.left.iter_mut().filter(|(_, left)| **left > 0).collect();
+        for some in conns.chunks_mut(TOGETHER) {
+            looper.with(|node, now| ask(node, now, some))?;
+            looper.run_once(Some(Duration::ZERO))?;
         }
         Ok(())
     }
+}
+
+/// Asks as much as the window allows.
+fn ask(node: &mut Node, now: Instant, conns: &mut [(&ConnId, &mut u64)]) -> Result<(), Failure> {
+    for (conn, left) in conns {
+        let under_way = node.peer(**conn).ok_or("a connection is gone")?.calls();
+        let room = WINDOW.saturating_sub(under_way) as u64;
+        for _ in 0..room.min(**left) {
+            let body = left.to_le_bytes();
+            match node.call(now, **conn, ECHO, &body, CallOptions::default()) {
+                Ok(_) => **left -= 1,
+                Err(AskError::Blocked | AskError::TooMany { .. }) => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+    Ok(())
 }
