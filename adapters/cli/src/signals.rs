@@ -26,11 +26,15 @@ impl Interrupts {
     /// Watches for SIGINT, SIGTERM and SIGHUP and wakes the loop when one comes. The second one
     /// ends the process where it stands.
     pub(crate) fn watch(waker: Waker) -> Result<Self> {
-        Self::call(move || waker.wake())
+        Self::call(move || waker.wake(), || ())
     }
 
-    /// The same, and calls `act` when the first one comes; it must not wait.
-    pub(crate) fn call(act: impl Fn() + Send + 'static) -> Result<Self> {
+    /// The same, and calls `act` when the first one comes, and `last` before the second one ends
+    /// the process; neither may wait.
+    pub(crate) fn call(
+        act: impl Fn() + Send + 'static,
+        last: impl Fn() + Send + 'static,
+    ) -> Result<Self> {
         let failed = |error| Fail::io("cannot watch for signals", &error);
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(failed)?;
         let came = Arc::new(AtomicI32::new(0));
@@ -38,6 +42,7 @@ impl Interrupts {
         let watch = move || {
             for signal in signals.forever() {
                 if flag.swap(signal, Ordering::SeqCst) != 0 {
+                    last();
                     std::process::exit(signal.saturating_add(128));
                 }
                 act();

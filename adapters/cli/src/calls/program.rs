@@ -2,11 +2,12 @@
 //! standard output back. A program whose caller waits no longer is killed, with all that it has
 //! started.
 
+use rustix::process::Pid;
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
@@ -15,14 +16,45 @@ use tripline_std::calls::{Failure, Request, wait};
 /// So much of what a program says on standard error goes with its failure.
 const DETAIL_MAX: u64 = 4_096;
 
-/// Runs a program for a request, and answers.
-pub(crate) fn answer(request: Request, command: &[String], answer_max: u64) {
-    let result = match start(&request, command) {
-        Ok(child) => watched(&request, child, answer_max),
-        Err(error) => Err(Failure::denied(format!("cannot run {}: {error}", command[0]))),
-    };
-    // Nobody may wait any more.
-    let _ = request.end(result.map(Into::into));
+/// The programs that run now, by their process groups.
+#[derive(Default)]
+pub(crate) struct Programs(Mutex<Vec<Pid>>);
+
+impl Programs {
+    /// Runs a program for a request, and answers.
+    pub(crate) fn answer(&self, request: Request, command: &[String], answer_max: u64) {
+        let result = match self.start(&request, command) {
+            Ok(child) => {
+                let group = Pid::from_child(&child);
+                let result = watched(&request, child, answer_max);
+                self.lock().retain(|one| *one != group);
+                result
+            }
+            Err(error) => Err(Failure::denied(format!("cannot run {}: {error}", command[0]))),
+        };
+        // Nobody may wait any more.
+        let _ = request.end(result.map(Into::into));
+    }
+
+    /// Starts one that [`Self::kill_all`] knows: there is no moment between.
+    fn start(&self, request: &Request, command: &[String]) -> std::io::Result<Child> {
+        let mut running = self.lock();
+        let child = start(request, command)?;
+        running.push(Pid::from_child(&child));
+        Ok(child)
+    }
+
+    /// Ends all of them, with all that they have started; none begins any more.
+    pub(crate) fn kill_all(&self) {
+        let running = self.lock();
+        running.iter().copied().for_each(kill);
+        // The process ends now: nothing is to be started meanwhile.
+        std::mem::forget(running);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Pid>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn start(request: &Request, command: &[String]) -> std::io::Result<Child> {
@@ -44,7 +76,7 @@ fn start(request: &Request, command: &[String]) -> std::io::Result<Child> {
 /// Carries its three streams, and kills it when nobody waits for it any more. What it has left
 /// behind may hold its streams for as long as it likes: it holds up nobody here.
 fn watched(request: &Request, mut child: Child, answer_max: u64) -> Result<Vec<u8>, Failure> {
-    let group = rustix::process::Pid::from_child(&child);
+    let group = Pid::from_child(&child);
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let payload = request.payload().clone();
     let write = move || {
@@ -89,7 +121,7 @@ fn watched(request: &Request, mut child: Child, answer_max: u64) -> Result<Vec<u
 }
 
 /// Ends a program and all that it has started; it may have ended meanwhile.
-fn kill(group: rustix::process::Pid) {
+fn kill(group: Pid) {
     let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
 }
 

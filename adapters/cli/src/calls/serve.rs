@@ -1,11 +1,13 @@
 //! `tripline serve`: answer requests, by a program or by what was asked.
 
-use super::{node, program, read, unreachable};
+use super::program::Programs;
+use super::{node, read, unreachable};
 use crate::args;
 use crate::fail::{Fail, Result};
 use crate::keys;
 use crate::signals::Interrupts;
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
@@ -43,16 +45,19 @@ pub(crate) fn serve(args: &args::Serve, json: bool) -> Result {
     };
     let (came, signal) = channel();
     let ended = came.clone();
-    let interrupts = Interrupts::call(move || {
+    let programs = Arc::<Programs>::default();
+    let running = Arc::clone(&programs);
+    let told = move || {
         // Whoever waits for it may have ended.
         let _ = came.send(());
-    })?;
+    };
+    let interrupts = Interrupts::call(told, move || running.kill_all())?;
     thread::scope(|scope| {
         for _ in 0..jobs {
             let ended = ended.clone();
-            let calls = &calls;
+            let (calls, programs) = (&calls, &programs);
             scope.spawn(move || {
-                work(calls, args);
+                work(calls, args, programs);
                 let _ = ended.send(());
             });
         }
@@ -74,7 +79,7 @@ fn not_served(address: &str, failure: &ConnectFailure) -> Fail {
 }
 
 /// Answers requests, one at a time, until all is over.
-fn work(calls: &Calls, args: &args::Serve) {
+fn work(calls: &Calls, args: &args::Serve, programs: &Programs) {
     while let Some(arrived) = wait(calls.next()) {
         let Arrived::Request(request) = arrived else { continue };
         if !is_served(args, request.method()) {
@@ -84,7 +89,7 @@ fn work(calls: &Calls, args: &args::Serve) {
         } else if args.echo {
             echo(request);
         } else {
-            program::answer(request, &args.command, ANSWER_MAX);
+            programs.answer(request, &args.command, ANSWER_MAX);
         }
     }
 }

@@ -15,15 +15,15 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Lets a signal end the listener in order: clients are told, and have a moment (R-CLOSE-7).
 pub(super) fn end_on_signal(listener: &Arc<Listener>) -> Result<Interrupts, CliError> {
     let listener = Arc::downgrade(listener);
-    let interrupts = Interrupts::call(move || {
+    let act = move || {
         let Some(listener) = listener.upgrade() else { return };
         // The next signal ends the process, so nobody may wait here for the first.
         let end = move || shut_down(&listener);
         if let Err(error) = thread::Builder::new().name("shutdown".into()).spawn(end) {
             complain(format_args!("tripline: cannot start a thread: {error}"));
         }
-    });
-    interrupts.map_err(|fail| fail.text.into())
+    };
+    Interrupts::call(act, || ()).map_err(|fail| fail.text.into())
 }
 
 /// Ends the listener, and waits until that is done.

@@ -73,21 +73,50 @@ fn a_program_that_nobody_waits_for_is_ended() {
         server_of(&["--jobs", "2", "tcp://127.0.0.1:0", "--", "sh", "-c", &script]);
     run(&["call", &address, "x", "", "--timeout", "300ms"]).bad(3, "no answer in time");
     let again = Process::start(&["call", &address, "x", "", "--timeout", "60s"]);
-    let pids = loop {
-        let text = fs::read_to_string(&file).unwrap_or_default();
-        if text.lines().count() == 2 {
-            break text;
-        }
-        std::thread::yield_now();
-    };
+    let pids = pids(&file, 2);
     stop(server);
     let end = again.end();
     assert_eq!(end.code, Some(3), "{end:?}");
-    for pid in pids.lines() {
-        let path = format!("/proc/{pid}/stat");
-        let state = fs::read_to_string(path).unwrap_or_default();
-        assert!(state.is_empty() || state.contains(") Z"), "{state}");
+    assert!(pids.iter().all(|pid| is_gone(pid)), "{pids:?}");
+}
+
+/// A second signal ends a server at once, and what it runs as well.
+#[test]
+fn a_second_signal_ends_programs_too() {
+    let scratch = Scratch::new("signals");
+    let file = scratch.path("pids");
+    let script = format!("sleep 1000 & echo $! >> {file}; echo $$ >> {file}; wait");
+    let (server, address) = server_of(&["tcp://127.0.0.1:0", "--", "sh", "-c", &script]);
+    let call = Process::start(&["call", &address, "x", "", "--timeout", "60s"]);
+    let pids = pids(&file, 2);
+    server.signal(Signal::TERM);
+    // It waits for what is under way: the program lives.
+    assert!(!is_gone(&pids[0]) && !is_gone(&pids[1]));
+    server.signal(Signal::INT);
+    let end = server.end();
+    assert!(matches!(end.code, Some(130 | 143)), "{end:?}");
+    while !pids.iter().all(|pid| is_gone(pid)) {
+        std::thread::yield_now();
     }
+    call.signal(Signal::INT);
+    assert_ne!(call.end().code, Some(0));
+}
+
+/// The lines that programs have written to a file, once there are so many.
+fn pids(file: &str, count: usize) -> Vec<String> {
+    loop {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        if text.lines().count() == count {
+            return text.lines().map(String::from).collect();
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// Whether a process has ended.
+fn is_gone(pid: &str) -> bool {
+    let state = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    state.is_empty() || state.contains(") Z")
 }
 
 /// M30: what is wrong is said in one line, and by the right exit code.
