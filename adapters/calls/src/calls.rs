@@ -105,9 +105,12 @@ impl Calls {
     }
 
     async fn listen_at(&self, address: &Address) -> Result<SocketAddr, ConnectFailure> {
+        let is_udp = matches!(address.scheme, Scheme::Trip | Scheme::Udp);
+        let _turn = if is_udp { Some(UdpTurnHeld::wait(self.shared()).await) } else { None };
         let begun = self.shared().with(|front, _| {
             let listener = front.node.listen(address)?;
             front.listening.remove(&listener);
+            front.udp.asked = Some(listener).filter(|_| is_udp);
             Some(listener)
         });
         let listener = begun.ok_or(ConnectFailure::Name)?;
@@ -207,4 +210,27 @@ impl Calls {
 /// Whether servers at such an address prove to hold a key.
 fn is_trip(scheme: Scheme) -> bool {
     matches!(scheme, Scheme::Trip | Scheme::TripAuto | Scheme::TripTcp)
+}
+
+/// The turn to listen over UDP, until this is dropped.
+struct UdpTurnHeld<'a>(&'a Shared);
+
+impl<'a> UdpTurnHeld<'a> {
+    async fn wait(shared: &'a Shared) -> Self {
+        let turn = shared.wait(Topic::UdpTurn, |front, _| {
+            if !front.udp.is_free() && front.over.is_none() {
+                return None;
+            }
+            front.udp.is_taken = true;
+            Some(())
+        });
+        turn.await;
+        Self(shared)
+    }
+}
+
+impl Drop for UdpTurnHeld<'_> {
+    fn drop(&mut self) {
+        self.0.leave(|front, _| front.end_udp_turn());
+    }
 }

@@ -37,6 +37,8 @@ pub(crate) enum Topic {
     Request(ConnId, RequestId),
     /// What has become of a listener.
     Listener(u64),
+    /// That nobody else asks for a UDP listener.
+    UdpTurn,
     /// The end of all.
     End,
 }
@@ -63,6 +65,22 @@ impl Arrival {
     fn cost(&self) -> (ConnId, usize) {
         let (Self::Request { conn, payload, .. } | Self::Notification { conn, payload, .. }) = self;
         (*conn, payload.len() + ARRIVAL_COST)
+    }
+}
+
+/// Whose turn it is to listen over UDP. There is one socket of a kind, and its answers have one
+/// number: so they are asked for one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct UdpTurn {
+    /// Somebody asks, and has not heard.
+    pub(crate) is_taken: bool,
+    /// The number by which the answer comes that is still to come.
+    pub(crate) asked: Option<u64>,
+}
+
+impl UdpTurn {
+    pub(crate) fn is_free(&self) -> bool {
+        !self.is_taken && self.asked.is_none()
     }
 }
 
@@ -150,6 +168,7 @@ pub(crate) struct Front {
     arrived: usize,
     pub(crate) waits: Waits<Topic>,
     pub(crate) listening: BTreeMap<u64, Result<SocketAddr, String>>,
+    pub(crate) udp: UdpTurn,
     pub(crate) stats: CallsStats,
     /// The last handle was dropped.
     pub(crate) is_abandoned: bool,
@@ -176,6 +195,7 @@ impl Front {
             arrived: 0,
             waits: Waits::default(),
             listening: BTreeMap::new(),
+            udp: UdpTurn::default(),
             stats: CallsStats::default(),
             is_abandoned: false,
             again_at: None,
@@ -272,17 +292,30 @@ impl Front {
             NodeEvent::Finalised { conn } => self.finalise(conn),
             NodeEvent::Listening { listener, local } => {
                 let local = local.ok_or_else(|| String::from("the system does not say where"));
-                self.listening.insert(listener, local);
-                self.wake(Topic::Listener(listener));
+                self.listens(listener, local);
             }
             NodeEvent::Deaf { listener, error } => {
-                self.listening.insert(listener, Err(error.to_string()));
-                self.wake(Topic::Listener(listener));
+                self.listens(listener, Err(error.to_string()));
             }
             NodeEvent::ShutDown => self.end("shut down"),
             _ => {}
         }
         None
+    }
+
+    /// What has become of a listener.
+    fn listens(&mut self, listener: u64, answer: Result<SocketAddr, String>) {
+        self.listening.insert(listener, answer);
+        self.wake(Topic::Listener(listener));
+        if self.udp.asked.take_if(|asked| *asked == listener).is_some() {
+            self.wake(Topic::UdpTurn);
+        }
+    }
+
+    /// Whoever had it has heard, or does not wait any more.
+    pub(crate) fn end_udp_turn(&mut self) {
+        self.udp.is_taken = false;
+        self.wake(Topic::UdpTurn);
     }
 
     fn on_peer(&mut self, now: Instant, conn: ConnId, event: Event) {

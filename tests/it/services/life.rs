@@ -4,6 +4,7 @@ use super::ground::{CLIENT, SERVER, Stage};
 use super::{Scene, connected, over_pipes};
 use futures_lite::future::zip;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use tripline_calls::{
     Arrived, CallOptions, ClientOptions, ConnectFailure, Executed, NodeConfig, ReconnectPolicy,
     Retry, Router, Status, wait,
@@ -66,6 +67,28 @@ fn all_ends_with_the_last_handle() {
         drop((caller, client));
         notice.caller.ended().await;
     });
+}
+
+/// N38: who listens over UDP at the same time hears of its own listener, in any order, and also if
+/// one of them does not wait for it any more.
+#[test]
+fn n38_listening_at_once_is_answered_to_each() {
+    let mut stage = Stage::new(Scheme::Tcp, NodeConfig::default());
+    let server = stage.calls[SERVER].clone();
+    let (good, bad) = ("trip://10.0.0.2:4000", "trip://10.0.0.2:4001");
+    let (first, second) = stage.run(zip(server.listen(good), server.listen(bad)));
+    assert_eq!(first.unwrap().port, 4_000);
+    let Err(ConnectFailure::Ended(why)) = second else { panic!("{second:?}") };
+    assert_eq!(why, "no such link can be had: the UDP socket has port 4000 already");
+    let (first, second) = stage.run(zip(server.listen(bad), server.listen(good)));
+    assert!(first.is_err() && second.is_ok(), "{first:?} {second:?}");
+    let both = zip(server.listen(good), server.listen(good));
+    assert!(matches!(stage.run(both), (Ok(_), Ok(_))));
+    let mut forgotten = Box::pin(server.listen(bad));
+    let polled = forgotten.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending());
+    drop(forgotten);
+    stage.run(server.listen(good)).unwrap();
 }
 
 /// N30, M01: an attempt that fails says why, and a listener that cannot be had as well.

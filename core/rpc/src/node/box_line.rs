@@ -51,9 +51,17 @@ impl Node {
     /// Listens for contacts; the number of the socket.
     pub(super) fn listen_box(&mut self, wanted: SocketAddr) -> u64 {
         let link = self.wish_for_box(wanted);
-        self.boxes.listens = Some(wanted);
-        if let Some(local) = self.boxes.local {
-            self.tell_box_listening(link, local);
+        match self.boxes.local {
+            // Whoever listens there goes on.
+            Some(local) if !super::is_port(wanted, local) => {
+                self.events.push_back(super::deaf_at(link, local));
+            }
+            local => {
+                self.boxes.listens = Some(wanted);
+                if let Some(local) = local {
+                    self.tell_box_listening(link, local);
+                }
+            }
         }
         link
     }
