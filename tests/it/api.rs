@@ -44,7 +44,7 @@ fn missing(old: &str, new: &str, mark: char) -> Vec<String> {
     new.lines().filter(|line| !old.contains(line)).map(|line| format!("{mark} {line}")).collect()
 }
 
-/// T76: what users can name is what the committed list says.
+/// T76, N31: what users can name is what the committed list says, so nothing goes unnoticed.
 #[test]
 fn t76_the_public_interface_is_the_one_on_record() {
     let update = std::env::var_os("UPDATE_API").is_some();

@@ -24,6 +24,7 @@ pub fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 mod tests {
     use super::*;
 
+    /// N34: what the system knows of names.
     #[test]
     fn addresses_and_local_names_resolve() {
         let one = |text: &str| vec![text.parse::<SocketAddr>().expect("an address")];

@@ -160,7 +160,8 @@ fn n37_several_threads_serve_one_node() {
     workers.into_iter().for_each(|worker| worker.join().unwrap());
 }
 
-/// N18, N22: the example `subway`: an hour with forty tunnels, and every ticket is bought once.
+/// N18, N22, N34: the example `subway`: an hour with forty tunnels, and every ticket is bought
+/// once.
 #[test]
 fn n18_n22_every_ticket_is_bought_once() {
     super::subway::main().expect("it goes well");

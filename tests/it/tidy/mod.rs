@@ -147,6 +147,28 @@ fn dependencies_between_our_packages_point_down() {
     none(manifests::upward(&packages));
 }
 
+/// N44, N60: the command for all tests that the README gives is the last thing that runs before a
+/// change lands, behind every step that the same script defines.
+#[test]
+fn n44_n60_one_command_runs_all_tests_before_anything_lands() {
+    let tree = Tree::read();
+    let file = |path: &str| {
+        let found = tree.files.iter().find(|file| file.path == path);
+        found.unwrap_or_else(|| panic!("no {path}")).text.as_str()
+    };
+    let (script, command) = (file(".ci/run"), "cargo test --workspace");
+    assert!(file("README.md").lines().any(|line| line.starts_with(command)), "the README's");
+    assert_eq!(script.lines().last(), Some(command));
+    let defined: Vec<&str> = script.lines().filter_map(|line| line.strip_suffix("() {")).collect();
+    let called = |name: &&&str| {
+        let end = format!("\" {name}");
+        script.lines().any(|line| line.starts_with("step \"") && line.ends_with(&end))
+    };
+    let forgotten: Vec<_> =
+        defined.iter().filter(|name| **name != "step" && !called(name)).collect();
+    assert!(defined.len() > 10 && forgotten.is_empty(), "steps that do not run: {forgotten:?}");
+}
+
 #[test]
 fn the_top_level_holds_what_the_house_says() {
     none(tree::top_level(&tree::top_level_names()));
