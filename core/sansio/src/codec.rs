@@ -136,15 +136,11 @@ impl<'a> Reader<'a> {
     /// [`ReadError::Short`] if it is cut off, [`ReadError::NotShortest`] if a shorter form exists.
     #[inline]
     pub fn varint(&mut self) -> Result<u64, ReadError> {
-        // Types and small numbers, which are most of what is read, have one byte; then two.
-        match *self.rest {
-            [first @ ..0x40, ref rest @ ..] => {
+        // Types and small numbers, which are most of what is read, have one byte.
+        match self.rest.split_first() {
+            Some((&first, rest)) if first < 0x40 => {
                 self.rest = rest;
                 Ok(u64::from(first))
-            }
-            [first @ 0x40..0x80, second, ref rest @ ..] if first > 0x40 || second >= 0x40 => {
-                self.rest = rest;
-                Ok(u64::from(u16::from_be_bytes([first, second]) & 0x3fff))
             }
             _ => self.long_varint(),
         }
