@@ -134,7 +134,10 @@ impl Caller {
         TypedCall::new(F::write(request).map(|payload| self.call_with(method, payload, options)))
     }
 
-    /// Says something that wants no answer.
+    /// Says something that wants no answer. Nobody waits for it there either: where the program
+    /// does not take it in time, and more has come than may wait (16 MiB from a connection), it is
+    /// dropped and [counted](crate::CallsStats). What must not be lost is a call, or the items of
+    /// an answer, which come no faster than they are taken.
     ///
     /// # Errors
     /// [`CallError::NotTaken`], also while too much waits to be sent; [`Self::room`] waits for

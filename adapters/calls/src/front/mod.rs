@@ -1,164 +1,26 @@
 //! The books: a node, who waits for what of it, and what has come that nobody has taken yet.
 
+mod answers;
+mod arrivals;
+mod books;
+
+pub(crate) use arrivals::Arrival;
+pub(crate) use books::{Answer, Book, CallBook, Task, Topic};
+pub use books::{CallsStats, Status};
+
+use books::UdpTurn;
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Waker;
-use tripline::{Incoming as Newcomer, PublicKey};
 use tripline_common::Waits;
 use tripline_rpc::{
-    AnswerError, AskError, CallId, CallOptions, ConnId, Event, Method, MethodRef, Node, NodeEvent,
-    Outcome, Refusal, RequestId, Via,
+    AskError, CallId, CallOptions, ConnId, Event, MethodRef, Node, NodeEvent, Refusal, RequestId,
 };
-use tripline_sansio::{Duration, Hub, Instant, LinkKind};
+use tripline_sansio::{Duration, Hub, Instant};
 
-/// Requests and notifications that nobody has taken, at most. Requests beyond are refused as *busy*
-/// and notifications dropped, both counted.
-const ARRIVALS_MAX: usize = 65_536;
-
-/// Their bytes, of all connections and of one.
-const ARRIVED_BYTES_MAX: usize = 64 << 20;
-const ARRIVED_BYTES_EACH: usize = 16 << 20;
-
-/// What an arrival counts beside its bytes.
-const ARRIVAL_COST: usize = 256;
-
-/// What a task waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Topic {
-    /// A request, or a notification.
-    Arrival,
-    /// News of a connection, or room to send on it.
-    Conn(ConnId),
-    /// A part of an answer, or the end of a call.
-    Call(ConnId, CallId),
-    /// That a request is called off, or its caller takes more.
-    Request(ConnId, RequestId),
-    /// What has become of a listener.
-    Listener(u64),
-    /// That nobody else asks for a UDP listener.
-    UdpTurn,
-    /// The end of all.
-    End,
-}
-
-/// What has come and was not taken.
-#[derive(Debug)]
-pub(crate) enum Arrival {
-    Request {
-        conn: ConnId,
-        request: RequestId,
-        method: Method,
-        payload: Bytes,
-        deadline: Option<Instant>,
-    },
-    Notification {
-        conn: ConnId,
-        method: Method,
-        payload: Bytes,
-    },
-}
-
-impl Arrival {
-    /// Whose it is, and what it costs while it waits.
-    fn cost(&self) -> (ConnId, usize) {
-        let (Self::Request { conn, payload, .. } | Self::Notification { conn, payload, .. }) = self;
-        (*conn, payload.len() + ARRIVAL_COST)
-    }
-}
-
-/// Whose turn it is to listen over UDP. There is one socket of a kind, and its answers have one
-/// number: so they are asked for one after the other.
-#[derive(Debug, Default)]
-pub(crate) struct UdpTurn {
-    /// Somebody asks, and has not heard.
-    pub(crate) is_taken: bool,
-    /// The number by which the answer comes that is still to come.
-    pub(crate) asked: Option<u64>,
-}
-
-impl UdpTurn {
-    pub(crate) fn is_free(&self) -> bool {
-        !self.is_taken && self.asked.is_none()
-    }
-}
-
-/// What whoever drives the node has to see to, without the lock.
-#[derive(Debug)]
-pub(crate) enum Task {
-    Resolve(ConnId, String, u16),
-    Screen(Newcomer),
-}
-
-/// Where a connection stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Status {
-    /// An attempt is under way.
-    #[default]
-    Connecting,
-    /// There is a way to the other side.
-    Open,
-    /// There is none now; the next attempt begins after so long. The text says what became of the
-    /// last.
-    Waiting(Duration, String),
-    /// A client's way to us is gone, and why; it may come back.
-    Away(String),
-    /// It is over, and why.
-    Over(String),
-}
-
-/// A call of ours.
-#[derive(Debug, Default)]
-pub(crate) struct CallBook {
-    pub(crate) items: VecDeque<Bytes>,
-    pub(crate) outcome: Option<Outcome>,
-    /// Nobody takes its items.
-    pub(crate) wants_no_items: bool,
-}
-
-/// A connection.
-#[derive(Debug, Default)]
-pub(crate) struct Book {
-    pub(crate) status: Status,
-    /// How often it was opened.
-    pub(crate) opened: u64,
-    pub(crate) peer: Option<PublicKey>,
-    pub(crate) remote: Option<SocketAddr>,
-    pub(crate) kind: Option<LinkKind>,
-    pub(crate) via: Via,
-    /// Somebody holds it, and may ask what became of it when it is over.
-    pub(crate) is_held: bool,
-    /// We have connected.
-    pub(crate) is_ours: bool,
-    /// Bytes of what it has sent and nobody has taken.
-    arrived: usize,
-    /// Answers that found no room.
-    unsent: VecDeque<(RequestId, Answer)>,
-}
-
-/// How a request is answered.
-#[derive(Clone, Debug)]
-pub(crate) enum Answer {
-    Reply(Bytes),
-    Fail(i32, Bytes),
-    Refuse(Refusal, Bytes),
-}
-
-/// What was counted here; what the node counts is [`tripline_rpc::Peer::stats`]'s to say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CallsStats {
-    /// Requests that were refused as *busy*, as nobody took those before them.
-    pub overflowed_requests: u64,
-    /// Notifications that were dropped for the same reason.
-    pub dropped_notifications: u64,
-    /// Parts of replies to calls that want none.
-    pub dropped_items: u64,
-    /// Streams that others have opened and that were refused: calls are all there is here.
-    pub refused_streams: u64,
-}
-
+/// A node, and what is written down of it.
 pub(crate) struct Front {
     pub(crate) node: Node,
     pub(crate) books: HashMap<ConnId, Book>,
@@ -384,38 +246,6 @@ impl Front {
         }
     }
 
-    /// Whether what has come from a connection may wait to be taken.
-    fn has_room_for(&mut self, conn: ConnId, payload: &Bytes) -> bool {
-        let cost = payload.len() + ARRIVAL_COST;
-        self.arrivals.len() < ARRIVALS_MAX
-            && self.arrived + cost <= ARRIVED_BYTES_MAX
-            && self.book(conn).arrived + cost <= ARRIVED_BYTES_EACH
-    }
-
-    fn arrive(&mut self, arrival: Arrival) {
-        let (conn, cost) = arrival.cost();
-        self.arrived += cost;
-        self.book(conn).arrived += cost;
-        self.arrivals.push_back(arrival);
-        self.wake(Topic::Arrival);
-    }
-
-    /// The next that has come; requests that nobody waits for any more are skipped.
-    pub(crate) fn next_arrival(&mut self) -> Option<Arrival> {
-        loop {
-            let arrival = self.arrivals.pop_front()?;
-            let (conn, cost) = arrival.cost();
-            self.arrived -= cost;
-            if let Some(book) = self.books.get_mut(&conn) {
-                book.arrived = book.arrived.saturating_sub(cost);
-            }
-            match &arrival {
-                Arrival::Request { conn, request, .. } if !self.is_waiting(*conn, *request) => {}
-                _ => return Some(arrival),
-            }
-        }
-    }
-
     /// Whether somebody waits for the answer to a request.
     pub(crate) fn is_waiting(&self, conn: ConnId, request: RequestId) -> bool {
         let waits = self.node.peer(conn).is_some_and(|peer| peer.is_waiting(request));
@@ -461,72 +291,6 @@ impl Front {
         let book = CallBook { wants_no_items: !wants_items, ..CallBook::default() };
         self.calls.insert((conn, call), book);
         Ok(call)
-    }
-
-    /// Answers a request; what finds no room waits for it here, as the request waits for it there.
-    pub(crate) fn answer(
-        &mut self,
-        now: Instant,
-        conn: ConnId,
-        request: RequestId,
-        answer: Answer,
-    ) -> Result<(), AnswerError> {
-        if self.over.is_some() {
-            return Err(AnswerError::Unknown);
-        }
-        let told = self.try_answer(now, conn, request, &answer);
-        if told == Err(AnswerError::Blocked) {
-            self.book(conn).unsent.push_back((request, answer));
-            return Ok(());
-        }
-        told
-    }
-
-    fn try_answer(
-        &mut self,
-        now: Instant,
-        conn: ConnId,
-        request: RequestId,
-        answer: &Answer,
-    ) -> Result<(), AnswerError> {
-        let node = &mut self.node;
-        match answer {
-            Answer::Reply(payload) => node.reply(now, conn, request, payload.clone()),
-            Answer::Fail(code, detail) => node.fail(now, conn, request, *code, detail.clone()),
-            Answer::Refuse(refusal, detail) => {
-                node.refuse(now, conn, request, *refusal, detail.clone())
-            }
-        }
-    }
-
-    fn send_unsent(&mut self, now: Instant, conn: ConnId) {
-        loop {
-            let Some(book) = self.books.get_mut(&conn) else { return };
-            let Some((request, answer)) = book.unsent.pop_front() else { return };
-            self.node_again(now);
-            match self.try_answer(now, conn, request, &answer) {
-                Err(AnswerError::Blocked) => {
-                    self.book(conn).unsent.push_front((request, answer));
-                    return;
-                }
-                // Over a new pipe it may be more than the caller takes.
-                Err(AnswerError::TooLarge { .. }) => {
-                    let none = Answer::Refuse(Refusal::Unanswered, Bytes::new());
-                    let _ = self.try_answer(now, conn, request, &none);
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// Nobody will take what has come.
-    pub(crate) fn turn_away(&mut self, now: Instant) {
-        while let Some(arrival) = self.next_arrival() {
-            if let Arrival::Request { conn, request, .. } = arrival {
-                // Its caller may be gone.
-                let _ = self.node.refuse(now, conn, request, Refusal::GoingAway, b"");
-            }
-        }
     }
 
     /// Nothing comes any more: whoever waits is told.
