@@ -106,7 +106,8 @@ impl<L: Sockets, T: Timer> Future for Driver<L, T> {
                     return this.end();
                 }
                 Poll::Pending => {
-                    if this.shared.lock().publish(this.counters()) {
+                    let counters = this.counters();
+                    if this.shared.lock().publish(counters) {
                         return this.end();
                     }
                     return Poll::Pending;

@@ -41,6 +41,17 @@ pub struct Stats {
 #[derive(Debug)]
 pub(crate) struct User {
     pub(crate) shared: Arc<Shared>,
+    /// The address of the socket.
+    local: SocketAddr,
+    /// Our key.
+    key: Option<PublicKey>,
+}
+
+impl User {
+    fn new(shared: Arc<Shared>, local: SocketAddr) -> Arc<Self> {
+        let key = shared.lock().hub.endpoint().public_key();
+        Arc::new(Self { shared, local, key })
+    }
 }
 
 impl Drop for User {
@@ -134,7 +145,7 @@ impl Endpoint {
         };
         let hub = link_hub(config, site)?;
         let Bound { udp, listeners, local } = bound;
-        let front = Front::new(hub, local, timer.now(), door.is_some());
+        let front = Front::new(hub, timer.now(), door.is_some());
         let shared = Arc::new(Shared::new(front, clock));
         let mut looper = HubLoop::on(runtime, Locked(Arc::clone(&shared)), how);
         if let Some(udp) = udp {
@@ -146,7 +157,7 @@ impl Endpoint {
             looper.add_listener(number, kind, listener)?;
         }
         runtime.spawn(Driver::new(Arc::clone(&shared), looper, door.unwrap_or_default()))?;
-        Ok(Self { user: Arc::new(User { shared }) })
+        Ok(Self { user: User::new(shared, local) })
     }
 
     /// An endpoint over any socket, for the user to drive: nothing happens unless the driver is
@@ -162,13 +173,13 @@ impl Endpoint {
     ) -> (Self, Driver<NoLinks<S>, T>) {
         // Of waits between links there are none.
         let hub = LinkHub::new(engine, &Seed::from_number(0));
-        let front = Front::new(hub, local, timer.now(), door.is_some());
+        let front = Front::new(hub, timer.now(), door.is_some());
         let shared = Arc::new(Shared::new(front, clock));
         let locked = Locked(Arc::clone(&shared));
         let mut looper = HubLoop::new(NoLinks::new(), timer, locked, &HubOptions::default());
         looper.add_udp(LinkHub::UDP, socket, Some(local));
         let driver = Driver::new(Arc::clone(&shared), looper, door.unwrap_or_default());
-        (Self { user: Arc::new(User { shared }) }, driver)
+        (Self { user: User::new(shared, local) }, driver)
     }
 
     fn shared(&self) -> &Shared {
@@ -263,17 +274,14 @@ impl Endpoint {
 
     /// The address of the socket.
     pub fn local_addr(&self) -> SocketAddr {
-        self.shared().lock().local
+        self.user.local
     }
 
     /// What [`connect`](crate::connect) takes: our key and the address of the socket (which names
     /// no host if the socket listens on all of them).
     pub fn address(&self) -> String {
-        let (local, key) = {
-            let front = self.shared().lock();
-            (front.local, front.hub.endpoint().public_key())
-        };
-        match key {
+        let local = self.local_addr();
+        match &self.user.key {
             Some(key) => format!("{key}@{local}"),
             None => local.to_string(),
         }

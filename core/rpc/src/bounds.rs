@@ -45,8 +45,12 @@ pub(crate) const BATCH_FULL: usize = 1_100;
 pub(crate) const BATCH_MAX: usize = 32 << 10;
 
 /// Bytes of the frames that go together in one message of a stream: about one packet, so that a
-/// loss holds up no more frames than it would otherwise.
+/// loss holds up hardly more frames than it would otherwise.
 pub(crate) const BUNDLE_MAX: usize = 1_100;
+
+/// The longest bundle that is taken, in bytes: what its frames are told from at once, and what each
+/// of their payloads keeps in memory.
+pub(crate) const BUNDLE_LIMIT: usize = 4_096;
 
 /// What an item of a streaming reply counts beside its bytes, so that empty ones are bounded too.
 pub(crate) const ITEM_COST: u64 = 8;

@@ -3,7 +3,7 @@
 use super::ground::{CLIENT, SERVER};
 use super::meeting::{Meeting, SECOND, Where, node, node_over};
 use std::net::SocketAddr;
-use tripline::{Code, ConnectOptions, Screening};
+use tripline::{Code, ConnectOptions, Screening, TransportConfig};
 use tripline_rpc::{
     CallOptions, ClientOptions, Config, Event, Executed, HandleMap, Handlers, NetworkKind, Node,
     NodeConfig, NodeEvent, Outcome, ReconnectPolicy, Refusal, Retry, Scheme, Scope,
@@ -456,4 +456,37 @@ fn q2_a_call_that_never_came_is_asked_again() {
     meeting.with(CLIENT, |node, now| node.stop(now, conn)).unwrap();
     meeting.pass(200 * SECOND);
     assert_eq!(meeting.node(SERVER).connections(), 0);
+}
+
+/// R-CALL-15, found by review: small frames share messages of the transport, as far as those may be
+/// long, and none is lost where they may not be as long as a packet.
+#[test]
+fn r_call_15_bundles_are_no_longer_than_messages_may_be() {
+    for message_max in [600, 1_000, 1_101, 1_102, 1 << 20] {
+        let transport = TransportConfig { message_max, ..TransportConfig::default() };
+        let identity = tripline_tests::identity("server");
+        let server = tripline::Config { transport, ..tripline::Config::public_server(identity) };
+        let how = NodeConfig::default();
+        let nodes = [
+            node(None, how.clone(), 1, Instant::ZERO),
+            node_over(server, how.clone(), 2, Instant::ZERO),
+        ];
+        let mut meeting = Meeting::of(nodes, Where::Simulator, Scheme::Trip, 3, how);
+        let (conn, _) = meeting.connected();
+        let calls = meeting.with(CLIENT, |node, now| {
+            let call = |_| node.call(now, conn, 1, &[7; 100], CallOptions::default()).unwrap();
+            (0..50).map(call).collect::<Vec<_>>()
+        });
+        for _ in &calls {
+            let (at, request, ..) = meeting.request(SERVER);
+            meeting.reply(SERVER, at, request, b"");
+        }
+        for call in calls {
+            assert_eq!(meeting.outcome(CLIENT, call), Outcome::Reply("".into()), "{message_max}");
+        }
+        let node = meeting.node(CLIENT);
+        let carrier = node.transport(conn).expect("over TRiP");
+        let sent = node.hub().endpoint().connection_stats(carrier).expect("it lives").messages_sent;
+        assert!((5..20).contains(&sent), "{sent} messages for 50 calls and HELLO");
+    }
 }

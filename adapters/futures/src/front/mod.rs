@@ -64,8 +64,6 @@ pub(crate) enum Progress {
 #[derive(Debug)]
 pub(crate) struct Front {
     pub(crate) hub: LinkHub,
-    /// The address of the socket.
-    pub(crate) local: SocketAddr,
     pub(crate) waits: Waits,
     /// The driver's own waker, until it is used.
     driver: Option<Waker>,
@@ -95,10 +93,9 @@ pub(crate) struct Front {
 }
 
 impl Front {
-    pub(crate) fn new(hub: LinkHub, local: SocketAddr, now: Instant, listening: bool) -> Self {
+    pub(crate) fn new(hub: LinkHub, now: Instant, listening: bool) -> Self {
         Self {
             hub,
-            local,
             waits: Waits::default(),
             driver: None,
             now,

@@ -239,6 +239,15 @@ impl Node {
         }
     }
 
+    /// The transport's connection that carries this one now, to ask [`Self::hub`] about it (its
+    /// counters, why it is slow); `None` if it has none, or travels otherwise.
+    pub fn transport(&self, conn: ConnId) -> Option<ConnectionHandle> {
+        match &self.conns.get(conn.0)?.line {
+            Line::Trip(line) => Some(line.handle),
+            _ => None,
+        }
+    }
+
     /// How many connections, newcomers and alarms wait for a time.
     pub fn timers(&self) -> usize {
         let waiting = self.deadlines.len().saturating_add(self.hello_by.len());

@@ -15,10 +15,10 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::net::SocketAddr;
 use tripline::{
-    Batch, BatchResult, By, Code, ConnectionHandle, Endpoint, Event, HubEvent, LinkHub, PublicKey,
-    SendError, SendOptions, Side, State, StreamId, StreamOptions,
+    BatchResult, By, Code, ConnectionHandle, Event, HubEvent, LinkHub, PublicKey, SendError,
+    SendOptions, Side, State, StreamId, StreamOptions,
 };
-use tripline_sansio::{Duration, Hub, Instant, LinkKind};
+use tripline_sansio::{Duration, Hub, LinkKind};
 
 /// The stream of the default lane: the first one that the client opens (R-CALL-12).
 fn default_stream(stream: StreamId) -> bool {
@@ -345,16 +345,30 @@ impl Node {
         self.was_used(key);
     }
 
-    /// Hands what a conversation has to say to its streams.
+    /// Hands what a conversation has to say to its streams, small frames in bundles.
     pub(super) fn send_over_trip(&mut self, key: Key) {
         self.open_lanes(key);
         let Self { conns, hub, now, bundles, .. } = self;
         let Some(conn) = conns.get_mut(key) else { return };
         let Line::Trip(line) = &conn.line else { return };
         let endpoint = hub.endpoint_mut();
-        conn.peer.poll_send(*now, |lane, piece| match line.stream_of(lane) {
-            None => Taken::Blocked,
-            Some(stream) => hand_over(endpoint, *now, (line.handle, stream), piece, bundles),
+        let most = conn.peer.message_max();
+        conn.peer.poll_send(*now, |lane, piece| match (line.stream_of(lane), piece) {
+            (None, _) => Taken::Blocked,
+            (Some(stream), Piece::Batch(batch)) => {
+                bundle(batch, most, bundles);
+                let sent = endpoint.send_batch(*now, line.handle, stream, bundles);
+                bundles.clear();
+                taken(sent.map(drop))
+            }
+            (Some(stream), Piece::Message { message, options, since }) => {
+                let waited = now.saturating_duration_since(*since);
+                let left = |after: Duration| after.saturating_sub(waited);
+                let options =
+                    SendOptions { expires_after: options.expires_after.map(left), ..*options };
+                let sent = endpoint.send(*now, line.handle, stream, message.clone(), options);
+                taken(sent.map(drop))
+            }
         });
     }
 
@@ -376,31 +390,9 @@ impl Node {
     }
 }
 
-/// Hands one piece to a stream, small messages in `bundles`, which is empty. One that cannot be
-/// sent any more is gone with its connection, of which another event tells.
-fn hand_over(
-    endpoint: &mut Endpoint,
-    now: Instant,
-    (handle, stream): (ConnectionHandle, StreamId),
-    piece: &mut Piece,
-    bundles: &mut Batch,
-) -> Taken {
-    let result = match piece {
-        Piece::Batch(batch) => {
-            bundle(batch, bundles);
-            let sent = endpoint.send_batch(now, handle, stream, bundles);
-            bundles.clear();
-            sent.map(drop)
-        }
-        Piece::Message { message, options, since } => {
-            let waited = now.saturating_duration_since(*since);
-            let left = |after: Duration| after.saturating_sub(waited);
-            let options =
-                SendOptions { expires_after: options.expires_after.map(left), ..*options };
-            endpoint.send(now, handle, stream, message.clone(), options).map(drop)
-        }
-    };
-    if result == Err(SendError::Blocked) { Taken::Blocked } else { Taken::Yes }
+/// What cannot be sent any more is gone with its connection, of which another event tells.
+fn taken(sent: Result<(), SendError>) -> Taken {
+    if sent == Err(SendError::Blocked) { Taken::Blocked } else { Taken::Yes }
 }
 
 /// The code by which a newcomer is turned away that does not speak with us.

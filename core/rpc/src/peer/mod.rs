@@ -200,8 +200,12 @@ impl Peer {
 
     /// The largest frame that we take over the pipe of now.
     fn takes_max(&self) -> usize {
-        let carried = self.pipe.as_ref().map_or(usize::MAX, |pipe| pipe.pipe.frame_max);
-        self.config.frame_max.min(carried)
+        self.config.frame_max.min(self.message_max())
+    }
+
+    /// The largest message that the pipe of now carries, in bytes.
+    pub(crate) fn message_max(&self) -> usize {
+        self.pipe.as_ref().map_or(usize::MAX, |pipe| pipe.pipe.frame_max)
     }
 
     /// Whether the connection is [raw](Config::is_raw).

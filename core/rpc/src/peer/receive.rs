@@ -2,7 +2,7 @@
 
 use super::{Peer, StreamNews};
 use crate::asked::{Holder, Stage};
-use crate::bounds::ITEM_COST;
+use crate::bounds::{BUNDLE_LIMIT, ITEM_COST};
 use crate::config::Retry;
 use crate::event::{Abandoned, CallId, Event, RequestId};
 use crate::kept::{Answer, Known};
@@ -60,6 +60,10 @@ impl Peer {
 
     /// A message of many (R-CALL-15).
     fn on_bundle(&mut self, lane: Lane, message: &Bytes) -> Result<(), Violation> {
+        // Each payload holds the whole bundle in memory, and all are told at once.
+        if message.len() > BUNDLE_LIMIT {
+            return Err(Violation::TooLarge);
+        }
         for place in Frames::new(message) {
             let place = place?;
             let (frame, head) = read(message.get(place.clone()).unwrap_or_default())?;

@@ -20,14 +20,15 @@ pub(crate) fn is_bundle(message: &[u8]) -> bool {
 }
 
 /// Appends the frames to `out`, bundled: HELLO, large ones and those that have no company by
-/// themselves.
-pub(crate) fn bundle(frames: &Batch, out: &mut Batch) {
+/// themselves. `message_max` is what the pipe carries, in bytes; no frame is larger.
+pub(crate) fn bundle(frames: &Batch, message_max: usize, out: &mut Batch) {
+    let most = BUNDLE_MAX.min(message_max.saturating_sub(HEAD));
     let mut bundle = Bundle { wire: frames.wire(), run: 0..0, only: &[], count: 0 };
     for frame in frames {
         let len = varint_len(u64::try_from(frame.len()).unwrap_or(u64::MAX));
         let whole = len.saturating_add(frame.len());
         let is_hello = frame.first() == Some(&HELLO);
-        if is_hello || bundle.run.len().saturating_add(whole) > BUNDLE_MAX {
+        if is_hello || bundle.run.len().saturating_add(whole) > most {
             bundle.close(out);
         }
         bundle.run.end = bundle.run.end.saturating_add(whole);
@@ -102,9 +103,13 @@ mod tests {
     use proptest::prelude::*;
 
     fn bundled(frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        bundled_for(usize::MAX, frames)
+    }
+
+    fn bundled_for(message_max: usize, frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
         let (mut batch, mut out) = (Batch::new(), Batch::new());
         batch.extend(frames.iter().map(Vec::as_slice));
-        bundle(&batch, &mut out);
+        bundle(&batch, message_max, &mut out);
         out.iter().map(<[u8]>::to_vec).collect()
     }
 
@@ -161,11 +166,13 @@ mod tests {
                 proptest::collection::vec(any::<u8>(), 1..400),
                 0..60,
             ),
+            message_max in 399_usize..2_000,
         ) {
             // No frame has this kind.
             frames.retain(|frame| frame[0] != BUNDLE);
-            let messages = bundled(&frames);
-            prop_assert!(messages.iter().all(|message| message.len() <= BUNDLE_MAX + 1));
+            let messages = bundled_for(message_max, &frames);
+            let most = message_max.min(BUNDLE_MAX + 1);
+            prop_assert!(messages.iter().all(|message| message.len() <= most));
             let all: Vec<_> = messages.iter().flat_map(|message| frames_of(message)).collect();
             prop_assert_eq!(all, frames);
         }

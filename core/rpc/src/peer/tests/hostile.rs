@@ -50,6 +50,47 @@ fn r_call_8_who_breaks_a_rule_is_told_of() {
     assert_eq!(after, Some(Violation::Malformed), "only the first");
 }
 
+/// R-CALL-15: frames in a bundle do what they do one by one, also up to one that breaks a rule; and
+/// a bundle that is too long is none.
+#[test]
+fn r_call_15_a_bundle_does_what_its_frames_do() {
+    let frames: [&[u8]; 5] =
+        [b"\x21\x00\x01one", b"\x02\x07note", b"\x21\x01\x01two", b"\x06\x00\x01", b"\x2e"];
+    let bundle = |frames: &[&[u8]]| {
+        let len = |frame: &&[u8]| u8::try_from(frame.len()).expect("short");
+        let framed = frames.iter().flat_map(|frame| [&[len(frame)], *frame].concat());
+        Bytes::from_iter([7].into_iter().chain(framed))
+    };
+    let [mut together, mut apart] = [(); 2].map(|()| Talk::new());
+    let now = together.now;
+    together.peers[CALLEE].handle_message(now, Lane::DEFAULT, &bundle(&frames));
+    for frame in frames {
+        apart.peers[CALLEE].handle_message(now, Lane::DEFAULT, &Bytes::from_static(frame));
+    }
+    let told = together.events(CALLEE);
+    assert_eq!((told.len(), &told), (4, &apart.events(CALLEE)));
+    let stats = |talk: &Talk| talk.peers[CALLEE].stats();
+    assert_eq!(stats(&together), stats(&apart));
+
+    let mut talk = Talk::new();
+    let broken = bundle(&[frames[1], b"\x03\x00no such call", frames[1]]);
+    talk.peers[CALLEE].handle_message(now, Lane::DEFAULT, &broken);
+    let told = talk.events(CALLEE);
+    let [Event::Notification { .. }, Event::Broken { violation: Violation::Number }] = &told[..]
+    else {
+        panic!("{told:?}")
+    };
+
+    let pings = |count| bundle(&alloc::vec![frames[4]; count]);
+    for (count, violation) in [(2_047, None), (2_048, Some(Violation::TooLarge))] {
+        assert_eq!(told_of(&pings(count)), violation, "{} bytes", pings(count).len());
+    }
+}
+
+fn told_of(message: &[u8]) -> Option<Violation> {
+    told(&mut Talk::new(), &[message])
+}
+
 /// R-CALL-2: HELLO comes first, and speaks our version.
 #[test]
 fn r_call_2_the_first_frame_is_a_hello() {
