@@ -105,17 +105,15 @@ impl Calls {
     }
 
     async fn listen_at(&self, address: &Address) -> Result<SocketAddr, ConnectFailure> {
-        let is_udp = matches!(address.scheme, Scheme::Trip | Scheme::Udp);
-        let _turn = if is_udp { Some(UdpTurnHeld::wait(self.shared()).await) } else { None };
         let begun = self.shared().with(|front, _| {
             let listener = front.node.listen(address)?;
-            front.listening.remove(&listener);
-            front.udp.asked = Some(listener).filter(|_| is_udp);
+            front.listening.insert(listener, None);
             Some(listener)
         });
         let listener = begun.ok_or(ConnectFailure::Name)?;
+        let _asked = Asked(self.shared(), listener);
         let found = self.shared().wait(Topic::Listener(listener), |front, _| {
-            let found = front.listening.get(&listener).cloned();
+            let found = front.listening.get(&listener).cloned().flatten();
             found.or_else(|| front.over.as_ref().map(|why| Err(why.to_string())))
         });
         found.await.map_err(ConnectFailure::Ended)
@@ -212,25 +210,12 @@ fn is_trip(scheme: Scheme) -> bool {
     matches!(scheme, Scheme::Trip | Scheme::TripAuto | Scheme::TripTcp)
 }
 
-/// The turn to listen over UDP, until this is dropped.
-struct UdpTurnHeld<'a>(&'a Shared);
+/// Somebody waits for what becomes of a listener, until this is dropped.
+struct Asked<'a>(&'a Shared, u64);
 
-impl<'a> UdpTurnHeld<'a> {
-    async fn wait(shared: &'a Shared) -> Self {
-        let turn = shared.wait(Topic::UdpTurn, |front, _| {
-            if !front.udp.is_free() && front.over.is_none() {
-                return None;
-            }
-            front.udp.is_taken = true;
-            Some(())
-        });
-        turn.await;
-        Self(shared)
-    }
-}
-
-impl Drop for UdpTurnHeld<'_> {
+impl Drop for Asked<'_> {
     fn drop(&mut self) {
-        self.0.leave(|front, _| front.end_udp_turn());
+        let listener = self.1;
+        self.0.leave(move |front, _| drop(front.listening.remove(&listener)));
     }
 }

@@ -169,7 +169,8 @@ fn m27_m02_listening_and_not_listening_over_udp() {
             _ => None,
         });
     }
-    meeting.with(SERVER, |node, _| node.unlisten(tripline::LinkHub::UDP));
+    let listener = meeting.listener;
+    meeting.with(SERVER, |node, _| node.unlisten(listener));
     let reconnect = ReconnectPolicy::once();
     let newcomer = meeting.connect(ClientOptions { reconnect, ..ClientOptions::default() });
     meeting.wait(CLIENT, |event| match event {
@@ -488,5 +489,42 @@ fn r_call_15_bundles_are_no_longer_than_messages_may_be() {
         let carrier = node.transport(conn).expect("over TRiP");
         let sent = node.hub().endpoint().connection_stats(carrier).expect("it lives").messages_sent;
         assert!((5..20).contains(&sent), "{sent} messages for 50 calls and HELLO");
+    }
+}
+
+/// M02, N38, found by review: each listener of a UDP socket has a number of its own, by which it is
+/// told what becomes of it: one that is denied takes nothing from the one that is there, and lets
+/// nobody in.
+#[test]
+fn n38_m02_listeners_over_udp_have_numbers_of_their_own() {
+    for scheme in ["trip", "udp"] {
+        let now = Instant::from_nanos(1);
+        let mut node = node(Some("server"), NodeConfig::default(), 1, now);
+        let mut listen = |port: u16| {
+            let place = format!("{scheme}://*:{port}").parse().unwrap();
+            (node.listen(&place).unwrap(), node.poll_wish())
+        };
+        let (good, wish) = listen(4_000);
+        let Some(Wish::Open { link, .. }) = wish else { panic!("{wish:?}") };
+        let ((bad, none), (again, _)) = (listen(9), listen(0));
+        assert_eq!(none, None);
+        let local = Some(SocketAddr::from(([10, 0, 0, 1], 4_000)));
+        node.handle_answer(now, link, Answer::Opened { local });
+        let told: Vec<_> = std::iter::from_fn(|| node.poll_event()).collect();
+        let [
+            NodeEvent::Listening { listener: first, .. },
+            NodeEvent::Deaf { listener: second, .. },
+            NodeEvent::Listening { listener: third, .. },
+        ] = &told[..]
+        else {
+            panic!("{told:?}")
+        };
+        assert_eq!([*first, *second, *third], [good, bad, again]);
+        node.unlisten(again);
+        let text = String::from("the network is down");
+        let error = LinkError { failure: LinkFailure::Broken, text };
+        node.handle_answer(now, link, Answer::Failed(error.clone()));
+        assert_eq!(node.poll_event(), Some(NodeEvent::Deaf { listener: good, error }));
+        assert_eq!(node.poll_event(), None);
     }
 }

@@ -49,6 +49,8 @@ pub(crate) enum Where {
 pub(crate) struct Meeting {
     ground: Box<dyn Ground>,
     pub(crate) address: Address,
+    /// The server's listener there.
+    pub(crate) listener: u64,
     pub(crate) config: NodeConfig,
     /// Everything that each side was told and nobody has asked for.
     told: [Vec<NodeEvent>; 2],
@@ -81,7 +83,7 @@ impl Meeting {
         };
         let address = place(scheme, SocketAddr::from(socket));
         let told = Default::default();
-        let mut meeting = Self { ground, address, config, told, seed };
+        let mut meeting = Self { ground, address, listener: 0, config, told, seed };
         meeting.listen();
         meeting
     }
@@ -89,7 +91,8 @@ impl Meeting {
     /// The server listens, and the address is where.
     fn listen(&mut self) {
         let address = self.address.clone();
-        self.with(SERVER, |node, _| node.listen(&address)).expect("an address");
+        let listener = self.with(SERVER, |node, _| node.listen(&address));
+        self.listener = listener.expect("an address");
         let local = self.wait(SERVER, |event| match event {
             NodeEvent::Listening { local, .. } => Some(*local),
             _ => None,

@@ -134,7 +134,7 @@ fn r_box_8_deadlines_and_large_calls_travel() {
 fn m27_who_listens_no_longer_keeps_its_contacts() {
     let meeting = &mut Meeting::new(Where::Loopback, Scheme::Udp);
     let (conn, at) = meeting.connected();
-    let listener = meeting.with(SERVER, |node, _| {
+    meeting.with(SERVER, |node, _| {
         let other = "udp://127.0.0.1:1".parse().unwrap();
         node.listen(&other).expect("an address")
     });
@@ -143,6 +143,7 @@ fn m27_who_listens_no_longer_keeps_its_contacts() {
         _ => None,
     });
     assert!(why.contains("the UDP socket has port"), "{why}");
+    let listener = meeting.listener;
     meeting.with(SERVER, |node, _| node.unlisten(listener));
     let call = meeting.call(CLIENT, conn, b"still?", CallOptions::default());
     let (_, request, ..) = meeting.request(SERVER);
@@ -342,17 +343,18 @@ fn the_socket_is_where_it_is_said_to_be() {
             };
             let conn = node.connect(now, other.parse().unwrap(), ClientOptions::default());
             let Some(Wish::Open { link, .. }) = node.poll_wish() else { panic!("no wish") };
-            node.listen(&format!("{scheme}://*:{wanted}").parse().unwrap()).unwrap();
+            let place = format!("{scheme}://*:{wanted}").parse().unwrap();
+            let listener = node.listen(&place).unwrap();
             assert_eq!(node.poll_wish(), None);
             let local = Some(SocketAddr::from(([10, 0, 0, 1], 4_000)));
             node.handle_answer(now, link, Answer::Opened { local });
             let told = node.poll_event();
             match is_there {
-                true => assert_eq!(told, Some(NodeEvent::Listening { listener: link, local })),
+                true => assert_eq!(told, Some(NodeEvent::Listening { listener, local })),
                 false => assert!(matches!(told, Some(NodeEvent::Deaf { .. })), "{told:?}"),
             }
             if scheme == "udp" {
-                node.unlisten(link);
+                node.unlisten(listener);
                 node.stop(now, conn).unwrap();
                 while node.poll_transmit(now, &mut Vec::new()).is_some() {}
                 assert_eq!(node.poll_wish(), Some(Wish::Close { link }));

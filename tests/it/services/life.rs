@@ -84,11 +84,16 @@ fn n38_listening_at_once_is_answered_to_each() {
     assert!(first.is_err() && second.is_ok(), "{first:?} {second:?}");
     let both = zip(server.listen(good), server.listen(good));
     assert!(matches!(stage.run(both), (Ok(_), Ok(_))));
+    // One that nobody looks at any more, or never does, holds up no other.
+    let mut cx = Context::from_waker(Waker::noop());
     let mut forgotten = Box::pin(server.listen(bad));
-    let polled = forgotten.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-    assert!(polled.is_pending());
+    assert!(forgotten.as_mut().poll(&mut cx).is_pending());
     drop(forgotten);
+    let mut held = Box::pin(server.listen(good));
+    assert!(held.as_mut().poll(&mut cx).is_pending());
+    stage.run(server.listen("tcp://10.0.0.2:77")).unwrap();
     stage.run(server.listen(good)).unwrap();
+    stage.run(held).unwrap();
 }
 
 /// N30, M01: an attempt that fails says why, and a listener that cannot be had as well.

@@ -20,26 +20,8 @@ pub(crate) enum Topic {
     Request(ConnId, RequestId),
     /// What has become of a listener.
     Listener(u64),
-    /// That nobody else asks for a UDP listener.
-    UdpTurn,
     /// The end of all.
     End,
-}
-
-/// Whose turn it is to listen over UDP. There is one socket of a kind, and its answers have one
-/// number: so they are asked for one after the other.
-#[derive(Debug, Default)]
-pub(crate) struct UdpTurn {
-    /// Somebody asks, and has not heard.
-    pub(crate) is_taken: bool,
-    /// The number by which the answer comes that is still to come.
-    pub(crate) asked: Option<u64>,
-}
-
-impl UdpTurn {
-    pub(crate) fn is_free(&self) -> bool {
-        !self.is_taken && self.asked.is_none()
-    }
 }
 
 /// What whoever drives the node has to see to, without the lock.

@@ -8,7 +8,6 @@ pub(crate) use arrivals::Arrival;
 pub(crate) use books::{Answer, Book, CallBook, Task, Topic};
 pub use books::{CallsStats, Status};
 
-use books::UdpTurn;
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -29,8 +28,8 @@ pub(crate) struct Front {
     arrivals: VecDeque<Arrival>,
     arrived: usize,
     pub(crate) waits: Waits<Topic>,
-    pub(crate) listening: BTreeMap<u64, Result<SocketAddr, String>>,
-    pub(crate) udp: UdpTurn,
+    /// Listeners that somebody waits for, and what has become of them.
+    pub(crate) listening: BTreeMap<u64, Option<Result<SocketAddr, String>>>,
     pub(crate) stats: CallsStats,
     /// The last handle was dropped.
     pub(crate) is_abandoned: bool,
@@ -57,7 +56,6 @@ impl Front {
             arrived: 0,
             waits: Waits::default(),
             listening: BTreeMap::new(),
-            udp: UdpTurn::default(),
             stats: CallsStats::default(),
             is_abandoned: false,
             again_at: None,
@@ -165,19 +163,12 @@ impl Front {
         None
     }
 
-    /// What has become of a listener.
+    /// What has become of a listener that somebody waits for.
     fn listens(&mut self, listener: u64, answer: Result<SocketAddr, String>) {
-        self.listening.insert(listener, answer);
-        self.wake(Topic::Listener(listener));
-        if self.udp.asked.take_if(|asked| *asked == listener).is_some() {
-            self.wake(Topic::UdpTurn);
+        if let Some(slot) = self.listening.get_mut(&listener) {
+            *slot = Some(answer);
+            self.wake(Topic::Listener(listener));
         }
-    }
-
-    /// Whoever had it has heard, or does not wait any more.
-    pub(crate) fn end_udp_turn(&mut self) {
-        self.udp.is_taken = false;
-        self.wake(Topic::UdpTurn);
     }
 
     fn on_peer(&mut self, now: Instant, conn: ConnId, event: Event) {

@@ -4,6 +4,7 @@ use super::Node;
 use super::conn::Line;
 use super::event::{NodeEvent, Via};
 use super::life::{End, Who};
+use super::udp_doors::UdpDoors;
 use crate::boxed::{Asked, Boxed};
 use crate::lane::Lane;
 use crate::msgbox::{BoxRequestId, ContactId, Msgbox, MsgboxConfig, MsgboxEvent};
@@ -24,8 +25,8 @@ pub(crate) struct Boxes {
     /// The number of the socket, once one was wished for.
     pub(crate) link: Option<u64>,
     local: Option<SocketAddr>,
-    /// Where the user listens, or wants to.
-    listens: Option<SocketAddr>,
+    /// Who listens there, or wants to.
+    pub(crate) doors: UdpDoors,
     owners: BTreeMap<ContactId, Key>,
     /// Connections of ours that wait for the socket, and where to.
     waiting: Vec<(Key, Vec<SocketAddr>)>,
@@ -39,7 +40,7 @@ impl Boxes {
             machine: Msgbox::new(MsgboxConfig { is_listening: false, ..config }, seed),
             link: None,
             local: None,
-            listens: None,
+            doors: UdpDoors::default(),
             owners: BTreeMap::new(),
             waiting: Vec::new(),
             others: BTreeMap::new(),
@@ -48,43 +49,24 @@ impl Boxes {
 }
 
 impl Node {
-    /// Listens for contacts; the number of the socket.
+    /// Listens for contacts; the number of the listener.
     pub(super) fn listen_box(&mut self, wanted: SocketAddr) -> u64 {
-        let link = self.wish_for_box(wanted);
-        match self.boxes.local {
-            // Whoever listens there goes on.
-            Some(local) if !super::is_port(wanted, local) => {
-                self.events.push_back(super::deaf_at(link, local));
-            }
-            local => {
-                self.boxes.listens = Some(wanted);
-                if let Some(local) = local {
-                    self.tell_box_listening(link, local);
-                }
-            }
-        }
-        link
+        self.wish_for_box(wanted);
+        let listener = self.hub.number();
+        let told = self.boxes.doors.ask(listener, wanted, self.boxes.local);
+        self.tell_box_doors(told.into_iter().collect());
+        listener
     }
 
-    /// The socket is where it is: the user listens there, or at another port and so not at all.
-    fn tell_box_listening(&mut self, listener: u64, local: SocketAddr) {
-        let Some(wanted) = self.boxes.listens else { return };
-        if super::is_port(wanted, local) {
-            self.boxes.machine.set_listening(true);
-            self.events.push_back(NodeEvent::Listening { listener, local: Some(local) });
-        } else {
-            self.boxes.listens = None;
-            self.events.push_back(super::deaf_at(listener, local));
-        }
+    fn tell_box_doors(&mut self, told: Vec<NodeEvent>) {
+        self.boxes.machine.set_listening(self.boxes.doors.first().is_some());
+        self.events.extend(told);
     }
 
-    /// Ends listening, if that is the number of the socket: contacts stay.
+    /// Ends a listener, if it is one of these: contacts stay.
     pub(super) fn unlisten_box(&mut self, listener: u64) -> bool {
-        let is_ours = self.boxes.link == Some(listener);
-        if is_ours {
-            self.boxes.listens = None;
-            self.boxes.machine.set_listening(false);
-        }
+        let is_ours = self.boxes.doors.close(listener);
+        self.tell_box_doors(Vec::new());
         is_ours
     }
 
@@ -129,12 +111,13 @@ impl Node {
     }
 
     /// What has become of the socket.
-    pub(super) fn on_box_answer(&mut self, link: u64, answer: Answer) {
+    pub(super) fn on_box_answer(&mut self, answer: Answer) {
         match answer {
             Answer::Opened { local } => {
                 let local = local.unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into());
                 self.boxes.local = Some(local);
-                self.tell_box_listening(link, local);
+                let told = self.boxes.doors.opened(local);
+                self.tell_box_doors(told);
                 for (key, addresses) in core::mem::take(&mut self.boxes.waiting) {
                     if self.is_waiting_for_line(key) {
                         self.open_box(key, addresses);
@@ -144,7 +127,6 @@ impl Node {
             Answer::Failed(error) => {
                 (self.boxes.link, self.boxes.local) = (None, None);
                 let why = error.to_string();
-                self.boxes.machine.set_listening(false);
                 self.boxes.machine.abandon_all(self.now);
                 for key in core::mem::take(&mut self.boxes.owners).into_values() {
                     let is_open = self.conns.get(key).is_some_and(|conn| conn.is_open);
@@ -156,9 +138,8 @@ impl Node {
                         self.went_down(key, End::Failed, why.clone());
                     }
                 }
-                if self.boxes.listens.take().is_some() {
-                    self.events.push_back(NodeEvent::Deaf { listener: link, error });
-                }
+                let told = self.boxes.doors.failed(&error);
+                self.tell_box_doors(told);
             }
         }
     }
@@ -236,7 +217,7 @@ impl Node {
         let key = if by_us {
             self.boxes.owners.get(&contact).copied()
         } else {
-            via.listener = self.boxes.link;
+            via.listener = self.boxes.doors.first();
             let session = SessionId(self.random.bytes());
             let first = Boxed::first(session, &self.boxes.machine);
             self.conversation(None, &first).inspect(|key| {
@@ -296,9 +277,10 @@ impl Node {
 
     /// The socket is closed when there is nobody left on it, and nobody is to come.
     pub(super) fn close_idle_box(&mut self) {
-        let Boxes { machine, link, local, listens, waiting, .. } = &mut self.boxes;
+        let Boxes { machine, link, local, doors, waiting, .. } = &mut self.boxes;
         let is_idle = machine.contacts() == 0 && waiting.is_empty() && !machine.has_output();
-        if let Some(number) = link.filter(|_| is_idle && local.is_some() && listens.is_none()) {
+        let is_idle = is_idle && local.is_some() && doors.all().is_empty();
+        if let Some(number) = link.filter(|_| is_idle) {
             (*link, *local) = (None, None);
             self.wishes.push_back(Wish::Close { link: number });
         }

@@ -12,7 +12,6 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use core::net::{Ipv4Addr, SocketAddr};
-use tripline::LinkHub;
 use tripline_sansio::{Answer, LinkError, LinkKind, Wish};
 
 /// One link.
@@ -77,50 +76,41 @@ impl Node {
         Pipe { has_lanes: false, needs_heartbeat: true, frame_max }
     }
 
-    /// A listener of the transport. That it is gone is told by the transport itself, but for the
-    /// UDP socket.
+    /// A listener of the transport. That it is gone is told by the transport itself.
     pub(super) fn on_trip_door(&mut self, listener: u64, answer: &Answer) {
-        let is_udp = listener == LinkHub::UDP;
+        if let Answer::Opened { local } = *answer {
+            self.events.push_back(NodeEvent::Listening { listener, local });
+        } else {
+            self.trip_doors.remove(&listener);
+        }
+    }
+
+    /// The UDP socket of the transport, and those who wait for it.
+    pub(super) fn on_udp(&mut self, answer: &Answer) {
         match answer {
             Answer::Opened { local } => {
-                if is_udp {
-                    let local = local.unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into());
-                    (self.udp_local, self.udp_denied) = (Some(local), false);
-                    for key in core::mem::take(&mut self.udp_waiting) {
-                        if self.is_waiting_for_line(key) {
-                            self.attempt(key);
-                        }
+                let local = local.unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into());
+                (self.udp_local, self.udp_denied) = (Some(local), false);
+                let told = self.udp_doors.opened(local);
+                self.tell_udp_doors(told);
+                for key in core::mem::take(&mut self.udp_waiting) {
+                    if self.is_waiting_for_line(key) {
+                        self.attempt(key);
                     }
-                }
-                let wanted = self.udp_wanted.take_if(|_| is_udp);
-                if self.trip_doors.contains(&listener) {
-                    self.events.push_back(match (wanted, *local) {
-                        (Some(wanted), Some(local)) if !super::is_port(wanted, local) => {
-                            self.trip_doors.remove(&listener);
-                            super::deaf_at(listener, local)
-                        }
-                        (_, local) => NodeEvent::Listening { listener, local },
-                    });
                 }
             }
             Answer::Failed(error) => {
-                let listened = self.trip_doors.remove(&listener);
-                if is_udp {
-                    if listened {
-                        let error = error.clone();
-                        self.events.push_back(NodeEvent::Deaf { listener, error });
+                (self.has_udp, self.udp_local, self.udp_denied) = (false, None, true);
+                let told = self.udp_doors.failed(error);
+                self.tell_udp_doors(told);
+                for key in core::mem::take(&mut self.udp_waiting) {
+                    if !self.is_waiting_for_line(key) {
+                        continue;
                     }
-                    (self.has_udp, self.udp_local, self.udp_wanted) = (false, None, None);
-                    self.udp_denied = true;
-                    for key in core::mem::take(&mut self.udp_waiting) {
-                        if !self.is_waiting_for_line(key) {
-                            continue;
-                        }
-                        if self.may_go_by_links(key) {
-                            self.attempt(key);
-                        } else {
-                            self.went_down(key, End::Failed, error.to_string());
-                        }
+                    if self.may_go_by_links(key) {
+                        self.attempt(key);
+                    } else {
+                        self.went_down(key, End::Failed, error.to_string());
                     }
                 }
             }

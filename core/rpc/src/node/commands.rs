@@ -17,7 +17,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
-use tripline::LinkHub;
 use tripline_sansio::{Duration, Instant, Wish};
 
 /// The connection is over.
@@ -70,58 +69,51 @@ impl Node {
     }
 
     /// Listens for clients; the number of the listener. [`Listening`](super::NodeEvent::Listening)
-    /// or [`Deaf`](super::NodeEvent::Deaf) follows (row M02). The UDP socket of TRiP has the number
-    /// [`LinkHub::UDP`]; there is one, which is wished for when it is first needed.
+    /// or [`Deaf`](super::NodeEvent::Deaf) follows (row M02); over `trip+auto`, where two sockets
+    /// have the one number, one of them for each. There is one UDP socket for TRiP and one for plain
+    /// datagrams, each wished for when it is first needed: who wants it at another port is deaf.
     ///
     /// `None`: the address is a name, which nobody can listen at.
     pub fn listen(&mut self, address: &Address) -> Option<u64> {
         let socket = address.socket()?;
         let kind = address.scheme.link();
-        match address.scheme {
+        Some(match address.scheme {
             Scheme::Trip => {
-                self.listen_udp(socket);
-                Some(LinkHub::UDP)
+                let listener = self.hub.number();
+                self.listen_udp(listener, socket);
+                listener
             }
             Scheme::TripAuto | Scheme::TripTcp => {
-                if address.scheme == Scheme::TripAuto {
-                    self.listen_udp(socket);
-                }
                 let link = self.hub.listen(kind, socket);
                 self.trip_doors.insert(link);
-                Some(link)
+                if address.scheme == Scheme::TripAuto {
+                    self.listen_udp(link, socket);
+                }
+                link
             }
-            Scheme::Udp => Some(self.listen_box(socket)),
+            Scheme::Udp => self.listen_box(socket),
             Scheme::Tcp | Scheme::Tls => {
                 let link = self.hub.number();
                 self.doors.insert(link, kind);
                 self.wishes.push_back(Wish::Listen { link, kind, address: socket });
-                Some(link)
+                link
             }
-        }
+        })
     }
 
-    /// There is one UDP socket: it is wished for, or it has the port already, or there is none to
-    /// be had.
-    fn listen_udp(&mut self, wanted: SocketAddr) {
-        let listener = LinkHub::UDP;
-        self.refuses_trip = false;
-        self.trip_doors.insert(listener);
-        match self.udp_local {
-            _ if !self.has_udp => self.wish_for_udp(wanted),
-            // Its answer is still to come.
-            None => self.udp_wanted = Some(wanted),
-            Some(local) if super::is_port(wanted, local) => {
-                self.events.push_back(NodeEvent::Listening { listener, local: Some(local) });
-            }
-            Some(local) => {
-                self.trip_doors.remove(&listener);
-                self.events.push_back(super::deaf_at(listener, local));
-            }
-        }
+    fn listen_udp(&mut self, listener: u64, wanted: SocketAddr) {
+        self.wish_for_udp(wanted);
+        let told = self.udp_doors.ask(listener, wanted, self.udp_local);
+        self.tell_udp_doors(told.into_iter().collect());
+    }
+
+    pub(super) fn tell_udp_doors(&mut self, told: Vec<NodeEvent>) {
+        self.refuses_trip &= self.udp_doors.first().is_none();
+        self.events.extend(told);
     }
 
     /// The loop has a UDP socket for TRiP already, which it has adopted under the number
-    /// [`LinkHub::UDP`]: none is wished for.
+    /// [`LinkHub::UDP`](tripline::LinkHub::UDP): none is wished for.
     pub fn adopt_udp(&mut self, local: SocketAddr) {
         (self.has_udp, self.udp_local) = (true, Some(local));
     }
@@ -139,14 +131,14 @@ impl Node {
         if self.unlisten_box(listener) {
             return;
         }
-        self.doors.remove(&listener);
-        self.trip_doors.remove(&listener);
-        if listener == LinkHub::UDP {
-            // The socket serves connections that are there, and those of ours.
-            self.refuses_trip = true;
-            return;
+        // The UDP socket serves connections that are there, and those of ours.
+        if self.udp_doors.close(listener) {
+            self.refuses_trip = self.udp_doors.first().is_none();
         }
-        self.wishes.push_back(Wish::Close { link: listener });
+        let is_link = self.doors.remove(&listener).is_some() | self.trip_doors.remove(&listener);
+        if is_link {
+            self.wishes.push_back(Wish::Close { link: listener });
+        }
     }
 
     /// Answers [`Resolve`](super::NodeEvent::Resolve): the addresses, to be tried in turn, or why
@@ -246,9 +238,8 @@ impl Node {
             }
             Shutting::Told => return,
         }
-        let doors = self.doors.keys().chain(&self.trip_doors).chain(&self.boxes.link);
-        let doors: Vec<u64> = doors.copied().collect();
-        for listener in doors.into_iter().filter(|door| *door != LinkHub::UDP) {
+        let doors: Vec<u64> = self.doors.keys().chain(&self.trip_doors).copied().collect();
+        for listener in doors.into_iter().chain(self.boxes.doors.all()) {
             self.unlisten(listener);
         }
         for key in self.conns.keys() {

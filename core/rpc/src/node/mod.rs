@@ -16,6 +16,7 @@ mod event;
 mod life;
 mod streams;
 mod trip_line;
+mod udp_doors;
 
 use crate::config::Config;
 use crate::event::Event;
@@ -37,9 +38,10 @@ pub use event::{ConnId, NamedStream, NodeEvent, Via};
 pub use streams::StreamFailure;
 use tripline::{Batch, ConnectionData, ConnectionHandle, LinkHub, PublicKey, StreamId};
 use tripline_sansio::{
-    Answer, DatagramMachine, Deadlines, Duration, Ecn, Hub, Instant, LinkError, LinkFailure,
-    LinkKind, Path, Random, Seed, Transmit, Wish,
+    Answer, DatagramMachine, Deadlines, Duration, Ecn, Hub, Instant, LinkKind, Path, Random, Seed,
+    Transmit, Wish,
 };
+use udp_doors::UdpDoors;
 
 /// How long a newcomer may take to say HELLO.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
@@ -96,8 +98,8 @@ pub struct Node {
     has_udp: bool,
     /// Where it is bound, as far as the loop has said.
     udp_local: Option<SocketAddr>,
-    /// Where the user wants to listen, while there is no answer.
-    udp_wanted: Option<SocketAddr>,
+    /// Who listens there, or wants to.
+    udp_doors: UdpDoors,
     /// There was none to be had.
     udp_denied: bool,
     /// Connections of ours that wait for it.
@@ -177,7 +179,7 @@ impl Node {
             trip_doors: BTreeSet::new(),
             has_udp: false,
             udp_local: None,
-            udp_wanted: None,
+            udp_doors: UdpDoors::default(),
             udp_denied: false,
             udp_waiting: Vec::new(),
             boxes,
@@ -373,8 +375,11 @@ impl Hub for Node {
     fn handle_answer(&mut self, now: Instant, link: u64, answer: Answer) {
         self.tick(now);
         if self.boxes.link == Some(link) {
-            self.on_box_answer(link, answer);
-        } else if link == LinkHub::UDP || self.trip_doors.contains(&link) {
+            self.on_box_answer(answer);
+        } else if link == LinkHub::UDP {
+            self.on_udp(&answer);
+            self.hub.handle_answer(now, link, answer);
+        } else if self.trip_doors.contains(&link) {
             self.on_trip_door(link, &answer);
             self.hub.handle_answer(now, link, answer);
         } else if self.doors.contains_key(&link) {
@@ -504,16 +509,4 @@ fn any_like(remote: SocketAddr) -> SocketAddr {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     }
-}
-
-/// Whether a socket is at the port that is wanted.
-fn is_port(wanted: SocketAddr, local: SocketAddr) -> bool {
-    wanted.port() == 0 || wanted.port() == local.port()
-}
-
-/// That a socket which is there already has another port than the one that is wanted.
-fn deaf_at(listener: u64, local: SocketAddr) -> NodeEvent {
-    let text = alloc::format!("the UDP socket has port {} already", local.port());
-    let error = LinkError { failure: LinkFailure::Unavailable, text };
-    NodeEvent::Deaf { listener, error }
 }
