@@ -111,7 +111,7 @@ impl Calls {
             Some(listener)
         });
         let listener = begun.ok_or(ConnectFailure::Name)?;
-        let _asked = Asked(self.shared(), listener);
+        let _awaited = Awaited(self.shared(), listener);
         let found = self.shared().wait(Topic::Listener(listener), |front, _| {
             let found = front.listening.get(&listener).cloned().flatten();
             found.or_else(|| front.over.as_ref().map(|why| Err(why.to_string())))
@@ -211,9 +211,9 @@ fn is_trip(scheme: Scheme) -> bool {
 }
 
 /// Somebody waits for what becomes of a listener, until this is dropped.
-struct Asked<'a>(&'a Shared, u64);
+struct Awaited<'a>(&'a Shared, u64);
 
-impl Drop for Asked<'_> {
+impl Drop for Awaited<'_> {
     fn drop(&mut self) {
         let listener = self.1;
         self.0.leave(move |front, _| drop(front.listening.remove(&listener)));

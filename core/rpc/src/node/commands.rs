@@ -70,8 +70,9 @@ impl Node {
 
     /// Listens for clients; the number of the listener. [`Listening`](super::NodeEvent::Listening)
     /// or [`Deaf`](super::NodeEvent::Deaf) follows (row M02); over `trip+auto`, where two sockets
-    /// have the one number, one of them for each. There is one UDP socket for TRiP and one for plain
-    /// datagrams, each wished for when it is first needed: who wants it at another port is deaf.
+    /// have the one number, one of them for each. There is one UDP socket for TRiP and one for
+    /// plain datagrams, each wished for when it is first needed: who wants it at another port is
+    /// deaf.
     ///
     /// `None`: the address is a name, which nobody can listen at.
     pub fn listen(&mut self, address: &Address) -> Option<u64> {
