@@ -528,3 +528,37 @@ fn n38_m02_listeners_over_udp_have_numbers_of_their_own() {
         assert_eq!(node.poll_event(), None);
     }
 }
+
+/// M27, found by review: who listens over UDP no more still listens over TCP, whichever was ended
+/// first, also where both had one number.
+#[test]
+fn m27_the_end_of_one_listener_is_not_that_of_another() {
+    // The simulator has the UDP socket at port 4000: the second one listens by TCP alone.
+    for (ended, has_udp) in [("trip://*:4000", true), ("trip+auto://*:5000", false)] {
+        let mut meeting = Meeting::new(Where::Simulator, Scheme::TripTcp);
+        let ended = ended.parse().unwrap();
+        let listener = meeting.with(SERVER, |node, _| node.listen(&ended)).unwrap();
+        meeting.wait(SERVER, |event| match event {
+            NodeEvent::Listening { listener: there, .. } => (*there == listener).then_some(()),
+            _ => None,
+        });
+        meeting.pass(SECOND);
+        meeting.with(SERVER, |node, _| node.unlisten(listener));
+        let (conn, _) = meeting.connected();
+        meeting.call(CLIENT, conn, b"hello", CallOptions::default());
+        meeting.request(SERVER);
+        if !has_udp {
+            continue;
+        }
+        // Over datagrams nobody comes in any more.
+        meeting.address.scheme = Scheme::Trip;
+        let reconnect = ReconnectPolicy::once();
+        let other = meeting.connect(ClientOptions { reconnect, ..ClientOptions::default() });
+        meeting.wait(CLIENT, |event| match event {
+            NodeEvent::Closed { conn, .. }
+            | NodeEvent::Lost { conn, .. }
+            | NodeEvent::Failed { conn, .. } => (*conn == other).then_some(()),
+            _ => None,
+        });
+    }
+}

@@ -106,7 +106,7 @@ pub struct Node {
     udp_waiting: Vec<Key>,
     /// Conversations over plain datagrams.
     boxes: Boxes,
-    /// It serves connections of ours alone.
+    /// The UDP socket serves those who are there, and connections of ours.
     refuses_trip: bool,
     /// Conversations that are remembered without a pipe, in the order in which they lost it; those
     /// that have one again are among them.

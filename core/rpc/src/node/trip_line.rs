@@ -109,7 +109,8 @@ impl Node {
     }
 
     fn on_newcomer(&mut self, connection: ConnectionHandle, via: Via) {
-        if self.refuses_trip {
+        // Who comes over a link has come by a listener of its own.
+        if self.refuses_trip && self.place_of(connection).1 == LinkKind::Udp {
             let (now, reason) = (self.now, "nobody listens here");
             let endpoint = self.hub.endpoint_mut();
             // It has just come about.
