@@ -73,7 +73,8 @@ impl Peer {
         Ok(())
     }
 
-    /// A frame, whose payload stands there in the message.
+    /// A frame, whose payload stands there in the message. Within its callers, as `read` is: handed
+    /// over in memory, a frame costs a tenth of all that a call costs (tests/bench, `calls`).
     #[inline(always)]
     fn on_frame(
         &mut self,
